@@ -1,0 +1,3 @@
+//! salebridge keeps an amoCRM account and a Salebot project in step, both ways.
+
+pub mod sandbox;

@@ -1,0 +1,3 @@
+//! The `salebridge` command.
+
+fn main() {}

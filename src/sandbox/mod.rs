@@ -1,0 +1,7 @@
+//! An amoCRM and a Salebot that hold state and misbehave on request.
+//!
+//! Written from the services' documentation alone, with wire shapes of its own, so that it can
+//! disagree with our adapters. Both services are deterministic state machines without I/O
+//! ([`http`]); `server` puts them on loopback.
+
+pub mod http;
