@@ -1,3 +1,4 @@
 //! salebridge keeps an amoCRM account and a Salebot project in step, both ways.
 
+pub mod core;
 pub mod sandbox;
