@@ -1,0 +1,294 @@
+//! One fully decided write. It leaves no choices to whoever carries it out.
+
+use super::id::{ClientId, ContactId, FieldId, LeadId, MessageId, OrderId, PipelineId, StateId, StatusId, UserId};
+use super::link::Base;
+use super::model::{Element, FieldKind, Variables};
+use super::people::MatchKey;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// A decided write, as the outbox keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "do")]
+pub enum Action {
+    /// Make a contact for people who have none. Not repeatable: looked up before it is sent again.
+    CreateContact {
+        /// Everything it is made with.
+        edits: Vec<Edit>,
+        /// Unix seconds, part of what the look-up recognises it by.
+        created_at: i64,
+        /// The clients that are this person.
+        clients: BTreeSet<ClientId>,
+        /// The phone numbers and e-mail addresses it will be found by.
+        keys: BTreeSet<MatchKey>,
+    },
+    /// Change values of a contact.
+    UpdateContact {
+        /// Which.
+        contact: ContactId,
+        /// The new values.
+        edits: Vec<Edit>,
+        /// Fingerprint of the edited values as the plan saw them.
+        seen: String,
+        /// What both sides will have agreed on.
+        confirms: Vec<Confirm>,
+    },
+    /// Change values of a lead.
+    UpdateLead {
+        /// Which.
+        lead: LeadId,
+        /// The new values.
+        edits: Vec<Edit>,
+        /// Fingerprint of the edited values as the plan saw them.
+        seen: String,
+        /// What both sides will have agreed on.
+        confirms: Vec<Confirm>,
+    },
+    /// Write messages under a contact or a lead. Not repeatable: looked up before it is sent again.
+    AddNote {
+        /// Where.
+        target: NoteTarget,
+        /// The text, one line a message.
+        text: String,
+        /// Unix seconds of the first message.
+        created_at: i64,
+        /// The messages it holds.
+        messages: Vec<MessageId>,
+    },
+    /// Write variables of a client. Repeating is harmless.
+    SaveVariables {
+        /// Whose.
+        client: ClientId,
+        /// Bare names and values; an empty value clears.
+        variables: Variables,
+        /// What both sides will have agreed on.
+        confirms: Vec<Confirm>,
+    },
+    /// Make an order for a lead. Not repeatable: looked up before it is sent again.
+    CreateOrder {
+        /// Whose.
+        client: ClientId,
+        /// For which lead; its mark stands in the order's description.
+        lead: LeadId,
+        /// The order's name.
+        name: String,
+        /// The order's budget.
+        budget: i64,
+        /// Its first stage.
+        state: Option<StateId>,
+    },
+    /// Write variables of an order. Repeating is harmless.
+    SetOrderVariables {
+        /// Whose.
+        client: ClientId,
+        /// Which.
+        order: OrderId,
+        /// For which lead.
+        lead: LeadId,
+        /// Bare names and values.
+        variables: Variables,
+        /// What both sides will have agreed on.
+        confirms: Vec<Confirm>,
+    },
+    /// Move an order to a stage. Repeating is harmless.
+    SetOrderState {
+        /// Whose.
+        client: ClientId,
+        /// Which; must be the client's current one.
+        order: OrderId,
+        /// For which lead.
+        lead: LeadId,
+        /// The stage.
+        state: StateId,
+    },
+    /// Start a bot with a text. Cannot be looked up.
+    Callback {
+        /// Whose bot.
+        client: ClientId,
+        /// The text the bot's block waits for.
+        text: String,
+    },
+    /// Make a client for a contact that has none. Finds or creates, so repeating is harmless.
+    LoadClient {
+        /// For which contact.
+        contact: ContactId,
+        /// The person's id in the messenger.
+        platform_id: String,
+        /// The channel.
+        group_id: String,
+        /// The messenger's number.
+        client_type: i64,
+    },
+}
+
+/// Where a note is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteTarget {
+    /// On a contact.
+    Contact(ContactId),
+    /// On a lead.
+    Lead(LeadId),
+}
+
+/// A new value of an amoCRM record. Whole: what a field is to hold, not what is added to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Edit {
+    /// The full name.
+    Name(String),
+    /// The first name.
+    FirstName(String),
+    /// The last name.
+    LastName(String),
+    /// All tags.
+    Tags(BTreeSet<String>),
+    /// The responsible user.
+    Responsible(UserId),
+    /// A company to be made and linked.
+    CompanyName(String),
+    /// A lead's budget.
+    Price(i64),
+    /// A lead's stage.
+    Stage {
+        /// The pipeline.
+        pipeline: PipelineId,
+        /// The stage.
+        status: StatusId,
+    },
+    /// A custom field: all its elements, none to clear it. Dates are local, `YYYY-MM-DD[ HH:MM:SS]`.
+    Field {
+        /// Which field.
+        id: FieldId,
+        /// What it holds.
+        kind: FieldKind,
+        /// All its values.
+        elements: Vec<Element>,
+    },
+}
+
+/// Whose bases a confirmation changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LinkRef {
+    /// A client's link to its contact.
+    Client(ClientId),
+    /// A lead's link to its order.
+    Lead(LeadId),
+}
+
+/// What a field's base becomes once the write is known to have happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirm {
+    /// Whose base.
+    pub link: LinkRef,
+    /// Of which pair (`Rule::key`).
+    pub rule: String,
+    /// The new base.
+    pub base: Base,
+}
+
+/// The remote account an action goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// amoCRM.
+    Amo,
+    /// Salebot.
+    Salebot,
+}
+
+impl Side {
+    /// The word for logs, JSON and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Side::Amo => "amo",
+            Side::Salebot => "salebot",
+        }
+    }
+}
+
+impl Action {
+    /// The account it goes to.
+    pub fn side(&self) -> Side {
+        match self {
+            Action::CreateContact { .. }
+            | Action::UpdateContact { .. }
+            | Action::UpdateLead { .. }
+            | Action::AddNote { .. } => Side::Amo,
+            Action::SaveVariables { .. }
+            | Action::CreateOrder { .. }
+            | Action::SetOrderVariables { .. }
+            | Action::SetOrderState { .. }
+            | Action::Callback { .. }
+            | Action::LoadClient { .. } => Side::Salebot,
+        }
+    }
+
+    /// The word for logs, tables and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::CreateContact { .. } => "create_contact",
+            Action::UpdateContact { .. } => "update_contact",
+            Action::UpdateLead { .. } => "update_lead",
+            Action::AddNote { .. } => "add_note",
+            Action::SaveVariables { .. } => "save_variables",
+            Action::CreateOrder { .. } => "create_order",
+            Action::SetOrderVariables { .. } => "set_order_variables",
+            Action::SetOrderState { .. } => "set_order_state",
+            Action::Callback { .. } => "callback",
+            Action::LoadClient { .. } => "load_client",
+        }
+    }
+
+    /// Actions with the same key happen in the order they were recorded; others overtake freely.
+    /// One key a person on Salebot's side, one a record on amoCRM's.
+    pub fn key(&self) -> String {
+        match self {
+            Action::CreateContact { clients, .. } => match clients.first() {
+                Some(client) => format!("new:{client}"),
+                None => "new".to_owned(),
+            },
+            Action::UpdateContact { contact, .. } | Action::LoadClient { contact, .. } => contact_key(*contact),
+            Action::UpdateLead { lead, .. } => lead_key(*lead),
+            Action::AddNote { target: NoteTarget::Contact(contact), .. } => format!("notes:{}", contact_key(*contact)),
+            Action::AddNote { target: NoteTarget::Lead(lead), .. } => format!("notes:{}", lead_key(*lead)),
+            Action::SaveVariables { client, .. }
+            | Action::CreateOrder { client, .. }
+            | Action::SetOrderVariables { client, .. }
+            | Action::SetOrderState { client, .. }
+            | Action::Callback { client, .. } => client_key(*client),
+        }
+    }
+
+    /// What both sides will have agreed on once it is done.
+    pub fn confirms(&self) -> &[Confirm] {
+        match self {
+            Action::UpdateContact { confirms, .. }
+            | Action::UpdateLead { confirms, .. }
+            | Action::SaveVariables { confirms, .. }
+            | Action::SetOrderVariables { confirms, .. } => confirms,
+            Action::CreateContact { .. }
+            | Action::AddNote { .. }
+            | Action::CreateOrder { .. }
+            | Action::SetOrderState { .. }
+            | Action::Callback { .. }
+            | Action::LoadClient { .. } => &[],
+        }
+    }
+}
+
+/// The key of a contact: `contact:101`.
+pub fn contact_key(id: ContactId) -> String {
+    format!("contact:{id}")
+}
+
+/// The key of a lead: `lead:301`.
+pub fn lead_key(id: LeadId) -> String {
+    format!("lead:{id}")
+}
+
+/// The key of a client: `client:5`.
+pub fn client_key(id: ClientId) -> String {
+    format!("client:{id}")
+}

@@ -1,0 +1,74 @@
+//! Why an outside call did not do what was asked. The engine branches on the kind alone.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The kinds of failure; `retry::decide` says what follows from each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum FaultKind {
+    /// It may work the next time and repeating is harmless: no connection, 5xx, a timeout of a read.
+    Transient,
+    /// The account's limit: the whole lane waits.
+    Throttled {
+        /// Milliseconds the service asked for.
+        after_ms: Option<i64>,
+    },
+    /// It may have been done: the answer to a write that must not be repeated was lost.
+    Uncertain,
+    /// The record has changed since the plan was made.
+    Changed,
+    /// The record is not there any more.
+    Gone,
+    /// The service refuses this content; it will not change its mind.
+    Rejected,
+    /// The service does not accept us: key, token or rights.
+    Auth,
+    /// The account is blocked; whatever is sent makes it worse.
+    Blocked,
+    /// We are shutting down.
+    Interrupted,
+    /// An answer we cannot read, or a rule of our own that is broken.
+    Broken,
+}
+
+impl FaultKind {
+    /// The word for logs and dead letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            FaultKind::Transient => "transient",
+            FaultKind::Throttled { .. } => "throttled",
+            FaultKind::Uncertain => "uncertain",
+            FaultKind::Changed => "changed",
+            FaultKind::Gone => "gone",
+            FaultKind::Rejected => "rejected",
+            FaultKind::Auth => "auth",
+            FaultKind::Blocked => "blocked",
+            FaultKind::Interrupted => "interrupted",
+            FaultKind::Broken => "broken",
+        }
+    }
+}
+
+/// A failure with its reason for the reader of a log: no keys, no secrets, nothing people wrote.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub struct Fault {
+    /// What follows from it.
+    #[serde(flatten)]
+    pub kind: FaultKind,
+    /// What happened, in words.
+    pub reason: String,
+}
+
+impl Fault {
+    /// A fault of this kind.
+    pub fn new(kind: FaultKind, reason: impl Into<String>) -> Fault {
+        Fault { kind, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.reason, self.kind.name())
+    }
+}

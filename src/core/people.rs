@@ -1,0 +1,160 @@
+//! How people are recognised: phone numbers and e-mail addresses in one form each.
+//!
+//! A key is for comparing only. What a person or a manager typed is what gets written.
+
+use super::policy::MatchBy;
+use rlibphonenumber::{PHONE_NUMBER_UTIL, PhoneNumberFormat, Region};
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+/// A phone number or e-mail address in the one form it is compared in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchKey {
+    /// `+79990000001`
+    Phone(String),
+    /// `anna@example.test`
+    Email(String),
+}
+
+impl MatchKey {
+    /// Which property it is.
+    pub fn by(&self) -> MatchBy {
+        match self {
+            MatchKey::Phone(_) => MatchBy::Phone,
+            MatchKey::Email(_) => MatchBy::Email,
+        }
+    }
+
+    /// One text for storage: `phone:+79990000001`.
+    pub fn text(&self) -> String {
+        match self {
+            MatchKey::Phone(phone) => format!("phone:{phone}"),
+            MatchKey::Email(email) => format!("email:{email}"),
+        }
+    }
+
+    /// What to type into amoCRM's search. It finds substrings, so the last ten digits of a phone
+    /// number meet every way of writing its country code (amoCRM reference, pitfalls of reading).
+    pub fn query(&self) -> String {
+        match self {
+            MatchKey::Email(email) => email.clone(),
+            MatchKey::Phone(phone) => phone.chars().skip(phone.chars().count().saturating_sub(10).max(1)).collect(),
+        }
+    }
+
+    /// The ways this value may stand in a Salebot variable, most usual first
+    /// (Salebot reference, finding clients: four forms are tried by others).
+    pub fn spellings(&self) -> Vec<String> {
+        match self {
+            MatchKey::Email(email) => vec![email.clone()],
+            MatchKey::Phone(phone) => {
+                let digits = phone.trim_start_matches('+').to_owned();
+                let mut forms = vec![digits.clone(), phone.clone()];
+                if let (11, Some(national)) = (digits.len(), digits.strip_prefix('7')) {
+                    forms.push(format!("8{national}"));
+                    forms.push(national.to_owned());
+                }
+                forms
+            }
+        }
+    }
+}
+
+/// Longest text that is looked at as a phone number.
+const PHONE_CHARS_MAX: usize = 40;
+
+/// The international form of a phone number, none for what is no valid number of any country.
+///
+/// `region`: two capital letters, the country of numbers written without a country code.
+pub fn phone_key(text: &str, region: &str) -> Option<MatchKey> {
+    let text = text.trim();
+    let text = text.strip_prefix("whatsapp:").or_else(|| text.strip_prefix("tel:")).unwrap_or(text);
+    let text = ["@s.whatsapp.net", "@c.us"].iter().find_map(|suffix| text.strip_suffix(suffix)).unwrap_or(text);
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    if text.chars().count() > PHONE_CHARS_MAX || !(7..=15).contains(&digits) || text.chars().any(char::is_alphabetic) {
+        return None;
+    }
+    // People write an international number without its plus: 79990000001. Only where the text is no
+    // valid number of the region is it read that way.
+    let parsed = valid(text, region).or_else(|| match text.starts_with('+') {
+        true => None,
+        false => valid(&format!("+{text}"), region),
+    })?;
+    Some(MatchKey::Phone(parsed))
+}
+
+fn valid(text: &str, region: &str) -> Option<String> {
+    let number = PHONE_NUMBER_UTIL.parse(text, region.parse::<Region>().ok()).ok()?;
+    if !PHONE_NUMBER_UTIL.is_valid_number(&number) {
+        return None;
+    }
+    Some(PHONE_NUMBER_UTIL.format(&number, PhoneNumberFormat::E164).into_owned())
+}
+
+/// The comparable form of an e-mail address, none for what is no address.
+pub fn email_key(text: &str) -> Option<MatchKey> {
+    let text: String = text.trim().trim_start_matches("mailto:").nfc().collect::<String>().to_lowercase();
+    let (local, domain) = text.rsplit_once('@')?;
+    if local.is_empty() || text.len() > 254 || text.chars().any(char::is_whitespace) || local.contains('@') {
+        return None;
+    }
+    let domain =
+        idna::domain_to_ascii(domain).ok().filter(|domain| domain.contains('.') && !domain.starts_with('.'))?;
+    Some(MatchKey::Email(format!("{local}@{domain}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    #[rstest]
+    #[case("+7 999 000-00-01", "+79990000001")]
+    #[case("8 (999) 000-00-01", "+79990000001")]
+    #[case("9990000001", "+79990000001")]
+    #[case("79990000001", "+79990000001")]
+    #[case("79990000001@c.us", "+79990000001")]
+    #[case("whatsapp:+79990000001", "+79990000001")]
+    #[case("+7 800 555-35-35", "+78005553535")]
+    #[case("+375 29 123-45-67", "+375291234567")]
+    #[case("375291234567", "+375291234567")]
+    #[case("+998 90 123 45 67", "+998901234567")]
+    #[case("+49 30 901820", "+4930901820")]
+    fn one_number_has_one_form(#[case] text: &str, #[case] key: &str) {
+        assert_eq!(phone_key(text, "RU"), Some(MatchKey::Phone(key.to_owned())));
+    }
+
+    #[rstest]
+    #[case("600000001a")]
+    #[case("anna")]
+    #[case("")]
+    #[case("12")]
+    #[case("+7 999 000")]
+    #[case("999999999999999999999")]
+    fn other_texts_are_no_numbers(#[case] text: &str) {
+        assert_eq!(phone_key(text, "RU"), None);
+    }
+
+    #[rstest]
+    #[case(" Anna@Example.TEST ", Some("anna@example.test"))]
+    #[case("mailto:a@b.ru", Some("a@b.ru"))]
+    #[case("почта@пример.рф", Some("почта@xn--e1afmkfd.xn--p1ai"))]
+    #[case("a@b", None)]
+    #[case("@b.ru", None)]
+    #[case("a b@c.ru", None)]
+    #[case("a@@b.ru", None)]
+    fn addresses_are_compared_in_one_form(#[case] text: &str, #[case] key: Option<&str>) {
+        assert_eq!(email_key(text), key.map(|key| MatchKey::Email(key.to_owned())));
+    }
+
+    #[test]
+    fn a_search_meets_every_spelling_of_the_country_code() {
+        assert_eq!(MatchKey::Phone("+79990000001".to_owned()).query(), "9990000001");
+        assert_eq!(
+            MatchKey::Phone("+79990000001".to_owned()).spellings(),
+            ["79990000001", "+79990000001", "89990000001", "9990000001"]
+        );
+        assert_eq!(MatchKey::Phone("+375291234567".to_owned()).spellings(), ["375291234567", "+375291234567"]);
+    }
+}

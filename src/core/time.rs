@@ -1,0 +1,37 @@
+//! Instants as plain numbers, so that both databases and every test agree on them.
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since the Unix epoch, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub i64);
+
+impl Millis {
+    /// From whole Unix seconds, the unit of both services.
+    pub const fn from_seconds(seconds: i64) -> Millis {
+        Millis(seconds.saturating_mul(1000))
+    }
+
+    /// Whole Unix seconds, rounded down.
+    pub const fn seconds(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// Later by so many milliseconds.
+    #[must_use]
+    pub const fn plus(self, millis: i64) -> Millis {
+        Millis(self.0.saturating_add(millis))
+    }
+
+    /// Earlier by so many milliseconds.
+    #[must_use]
+    pub const fn minus(self, millis: i64) -> Millis {
+        Millis(self.0.saturating_sub(millis))
+    }
+
+    /// Milliseconds from `earlier` to this instant; negative when it is later.
+    pub const fn since(self, earlier: Millis) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}

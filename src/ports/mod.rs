@@ -1,0 +1,5 @@
+//! What the engine asks of the world: traits and plain data, no library behind them.
+
+pub mod env;
+pub mod remote;
+pub mod store;

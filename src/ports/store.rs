@@ -1,0 +1,405 @@
+//! What the engine asks of its memory: each call is one whole transaction.
+//!
+//! Reading calls return what was committed. Everything that is decided at once is committed at once
+//! through [`Store::commit`]; [`Store::receive`] is the one other write, made to be cheap for many
+//! at a time. After either comes back, the change survives a loss of power.
+//! Times and ids of the outside world are always the caller's.
+
+use crate::core::action::{Action, Side};
+use crate::core::fault::Fault;
+use crate::core::id::{ActionId, ClientId, ContactId, InboxId, LeadId, MessageId};
+use crate::core::link::{ClientLink, ContactSeen, DealLink};
+use crate::core::people::MatchKey;
+use crate::core::time::Millis;
+use crate::ports::remote::Priority;
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+/// Why the store did not do what was asked. Nothing of it was done.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No room on the disk. The text says where and how much there is.
+    #[error("the disk is full: {0}")]
+    Full(String),
+    /// The database does not answer, or refuses.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// A stored value cannot be read back.
+    #[error("table {table}, column {column}, row {row}: {reason}")]
+    Unreadable {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's id.
+        row: String,
+        /// What is wrong, without the value.
+        reason: String,
+    },
+}
+
+/// Result of a store call.
+pub type Stored<T> = Result<T, StoreError>;
+
+/// Which service pushed a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A Salebot project webhook.
+    Salebot,
+    /// An amoCRM webhook.
+    Amo,
+}
+
+/// A pushed body on its way in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInbox {
+    /// The bridge's name.
+    pub bridge: String,
+    /// Who pushed it.
+    pub source: Source,
+    /// A second body of the same bridge and source with this key is not stored; none: always stored.
+    pub dedupe: Option<String>,
+    /// Whose dialogue, for the order within it.
+    pub client: Option<ClientId>,
+    /// The message, for the order within a dialogue.
+    pub message: Option<MessageId>,
+    /// When it came.
+    pub received_at: Millis,
+    /// As it came, at most 1 MiB.
+    pub body: Vec<u8>,
+    /// Set when it cannot be understood: it is stored as a dead letter with this reason.
+    pub broken: Option<String>,
+}
+
+/// What became of a pushed body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    /// It is on disk.
+    Stored(InboxId),
+    /// It was there already.
+    Known,
+}
+
+/// A pushed body that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboxRow {
+    /// Its row.
+    pub id: InboxId,
+    /// Who pushed it.
+    pub source: Source,
+    /// Whose dialogue.
+    pub client: Option<ClientId>,
+    /// The message.
+    pub message: Option<MessageId>,
+    /// When it came.
+    pub received_at: Millis,
+    /// As it came.
+    pub body: Vec<u8>,
+}
+
+/// A record to look at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// A contact.
+    Contact(ContactId),
+    /// A lead.
+    Lead(LeadId),
+    /// A client.
+    Client(ClientId),
+}
+
+/// A hint that a record should be looked at again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// Which record.
+    pub subject: Subject,
+    /// Not before this. A record marked twice keeps the earlier time.
+    pub due: Millis,
+    /// How often it was put off because it could not be read; 0 for a fresh hint.
+    pub attempts: u32,
+}
+
+/// A mark as it stands in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarkRow {
+    /// The mark.
+    pub mark: Mark,
+    /// Raised each time the record is marked: a mark is only cleared if it was not set again meanwhile.
+    pub revision: i64,
+}
+
+/// An action to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAction {
+    /// What is to be done.
+    pub action: Action,
+    /// A waiting action in the same slot is replaced, unless it is equal: then it stays as it is.
+    pub slot: Option<String>,
+    /// Who waits for it.
+    pub priority: Priority,
+    /// Not before this.
+    pub not_before: Millis,
+    /// When it was decided.
+    pub created_at: Millis,
+}
+
+/// A recorded action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// Its row.
+    pub id: ActionId,
+    /// What is to be done.
+    pub action: Action,
+    /// Its slot.
+    pub slot: Option<String>,
+    /// Who waits for it.
+    pub priority: Priority,
+    /// Where it stands.
+    pub state: ActionState,
+    /// Attempts that count.
+    pub attempts: u32,
+    /// True when an attempt may have been carried out without our knowing.
+    pub in_doubt: bool,
+    /// Not before this.
+    pub not_before: Millis,
+    /// When it was decided.
+    pub created_at: Millis,
+    /// When it was first sent.
+    pub first_attempt_at: Option<Millis>,
+    /// Why the last attempt failed.
+    pub fault: Option<Fault>,
+}
+
+/// Where an action stands. Done actions leave the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ActionState {
+    /// Waits for its time, its turn or its lane.
+    Ready,
+    /// Is being carried out; after a crash it is `Ready` and in doubt.
+    Running,
+    /// Will not succeed without a human.
+    Dead,
+}
+
+/// How far a listing has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Everything changed before this has been seen.
+    pub at: Millis,
+    /// When it was last moved.
+    pub moved_at: Millis,
+}
+
+/// One line of the journal: what was decided or done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// When.
+    pub at: Millis,
+    /// About which record: `contact:101`, `client:5`, `lead:301`.
+    pub subject: String,
+    /// What: `done`, `conflict`, `notice` …
+    pub kind: &'static str,
+    /// Details as JSON. Values of fields may stand here: the journal is the user's own, on their disk.
+    pub detail: serde_json::Value,
+}
+
+/// A line of the journal as read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalRow {
+    /// When.
+    pub at: Millis,
+    /// About which record.
+    pub subject: String,
+    /// What.
+    pub kind: String,
+    /// Details.
+    pub detail: serde_json::Value,
+}
+
+/// One change of a transaction. They are applied in order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// These bodies are dealt with. Their dedupe keys stay.
+    InboxDone(Vec<InboxId>),
+    /// Nothing of this client's bodies is due before then. Bodies received later are due at once.
+    InboxHold(ClientId, Millis),
+    /// This body cannot be dealt with.
+    InboxDead(InboxId, String),
+    /// Stores a client's link, and raises its revision.
+    PutClient(Box<ClientLink>),
+    /// Stores a lead's link, and raises its revision.
+    PutDeal(Box<DealLink>),
+    /// Remembers a contact.
+    PutContact(ContactSeen),
+    /// Forgets a contact and the keys that lead to it; links of its clients stay and lose it.
+    ForgetContact(ContactId),
+    /// A contact is found by these keys. Keys of other contacts move over.
+    PutKeys(ContactId, Vec<MatchKey>),
+    /// Marks a record.
+    Mark(Mark),
+    /// Clears a mark if its revision is still this.
+    Unmark(Subject, i64),
+    /// Records an action.
+    AddAction(Box<NewAction>),
+    /// Drops the waiting action of a slot; one that is running stays.
+    CancelSlot(String),
+    /// An action was carried out and leaves the outbox.
+    ActionDone(ActionId),
+    /// An action goes back to wait.
+    ActionRetry {
+        /// Which.
+        id: ActionId,
+        /// Not before this.
+        not_before: Millis,
+        /// Attempts that count so far.
+        attempts: u32,
+        /// Whether it may have been carried out.
+        in_doubt: bool,
+        /// Why.
+        fault: Fault,
+    },
+    /// An action becomes a dead letter.
+    ActionDead {
+        /// Which.
+        id: ActionId,
+        /// Why.
+        fault: Fault,
+        /// When.
+        at: Millis,
+    },
+    /// Adds a line to the journal.
+    Journal(JournalEntry),
+    /// Moves a cursor.
+    PutCursor(&'static str, Cursor),
+    /// Keeps a text under a name (account metadata and the like).
+    PutText(&'static str, String),
+}
+
+/// Numbers for `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Bodies that wait.
+    pub inbox: u64,
+    /// Marks that wait.
+    pub marks: u64,
+    /// Actions that wait or run.
+    pub outbox: u64,
+    /// Bodies and actions that will not succeed without a human.
+    pub dead_letters: u64,
+    /// Links between contacts and clients.
+    pub links: u64,
+    /// When the oldest waiting body came.
+    pub inbox_oldest: Option<Millis>,
+    /// When the oldest waiting action was decided.
+    pub outbox_oldest: Option<Millis>,
+}
+
+/// A dead letter, from either queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// `inbox` or `outbox`.
+    pub queue: &'static str,
+    /// Its row there.
+    pub id: i64,
+    /// What it is: an action's name, or the source of a body.
+    pub what: String,
+    /// About which record, where known: `client:5`.
+    pub subject: String,
+    /// Why.
+    pub reason: String,
+    /// Since when it exists.
+    pub created_at: Millis,
+    /// When it was given up.
+    pub died_at: Millis,
+    /// How often it was tried.
+    pub attempts: u32,
+}
+
+/// The memory of all bridges.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores a pushed body. Calls under way at the same time share one commit.
+    async fn receive(&self, body: NewInbox) -> Stored<Received>;
+
+    /// Applies all changes or none. Returns the rows of the recorded actions, in order; an equal one
+    /// that was already waiting in the slot returns its own row.
+    async fn commit(&self, bridge: &str, changes: Vec<Change>) -> Stored<Vec<ActionId>>;
+
+    /// All waiting bodies of at most `clients_max` clients of which at least one is due, and due bodies of no client.
+    /// Ordered by client, message, row; at most `rows_max` for each client.
+    async fn inbox_due(&self, bridge: &str, now: Millis, clients_max: u32, rows_max: u32) -> Stored<Vec<InboxRow>>;
+
+    /// Marks that are due, oldest first.
+    async fn marks_due(&self, bridge: &str, now: Millis, rows_max: u32) -> Stored<Vec<MarkRow>>;
+
+    /// Takes actions that are due and sets them running. An action is left while an earlier one of
+    /// its key waits or runs, unless that is of the same name and taken along. Urgent ones first.
+    async fn claim(&self, bridge: &str, side: Side, now: Millis, rows_max: u32) -> Stored<Vec<OutboxRow>>;
+
+    /// Sets running actions ready and in doubt: for the start after a crash. Returns how many.
+    async fn rescue(&self, bridge: &str) -> Stored<u64>;
+
+    /// Waiting and running actions of these keys.
+    async fn pending(&self, bridge: &str, keys: &[String]) -> Stored<Vec<OutboxRow>>;
+
+    /// Waiting and running actions of this name (`Action::name`), at most `rows_max`.
+    async fn pending_named(&self, bridge: &str, name: &str, rows_max: u32) -> Stored<Vec<OutboxRow>>;
+
+    /// When the next body, mark or action is due, per queue. An action counts with the time of the first one
+    /// of its key, and not at all while that one is running: before that `claim` would not return it.
+    async fn next_due(&self, bridge: &str) -> Stored<NextDue>;
+
+    /// Links by client.
+    async fn clients(&self, bridge: &str, ids: &[ClientId]) -> Stored<Vec<ClientLink>>;
+
+    /// Links by contact.
+    async fn clients_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<ClientLink>>;
+
+    /// Deal links by lead.
+    async fn deals(&self, bridge: &str, leads: &[LeadId]) -> Stored<Vec<DealLink>>;
+
+    /// Deal links by contact.
+    async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>>;
+
+    /// What is remembered of contacts.
+    async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>>;
+
+    /// Contacts by phone numbers and e-mail addresses.
+    async fn contacts_by_key(&self, bridge: &str, keys: &[MatchKey]) -> Stored<Vec<(MatchKey, ContactId)>>;
+
+    /// A cursor.
+    async fn cursor(&self, bridge: &str, name: &str) -> Stored<Option<Cursor>>;
+
+    /// All cursors of a bridge by name.
+    async fn cursors(&self, bridge: &str) -> Stored<Vec<(String, Cursor)>>;
+
+    /// A kept text.
+    async fn text(&self, bridge: &str, name: &str) -> Stored<Option<String>>;
+
+    /// The newest lines of the journal about a record, newest first.
+    async fn journal(&self, bridge: &str, subject: &str, rows_max: u32) -> Stored<Vec<JournalRow>>;
+
+    /// The newest dead letters, newest first.
+    async fn dead_letters(&self, bridge: &str, rows_max: u32) -> Stored<Vec<DeadLetter>>;
+
+    /// Numbers for `status`.
+    async fn counts(&self, bridge: &str) -> Stored<Counts>;
+
+    /// Drops dedupe keys and journal lines older than this, at most `rows_max` of each. Returns how many.
+    async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64>;
+}
+
+/// When each queue next has something to do; none: nothing waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NextDue {
+    /// Bodies.
+    pub inbox: Option<Millis>,
+    /// Marks.
+    pub marks: Option<Millis>,
+    /// Actions to amoCRM.
+    pub amo: Option<Millis>,
+    /// Actions to Salebot.
+    pub salebot: Option<Millis>,
+}
