@@ -5,10 +5,16 @@
 
 pub mod action;
 pub mod fault;
+pub mod fingerprint;
 pub mod id;
 pub mod link;
+pub mod merge;
 pub mod model;
 pub mod people;
 pub mod policy;
+pub mod retry;
+pub mod schedule;
 pub mod selector;
+pub mod shape;
+pub mod text;
 pub mod time;

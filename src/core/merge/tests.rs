@@ -1,0 +1,1 @@
+//! Tests and properties of the three-way merge.

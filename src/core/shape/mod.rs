@@ -1,0 +1,391 @@
+//! What a mapped amoCRM value looks like: where it stands in a record, how it reads, how it is
+//! compared, and how it is written.
+//!
+//! A rule names a value; the account's metadata says what that value is. Both together are a
+//! [`Slot`], made once and used for every record.
+
+use crate::core::action::Edit;
+use crate::core::id::{EnumId, FieldId, UserId};
+use crate::core::link::Content;
+use crate::core::model::{Account, Contact, Element, FieldInfo, FieldKind, Fields, Lead};
+use crate::core::people::{email_key, phone_key};
+use crate::core::selector::{AddressPart, AmoField, AmoPart, Entity, FieldRef};
+use crate::core::text;
+use jiff::tz::TimeZone;
+use std::collections::BTreeMap;
+
+/// A record whose values are read.
+#[derive(Debug, Clone, Copy)]
+pub enum Record<'a> {
+    /// A contact.
+    Contact(&'a Contact),
+    /// A lead.
+    Lead(&'a Lead),
+}
+
+impl Record<'_> {
+    fn fields(&self) -> &Fields {
+        match self {
+            Record::Contact(contact) => &contact.fields,
+            Record::Lead(lead) => &lead.fields,
+        }
+    }
+}
+
+/// Where a value stands in a record.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// The record's id.
+    Id,
+    /// The name.
+    Name,
+    /// The first name.
+    FirstName,
+    /// The last name.
+    LastName,
+    /// The tags.
+    Tags,
+    /// The responsible user.
+    Responsible,
+    /// The company's name.
+    Company,
+    /// The budget.
+    Price,
+    /// A custom field, or one part of an address.
+    Field(FieldId, Option<AddressPart>),
+}
+
+/// How a value is read, compared and written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// Text; amoCRM takes no more characters than this through the API.
+    Text {
+        /// None: no limit is known.
+        chars_max: Option<usize>,
+    },
+    /// A number, compared by value.
+    Number,
+    /// Yes or no. In Salebot `1` and `0`.
+    Checkbox,
+    /// A day or a moment in the account's time zone. In Salebot `31.12.2026` or `31.12.2026 15:30`.
+    Date,
+    /// One of a list.
+    Choice(BTreeMap<EnumId, String>),
+    /// Several of a list; in Salebot separated by commas.
+    Choices(BTreeMap<EnumId, String>),
+    /// Tags; in Salebot separated by commas.
+    Tags,
+    /// Phone numbers, compared in international form.
+    Phones,
+    /// E-mail addresses, compared without regard to case.
+    Emails,
+    /// Other values with a kind each.
+    Several,
+    /// A user, in Salebot by name.
+    User(BTreeMap<UserId, String>),
+    /// A company: written only where the contact has none.
+    Company,
+    /// Read only.
+    ReadOnly,
+}
+
+/// A mapped value resolved against the account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// Where it stands.
+    pub place: Place,
+    /// How it reads.
+    pub form: Form,
+    /// What the custom field holds, as the adapter needs it for writing.
+    pub kind: Option<FieldKind>,
+}
+
+/// Longest custom text field the API takes (amoCRM reference, pitfalls of writing).
+const TEXT_CHARS_MAX: usize = 256;
+
+/// Resolves a selector against the account; the error says what is missing there.
+pub fn resolve(selector: &AmoField, account: &Account) -> Result<Slot, String> {
+    let plain = |place, form| Ok(Slot { place, form, kind: None });
+    let text = Form::Text { chars_max: None };
+    match &selector.part {
+        AmoPart::Id => plain(Place::Id, Form::ReadOnly),
+        AmoPart::Name => plain(Place::Name, text),
+        AmoPart::FirstName => plain(Place::FirstName, text),
+        AmoPart::LastName => plain(Place::LastName, text),
+        AmoPart::Tags => plain(Place::Tags, Form::Tags),
+        AmoPart::Responsible => plain(Place::Responsible, Form::User(account.users.clone())),
+        AmoPart::Company => plain(Place::Company, Form::Company),
+        AmoPart::Price => plain(Place::Price, Form::Number),
+        AmoPart::Phone => system_field(account, "PHONE").map(|id| multitext(id, Form::Phones)),
+        AmoPart::Email => system_field(account, "EMAIL").map(|id| multitext(id, Form::Emails)),
+        AmoPart::Custom { field, address } => {
+            let fields = match selector.entity {
+                Entity::Contact => &account.contact_fields,
+                Entity::Lead => &account.lead_fields,
+            };
+            let (id, info) =
+                find_field(fields, field).ok_or_else(|| format!("the account has no field for `{selector}`"))?;
+            custom(selector, id, info, *address)
+        }
+    }
+}
+
+fn multitext(id: FieldId, form: Form) -> Slot {
+    Slot { place: Place::Field(id, None), form, kind: Some(FieldKind::Multitext) }
+}
+
+/// The contacts' system field of this code.
+pub fn system_field(account: &Account, code: &str) -> Result<FieldId, String> {
+    let found = account.contact_fields.iter().find(|(_, info)| info.code.as_deref() == Some(code));
+    found.map(|(id, _)| *id).ok_or_else(|| format!("the account's contacts have no system field {code}"))
+}
+
+fn find_field<'a>(fields: &'a BTreeMap<FieldId, FieldInfo>, by: &FieldRef) -> Option<(FieldId, &'a FieldInfo)> {
+    match by {
+        FieldRef::Id(id) => fields.get(id).map(|info| (*id, info)),
+        FieldRef::Name(name) => {
+            let name = text::folded(name);
+            fields.iter().find(|(_, info)| text::folded(&info.name) == name).map(|(id, info)| (*id, info))
+        }
+    }
+}
+
+fn custom(selector: &AmoField, id: FieldId, info: &FieldInfo, part: Option<AddressPart>) -> Result<Slot, String> {
+    let form = match info.kind {
+        FieldKind::Text | FieldKind::Url | FieldKind::StreetAddress => Form::Text { chars_max: Some(TEXT_CHARS_MAX) },
+        FieldKind::TextArea => Form::Text { chars_max: None },
+        FieldKind::Numeric => Form::Number,
+        FieldKind::Checkbox => Form::Checkbox,
+        FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday => Form::Date,
+        FieldKind::Select => Form::Choice(info.choices.clone()),
+        FieldKind::Multiselect => Form::Choices(info.choices.clone()),
+        FieldKind::Multitext => match info.code.as_deref() {
+            Some("PHONE") => Form::Phones,
+            Some("EMAIL") => Form::Emails,
+            _ => Form::Several,
+        },
+        FieldKind::SmartAddress => Form::Text { chars_max: Some(TEXT_CHARS_MAX) },
+        FieldKind::Other(_) => Form::ReadOnly,
+    };
+    let part = match (info.kind, part) {
+        (FieldKind::SmartAddress, part) => Some(part.unwrap_or(AddressPart::Line1)),
+        (_, Some(part)) => {
+            return Err(format!("`{selector}` names the part `{}` of a field that is no address", part.name()));
+        }
+        (_, None) => None,
+    };
+    Ok(Slot { place: Place::Field(id, part), form, kind: Some(info.kind) })
+}
+
+/// Reads a value in amoCRM's own form.
+pub fn read(slot: &Slot, record: Record<'_>, zone: &TimeZone) -> Content {
+    let one = |text: &str| if text.trim().is_empty() { Content::new() } else { vec![text.to_owned()] };
+    match (&slot.place, record) {
+        (Place::Id, Record::Contact(contact)) => vec![contact.id.to_string()],
+        (Place::Id, Record::Lead(lead)) => vec![lead.id.to_string()],
+        (Place::Name, Record::Contact(contact)) => one(&contact.name),
+        (Place::Name, Record::Lead(lead)) => one(&lead.name),
+        (Place::FirstName, Record::Contact(contact)) => one(contact.first_name.as_deref().unwrap_or_default()),
+        (Place::LastName, Record::Contact(contact)) => one(contact.last_name.as_deref().unwrap_or_default()),
+        (Place::Tags, Record::Contact(contact)) => contact.tags.iter().cloned().collect(),
+        (Place::Tags, Record::Lead(lead)) => lead.tags.iter().cloned().collect(),
+        (Place::Company, Record::Contact(contact)) => {
+            one(contact.company.as_ref().and_then(|company| company.name.as_deref()).unwrap_or_default())
+        }
+        (Place::Price, Record::Lead(lead)) => vec![lead.price.to_string()],
+        (Place::Responsible, record) => {
+            let user = match record {
+                Record::Contact(contact) => contact.responsible,
+                Record::Lead(lead) => lead.responsible,
+            };
+            user.map(|user| user_text(slot, user)).into_iter().collect()
+        }
+        (Place::Field(id, part), record) => {
+            let elements = record.fields().get(id).map(Vec::as_slice).unwrap_or_default();
+            elements
+                .iter()
+                .filter(|element| part.is_none() || element.part == *part)
+                .flat_map(|element| element_text(slot, element, zone))
+                .collect()
+        }
+        (Place::FirstName | Place::LastName | Place::Company | Place::Price, _) => Content::new(),
+    }
+}
+
+fn user_text(slot: &Slot, user: UserId) -> String {
+    match &slot.form {
+        Form::User(users) => users.get(&user).cloned().unwrap_or_else(|| user.to_string()),
+        _ => user.to_string(),
+    }
+}
+
+/// One element as text; none for an empty one and for an unchecked box.
+fn element_text(slot: &Slot, element: &Element, zone: &TimeZone) -> Option<String> {
+    let text = match &slot.form {
+        Form::Choice(choices) | Form::Choices(choices) => {
+            element.choice.and_then(|choice| choices.get(&choice).cloned()).unwrap_or_else(|| element.value.clone())
+        }
+        Form::Checkbox => return text::truth(&element.value).filter(|yes| *yes).map(|_| "1".to_owned()),
+        Form::Date => text::local_date(&element.value, zone).unwrap_or_else(|| element.value.clone()),
+        _ => element.value.clone(),
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
+/// The form two texts are compared in; none for no value.
+pub fn meaning(form: &Form, text: &str, region: &str) -> Option<String> {
+    let text = text.trim();
+    let meaning = match form {
+        _ if text.is_empty() && *form != Form::Checkbox => return None,
+        Form::Checkbox => return Some(text::truth(text).unwrap_or(false).to_string()),
+        Form::Number => text::number(text).unwrap_or_else(|| text.to_owned()),
+        Form::Date => text::date(text).unwrap_or_else(|| text.to_owned()),
+        Form::Phones => phone_key(text, region).map_or_else(|| text::folded(text), |key| key.text()),
+        Form::Emails => email_key(text).map_or_else(|| text::folded(text), |key| key.text()),
+        Form::Choice(_) | Form::Choices(_) | Form::Tags | Form::User(_) | Form::Several | Form::Company => {
+            text::folded(text)
+        }
+        Form::Text { .. } | Form::ReadOnly => text::unified(text),
+    };
+    Some(meaning)
+}
+
+/// The text a Salebot variable gets for one value of amoCRM.
+pub fn salebot_text(form: &Form, content: &[String]) -> String {
+    match form {
+        Form::Checkbox => if content.is_empty() { "0" } else { "1" }.to_owned(),
+        Form::Choices(_) | Form::Tags => content.join(", "),
+        Form::Date => content.first().map(|text| text::shown_date(text)).unwrap_or_default(),
+        _ => content.first().cloned().unwrap_or_default(),
+    }
+}
+
+/// Brings the text of a Salebot variable into amoCRM's form. The error says why amoCRM cannot hold
+/// it, without the text itself.
+pub fn from_salebot(form: &Form, text: &str) -> Result<Content, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Ok(Content::new());
+    }
+    let one = match form {
+        Form::Checkbox => match text::truth(text) {
+            Some(true) => "1".to_owned(),
+            Some(false) => return Ok(Content::new()),
+            None => return Err("neither yes nor no".to_owned()),
+        },
+        Form::Number => text::number(text).ok_or("not a number")?,
+        Form::Date => text::date(text).ok_or("not a date: write 31.12.2026 or 2026-12-31")?,
+        Form::Choice(choices) => choice(choices, text).ok_or("not one of the list's choices")?,
+        Form::Choices(choices) => {
+            let found: Option<Content> = text::listed(text).map(|item| choice(choices, item)).collect();
+            return found.ok_or_else(|| "not all of them are among the list's choices".to_owned());
+        }
+        Form::Tags => return Ok(text::listed(text).map(str::to_owned).collect()),
+        Form::User(users) => user(users, text).ok_or("no user of that name")?,
+        Form::ReadOnly => return Err("a value that cannot be written".to_owned()),
+        Form::Text { chars_max } => {
+            let text = text::without_supplementary(text, "");
+            if chars_max.is_some_and(|max| text.chars().count() > max) {
+                return Err(format!("longer than the {TEXT_CHARS_MAX} characters amoCRM takes"));
+            }
+            text.trim().to_owned()
+        }
+        Form::Phones | Form::Emails | Form::Several | Form::Company => text::without_supplementary(text, ""),
+    };
+    Ok(if one.is_empty() { Content::new() } else { vec![one] })
+}
+
+fn choice(choices: &BTreeMap<EnumId, String>, text: &str) -> Option<String> {
+    let folded = text::folded(text);
+    let by_name = choices.values().find(|name| text::folded(name) == folded);
+    let by_id = || text.parse().ok().and_then(|id| choices.get(&EnumId(id)));
+    by_name.or_else(by_id).cloned()
+}
+
+fn user(users: &BTreeMap<UserId, String>, text: &str) -> Option<String> {
+    let folded = text::folded(text);
+    let by_name = users.values().find(|name| text::folded(name) == folded);
+    let by_id = || text.parse().ok().and_then(|id| users.get(&UserId(id)));
+    by_name.or_else(by_id).cloned()
+}
+
+/// The edit that makes the record hold this content. Elements that stay keep their kind; none where
+/// the content cannot be written.
+pub fn edit(slot: &Slot, content: &[String], record: Option<Record<'_>>, region: &str) -> Option<Edit> {
+    let first = content.first().cloned().unwrap_or_default();
+    Some(match &slot.place {
+        Place::Id => return None,
+        Place::Name if first.is_empty() => return None,
+        Place::Name => Edit::Name(first),
+        Place::FirstName => Edit::FirstName(first),
+        Place::LastName => Edit::LastName(first),
+        Place::Tags => Edit::Tags(content.iter().cloned().collect()),
+        Place::Company => match record {
+            Some(Record::Contact(contact)) if contact.company.is_some() => return None,
+            _ if first.is_empty() => return None,
+            _ => Edit::CompanyName(first),
+        },
+        Place::Price => Edit::Price(text::whole(&first)?),
+        Place::Responsible => match &slot.form {
+            Form::User(users) => Edit::Responsible(*users.iter().find(|(_, name)| **name == first)?.0),
+            _ => return None,
+        },
+        Place::Field(id, part) => {
+            let current = record.and_then(|record| record.fields().get(id).cloned()).unwrap_or_default();
+            Edit::Field { id: *id, kind: slot.kind?, elements: elements(slot, *part, content, current, region) }
+        }
+    })
+}
+
+fn elements(
+    slot: &Slot,
+    part: Option<AddressPart>,
+    content: &[String],
+    current: Vec<Element>,
+    region: &str,
+) -> Vec<Element> {
+    if let Some(part) = part {
+        let mut parts: Vec<Element> = current.into_iter().filter(|element| element.part != Some(part)).collect();
+        parts.extend(content.iter().map(|value| Element { part: Some(part), ..Element::text(value) }));
+        parts.sort_by_key(|element| element.part);
+        return parts;
+    }
+    content
+        .iter()
+        .enumerate()
+        .map(|(index, value)| element(slot, value, index, content.len(), &current, region))
+        .collect()
+}
+
+/// One element: the one that is there already if it means the same, else the one in its place with
+/// a new value (so an edited number keeps its kind), else a new one.
+fn element(slot: &Slot, value: &str, index: usize, length: usize, current: &[Element], region: &str) -> Element {
+    let same = |element: &&Element| meaning(&slot.form, &element.value, region) == meaning(&slot.form, value, region);
+    match &slot.form {
+        Form::Choice(choices) | Form::Choices(choices) => Element {
+            choice: choices.iter().find(|(_, name)| *name == value).map(|(id, _)| *id),
+            ..Element::text(value)
+        },
+        Form::Phones | Form::Emails | Form::Several => {
+            if let Some(kept) = current.iter().find(same) {
+                return Element { value: value.to_owned(), ..kept.clone() };
+            }
+            let replaced = current.get(index).filter(|_| current.len() == length);
+            let code = match slot.form {
+                Form::Phones => Some("MOB"),
+                Form::Emails => Some("WORK"),
+                _ => None,
+            };
+            Element {
+                value: value.to_owned(),
+                choice: replaced.and_then(|element| element.choice),
+                code: replaced.map_or_else(|| code.map(str::to_owned), |element| element.code.clone()),
+                part: None,
+            }
+        }
+        _ => Element::text(value),
+    }
+}
+
+#[cfg(test)]
+mod tests;
