@@ -1,7 +1,7 @@
 //! One fully decided write. It leaves no choices to whoever carries it out.
 
 use super::id::{ClientId, ContactId, FieldId, LeadId, MessageId, OrderId, PipelineId, StateId, StatusId, UserId};
-use super::link::Base;
+use super::link::{Base, Bases};
 use super::model::{Element, FieldKind, Variables};
 use super::people::MatchKey;
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub enum Action {
         clients: BTreeSet<ClientId>,
         /// The phone numbers and e-mail addresses it will be found by.
         keys: BTreeSet<MatchKey>,
+        /// What its first client and the contact will have agreed on.
+        bases: Bases,
     },
     /// Change values of a contact.
     UpdateContact {
@@ -48,6 +50,8 @@ pub enum Action {
     AddNote {
         /// Where.
         target: NoteTarget,
+        /// Whose dialogue: when the contact has gone, the note follows the client to its next one.
+        client: ClientId,
         /// The text, one line a message.
         text: String,
         /// Unix seconds of the first message.

@@ -4,17 +4,21 @@
 //! libraries used are pure ones (dates, phone numbers, text forms, templates, hashing).
 
 pub mod action;
+pub mod apply;
 pub mod fault;
 pub mod fingerprint;
 pub mod id;
 pub mod link;
 pub mod merge;
 pub mod model;
+pub mod note;
 pub mod people;
+pub mod plan;
 pub mod policy;
 pub mod retry;
 pub mod schedule;
 pub mod selector;
 pub mod shape;
+pub mod template;
 pub mod text;
 pub mod time;

@@ -1,0 +1,309 @@
+//! A lead, its order and its client: the order itself, its stage, mapped values, callbacks.
+
+use super::ground::Ground;
+use super::{Notice, Plan, ResolvedRule, base_with_doubts, push_edit};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
+use crate::core::fingerprint;
+use crate::core::id::ClientId;
+use crate::core::link::{ClientLink, Content, DealLink};
+use crate::core::merge::{self, Merged, Pair};
+use crate::core::model::{Contact, Lead, Order, Variables};
+use crate::core::policy::{Trigger, TriggerEvent};
+use crate::core::selector::{Fact, SalebotField};
+use crate::core::shape::{self, Record};
+use crate::core::template::{self, CallbackNames, ContactNames, LeadNames};
+use serde_json::json;
+
+/// A lead as seen on both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct DealSeen<'a> {
+    /// The lead.
+    pub lead: &'a Lead,
+    /// What is remembered of it; none for a lead met for the first time.
+    pub link: Option<&'a DealLink>,
+    /// Its contact, where it was read: for callbacks.
+    pub contact: Option<&'a Contact>,
+    /// The client whose order it is or becomes; none where the person has no client.
+    pub client: Option<&'a ClientLink>,
+    /// The client's variables, where they were read.
+    pub variables: Option<&'a Variables>,
+    /// The order, where there is one and it was read.
+    pub order: Option<&'a Order>,
+    /// True when the client's variables speak of this lead: its newest open one.
+    pub is_current: bool,
+    /// True when the lead was made since the last poll; then a first meeting is news.
+    pub is_news: bool,
+    /// Confirmations of writes that were tried and whose outcome is not known.
+    pub in_doubt: &'a [Confirm],
+}
+
+/// Plans a deal: what is to be done, and what is remembered of it from now on.
+pub fn plan(ground: &Ground, seen: DealSeen<'_>) -> (Plan, DealLink) {
+    let mut plan = Plan::default();
+    let mut link = next_link(ground, &seen);
+    if let Some(client) = seen.client {
+        plan_values(ground, &seen, client.client.id, &mut plan);
+        if ground.policy.orders.enabled {
+            plan_order(ground, &seen, client.client.id, &mut link, &mut plan);
+        }
+        plan_callbacks(ground, &seen, client.client.id, &mut plan);
+    }
+    for (_, rule, base) in plan.bases.drain(..) {
+        link.bases.insert(rule, base);
+    }
+    (plan, link)
+}
+
+fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
+    let lead = seen.lead;
+    let before = seen.link;
+    DealLink {
+        lead: lead.id,
+        contact: lead.person(),
+        client: before.and_then(|link| link.client).or(seen.client.map(|client| client.client.id)),
+        order: before.and_then(|link| link.order),
+        ordered: before.is_some_and(|link| link.ordered),
+        stage: Some((lead.pipeline, lead.status)),
+        state: before.and_then(|link| link.state),
+        responsible: lead.responsible,
+        open: lead.is_open(),
+        version: lead.updated_at.max(before.map_or(0, |link| link.version)),
+        fingerprint: ground.lead_fingerprint(lead),
+        bases: before.map(|link| link.bases.clone()).unwrap_or_default(),
+        revision: before.map_or(0, |link| link.revision),
+    }
+}
+
+/// The mark in an order's description by which an order whose answer was lost is found again.
+pub fn order_mark(lead: crate::core::id::LeadId) -> String {
+    format!("amoCRM lead {lead}")
+}
+
+/// The order: made for an open lead that has none, moved when the lead's stage has moved.
+fn plan_order(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, link: &mut DealLink, plan: &mut Plan) {
+    let lead = seen.lead;
+    let state = ground.policy.orders.state_for(lead.pipeline, lead.status);
+    match link.order {
+        None if lead.is_open() && !link.ordered => {
+            link.ordered = true;
+            link.state = state;
+            plan.actions.push((
+                None,
+                Action::CreateOrder { client, lead: lead.id, name: lead.name.clone(), budget: lead.price, state },
+            ));
+        }
+        None => {}
+        Some(order) => {
+            let moved = seen.link.is_none_or(|before| before.stage != link.stage);
+            let Some(state) = state.filter(|state| moved && link.state != Some(*state) && !lead.is_deleted) else {
+                return;
+            };
+            link.state = Some(state);
+            plan.actions.push((None, Action::SetOrderState { client, order, lead: lead.id, state }));
+        }
+    }
+}
+
+/// Mapped values of the lead: with the order's variables, and with the client's where this is the
+/// client's current lead.
+fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mut Plan) {
+    let mut edits: Vec<Edit> = Vec::new();
+    let mut edit_confirms = Vec::new();
+    let mut of_client = (Variables::new(), Vec::new());
+    let mut of_order = (Variables::new(), Vec::new());
+    for rule in &ground.lead_rules {
+        let Some(merged) = merge_rule(ground, rule, seen, client) else { continue };
+        let link = LinkRef::Lead(seen.lead.id);
+        plan.note(link, &lead_key(seen.lead.id), rule, &merged);
+        let edit = merged.write_amo.and_then(|(content, base)| {
+            plan.cleared += u64::from(content.is_empty());
+            Some((shape::edit(&rule.slot, &content, Some(Record::Lead(seen.lead)), ground.region())?, base))
+        });
+        if let Some((edit, base)) = edit {
+            push_edit(&mut edits, &rule.slot, edit);
+            edit_confirms.push(Confirm { link, rule: rule.key.clone(), base });
+        }
+        let (target, name) = match &rule.rule.salebot {
+            SalebotField::Client(name) => (&mut of_client, name),
+            SalebotField::Order(name) => (&mut of_order, name),
+            SalebotField::Fact(_) => continue,
+        };
+        if let Some((content, base)) = merged.write_salebot {
+            plan.cleared += u64::from(content.is_empty());
+            target.0.insert(name.clone(), content.first().cloned().unwrap_or_default());
+            target.1.push(Confirm { link, rule: rule.key.clone(), base });
+        }
+    }
+    let lead = seen.lead.id;
+    let update = (!edits.is_empty()).then(|| Action::UpdateLead {
+        lead,
+        seen: edited_fingerprint(seen.lead, &edits),
+        edits,
+        confirms: edit_confirms,
+    });
+    plan.fill(format!("{}/values", lead_key(lead)), update);
+    let (variables, confirms) = of_client;
+    let save = (!variables.is_empty()).then_some(Action::SaveVariables { client, variables, confirms });
+    plan.fill(format!("{}/{}", client_key(client), lead_key(lead)), save);
+    if let Some(order) = seen.link.and_then(|link| link.order) {
+        let (variables, confirms) = of_order;
+        let set =
+            (!variables.is_empty()).then_some(Action::SetOrderVariables { client, order, lead, variables, confirms });
+        plan.fill(format!("order:{order}/values"), set);
+    }
+}
+
+/// One pair; none where the other side of it does not exist, or speaks of another lead.
+fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client: ClientId) -> Option<Merged> {
+    let order = seen.link.and_then(|link| link.order);
+    let text: Option<Content> = match &rule.rule.salebot {
+        SalebotField::Client(_) if !seen.is_current => return None,
+        SalebotField::Client(name) => {
+            seen.variables.map(|variables| variables.get(name).cloned().into_iter().collect())
+        }
+        SalebotField::Order(name) => {
+            order?;
+            seen.order.map(|order| order.variables.get(name).cloned().into_iter().collect())
+        }
+        SalebotField::Fact(Fact::OrderId) => Some(vec![format!("{client}-{}", order?)]),
+        SalebotField::Fact(fact) => Some(
+            seen.client
+                .and_then(|link| super::ground::client_fact(&link.client, *fact, &ground.zone))
+                .into_iter()
+                .collect(),
+        ),
+    };
+    let amo = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
+    let empty = Default::default();
+    let bases = seen.link.map_or(&empty, |link| &link.bases);
+    let base = base_with_doubts(bases, &rule.key, LinkRef::Lead(seen.lead.id), seen.in_doubt);
+    let mut merged = merge::merge(Pair {
+        form: &rule.slot.form,
+        direction: rule.rule.direction,
+        owner: rule.rule.owner,
+        region: ground.region(),
+        amo: &amo,
+        salebot: text.as_ref(),
+        base: &base,
+    });
+    if merged.base.is_none() && bases.get(&rule.key) != Some(&base) {
+        merged.base = Some(base);
+    }
+    if text.is_none() || seen.lead.is_deleted {
+        merged.write_amo = None;
+    }
+    Some(merged)
+}
+
+/// Callbacks for what happened to the lead since it was last seen.
+fn plan_callbacks(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mut Plan) {
+    let names = CallbackNames {
+        contact: seen.contact.map(|contact| contact_names(ground, contact)).unwrap_or_default(),
+        lead: lead_names(ground, seen.lead),
+    };
+    let events = events(ground, seen);
+    for event in &events {
+        for trigger in ground.policy.triggers.iter().filter(|trigger| fits(trigger, *event, seen.lead)) {
+            callback(plan, client, &lead_key(seen.lead.id), trigger, &names);
+        }
+    }
+    let closed = events.contains(&TriggerEvent::LeadStage) && seen.lead.status.is_closed() && !seen.lead.is_deleted;
+    let unmapped =
+        ground.policy.orders.enabled && ground.policy.orders.state_for(seen.lead.pipeline, seen.lead.status).is_none();
+    let told = ground.policy.triggers.iter().any(|trigger| fits(trigger, TriggerEvent::LeadStage, seen.lead));
+    if closed && unmapped && !told && seen.link.is_some_and(|link| link.ordered) {
+        // Salebot's API cannot close an order (reference, what it cannot do): a bot block has to.
+        let word = if seen.lead.status == crate::core::id::StatusId::WON { "won" } else { "lost" };
+        plan.actions.push((None, Action::Callback { client, text: format!("amo_lead_{word} {}", seen.lead.id) }));
+    }
+}
+
+/// What happened. A lead met for the first time is news only if it was made since the last poll.
+fn events(_ground: &Ground, seen: &DealSeen<'_>) -> Vec<TriggerEvent> {
+    let lead = seen.lead;
+    let Some(before) = seen.link.filter(|link| link.stage.is_some()) else {
+        return if seen.is_news && !lead.is_deleted { vec![TriggerEvent::LeadCreated] } else { Vec::new() };
+    };
+    if lead.is_deleted {
+        let was_known = before.open;
+        return if was_known { vec![TriggerEvent::LeadDeleted] } else { Vec::new() };
+    }
+    let mut events = Vec::new();
+    if before.stage != Some((lead.pipeline, lead.status)) {
+        events.push(TriggerEvent::LeadStage);
+    }
+    if before.responsible != lead.responsible {
+        events.push(TriggerEvent::LeadResponsible);
+    }
+    events
+}
+
+fn fits(trigger: &Trigger, event: TriggerEvent, lead: &Lead) -> bool {
+    trigger.on == event
+        && trigger.pipeline.is_none_or(|pipeline| pipeline == lead.pipeline)
+        && trigger.status.is_none_or(|status| status == lead.status)
+}
+
+/// Renders and adds a callback; a template that fails becomes a notice.
+pub fn callback(plan: &mut Plan, client: ClientId, subject: &str, trigger: &Trigger, names: &CallbackNames) {
+    match template::render(&trigger.callback, names) {
+        Ok(text) if !text.trim().is_empty() => {
+            plan.actions.push((None, Action::Callback { client, text: text.trim().to_owned() }))
+        }
+        Ok(_) => {}
+        Err(reason) => plan.notices.push(Notice {
+            subject: subject.to_owned(),
+            kind: "notice",
+            detail: json!({ "trigger": reason }),
+        }),
+    }
+}
+
+/// A contact's names for a callback.
+pub fn contact_names(ground: &Ground, contact: &Contact) -> ContactNames {
+    let first = |code: &str| {
+        let id = shape::system_field(&ground.account, code).ok();
+        let element = id.and_then(|id| contact.fields.get(&id)).and_then(|elements| elements.first());
+        element.map(|element| element.value.clone()).unwrap_or_default()
+    };
+    ContactNames {
+        id: contact.id.to_string(),
+        name: contact.name.clone(),
+        phone: first("PHONE"),
+        email: first("EMAIL"),
+        responsible: user_name(ground, contact.responsible),
+    }
+}
+
+fn lead_names(ground: &Ground, lead: &Lead) -> LeadNames {
+    let pipeline = ground.account.pipelines.get(&lead.pipeline);
+    let stage = pipeline.and_then(|pipeline| pipeline.statuses.get(&lead.status)).cloned();
+    LeadNames {
+        id: lead.id.to_string(),
+        name: lead.name.clone(),
+        price: lead.price.to_string(),
+        pipeline: pipeline.map_or_else(|| lead.pipeline.to_string(), |pipeline| pipeline.name.clone()),
+        pipeline_id: lead.pipeline.to_string(),
+        stage: stage.unwrap_or_else(|| lead.status.to_string()),
+        status_id: lead.status.to_string(),
+        responsible: user_name(ground, lead.responsible),
+    }
+}
+
+fn user_name(ground: &Ground, user: Option<crate::core::id::UserId>) -> String {
+    user.map(|user| ground.account.users.get(&user).cloned().unwrap_or_else(|| user.to_string())).unwrap_or_default()
+}
+
+/// Fingerprint of what a lead holds in the places that edits are to change.
+pub fn edited_fingerprint(lead: &Lead, edits: &[Edit]) -> String {
+    let held = |edit: &Edit| match edit {
+        Edit::Name(_) => fingerprint::of(&lead.name),
+        Edit::Tags(_) => fingerprint::of(&lead.tags),
+        Edit::Responsible(_) => fingerprint::of(&lead.responsible),
+        Edit::Price(_) => fingerprint::of(&lead.price),
+        Edit::Stage { .. } => fingerprint::of(&(lead.pipeline, lead.status)),
+        Edit::Field { id, .. } => fingerprint::of(&lead.fields.get(id)),
+        Edit::FirstName(_) | Edit::LastName(_) | Edit::CompanyName(_) => String::new(),
+    };
+    fingerprint::of(&edits.iter().map(held).collect::<Vec<_>>())
+}

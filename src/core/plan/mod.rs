@@ -1,0 +1,144 @@
+//! From what was seen and what is remembered to what is to be done. A plan leaves no choices, and
+//! planning cannot fail: what cannot be carried over becomes a notice.
+//!
+//! - [`ground`]: the policy resolved against the account, made once.
+//! - [`arrival`]: who is this client? An existing contact, a new one, or nobody yet.
+//! - [`person`]: a contact and its clients: values both ways.
+//! - [`deal`]: a lead, its order and its client: stages, values, callbacks.
+
+pub mod arrival;
+pub mod deal;
+pub mod ground;
+pub mod person;
+
+use super::action::{Action, Confirm, Edit, LinkRef};
+use super::link::{Base, Bases, Content};
+use super::merge::Merged;
+use super::policy::Rule;
+use super::selector::{AmoField, AmoPart, Entity, SalebotField};
+use super::shape::{Place, Slot};
+use serde_json::json;
+
+/// What is to be done about a person or a deal.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Plan {
+    /// Actions in order. One with a slot replaces the waiting one of that slot.
+    pub actions: Vec<(Option<String>, Action)>,
+    /// Slots that hold nothing any more: whatever waits there is dropped.
+    pub emptied: Vec<String>,
+    /// Bases that change at once.
+    pub bases: Vec<(LinkRef, String, Base)>,
+    /// What the user may want to know.
+    pub notices: Vec<Notice>,
+    /// How many values the plan clears, for the guards.
+    pub cleared: u64,
+}
+
+/// A line for the journal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// About which record.
+    pub subject: String,
+    /// `conflict`, `refused`, `notice`.
+    pub kind: &'static str,
+    /// Details.
+    pub detail: serde_json::Value,
+}
+
+impl Plan {
+    /// True when it writes nothing outside.
+    pub fn is_quiet(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// Puts an action into its slot, or empties the slot.
+    fn fill(&mut self, slot: String, action: Option<Action>) {
+        match action {
+            Some(action) => self.actions.push((Some(slot), action)),
+            None => self.emptied.push(slot),
+        }
+    }
+
+    /// Takes over what a merge found besides its writes.
+    fn note(&mut self, link: LinkRef, subject: &str, rule: &ResolvedRule, merged: &Merged) {
+        if let Some(base) = &merged.base {
+            self.bases.push((link, rule.key.clone(), base.clone()));
+        }
+        if let Some((side, value)) = &merged.lost {
+            let detail = json!({ "rule": rule.key, "gave_up": side.name(), "value": value });
+            self.notices.push(Notice { subject: subject.to_owned(), kind: "conflict", detail });
+        }
+        if let Some(reason) = &merged.refused {
+            let detail = json!({ "rule": rule.key, "reason": reason });
+            self.notices.push(Notice { subject: subject.to_owned(), kind: "refused", detail });
+        }
+    }
+}
+
+/// A pair of values, resolved against the account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ResolvedRule {
+    /// `Rule::key`.
+    pub key: String,
+    /// The amoCRM value.
+    pub slot: Slot,
+    /// The pair as configured.
+    pub rule: Rule,
+}
+
+/// The pairs that are always kept, so that bots can name their contact and lead
+/// (Salebot reference, variables of the removed integration).
+pub fn identifiers() -> Vec<Rule> {
+    let kept = |entity, name: &str| Rule {
+        amo: AmoField { entity, part: AmoPart::Id },
+        salebot: SalebotField::Client(name.to_owned()),
+        direction: super::policy::Direction::ToSalebot,
+        owner: super::policy::Owner::Amo,
+    };
+    vec![
+        kept(Entity::Contact, "amo_contact_id"),
+        kept(Entity::Contact, "amo_client_id"),
+        kept(Entity::Lead, "amo_lead_id"),
+    ]
+}
+
+/// The base of a pair as a merge is to see it: values whose writing was tried and never confirmed
+/// count as sent, so that meeting them is no edit.
+fn base_with_doubts(bases: &Bases, key: &str, link: LinkRef, in_doubt: &[Confirm]) -> Base {
+    let mut base = bases.get(key).cloned().unwrap_or_default();
+    for confirm in in_doubt.iter().filter(|confirm| confirm.link == link && confirm.rule == key) {
+        push_new(&mut base.sent_amo, &confirm.base.sent_amo);
+        push_new(&mut base.sent_salebot, &confirm.base.sent_salebot);
+    }
+    base
+}
+
+/// Adds an edit. Parts of one address become one edit: a part that is not sent is erased.
+fn push_edit(edits: &mut Vec<Edit>, slot: &Slot, edit: Edit) {
+    if let (Place::Field(id, Some(part)), Edit::Field { elements, .. }) = (&slot.place, &edit) {
+        let held = edits.iter_mut().find_map(|edit| match edit {
+            Edit::Field { id: held, elements, .. } if held == id => Some(elements),
+            _ => None,
+        });
+        if let Some(held) = held {
+            held.retain(|element| element.part != Some(*part));
+            held.extend(elements.iter().filter(|element| element.part == Some(*part)).cloned());
+            held.sort_by_key(|element| element.part);
+            return;
+        }
+    }
+    edits.push(edit);
+}
+
+/// Most values in doubt that are kept for one pair and side.
+const SENT_MAX: usize = 8;
+
+fn push_new(sent: &mut Vec<Content>, more: &[Content]) {
+    for content in more {
+        if !sent.contains(content) {
+            sent.push(content.clone());
+        }
+    }
+    let excess = sent.len().saturating_sub(SENT_MAX);
+    sent.drain(..excess);
+}

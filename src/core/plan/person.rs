@@ -1,0 +1,187 @@
+//! A contact and its clients: every mapped value, both ways.
+
+use super::ground::{Ground, client_fact};
+use super::{Plan, ResolvedRule, base_with_doubts, push_edit};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, contact_key};
+use crate::core::fingerprint;
+use crate::core::id::ClientId;
+use crate::core::link::{ClientLink, Content};
+use crate::core::merge::{self, Merged, Pair};
+use crate::core::model::{Contact, Variables};
+use crate::core::selector::SalebotField;
+use crate::core::shape::{self, Record};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A client as it was seen.
+#[derive(Debug, Clone, Copy)]
+pub struct ClientSeen<'a> {
+    /// What is remembered of it.
+    pub link: &'a ClientLink,
+    /// Its variables; none where they were not read.
+    pub variables: Option<&'a Variables>,
+}
+
+/// A person as seen on both sides.
+#[derive(Debug, Clone, Copy)]
+pub struct PersonSeen<'a> {
+    /// The contact.
+    pub contact: &'a Contact,
+    /// Its clients, in any order.
+    pub clients: &'a [ClientSeen<'a>],
+    /// Confirmations of writes that were tried and whose outcome is not known.
+    pub in_doubt: &'a [Confirm],
+}
+
+/// Plans a person.
+pub fn plan(ground: &Ground, seen: PersonSeen<'_>) -> Plan {
+    let mut clients: Vec<_> = seen.clients.to_vec();
+    clients.sort_by_key(|client| client.link.client.id);
+    let mut writes = Writes::default();
+    let mut plan = Plan::default();
+    for rule in &ground.contact_rules {
+        plan_rule(ground, rule, &seen, &clients, &mut writes, &mut plan);
+    }
+    writes.into_actions(&seen, &clients, &mut plan);
+    plan
+}
+
+/// Writes gathered over all pairs.
+#[derive(Default)]
+struct Writes {
+    edits: Vec<Edit>,
+    edit_confirms: Vec<Confirm>,
+    variables: BTreeMap<ClientId, (Variables, Vec<Confirm>)>,
+}
+
+/// One pair over all clients. Clients that change the contact go first, each on top of the other;
+/// the rest then follows what the contact will hold.
+fn plan_rule(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &PersonSeen<'_>,
+    clients: &[ClientSeen<'_>],
+    writes: &mut Writes,
+    plan: &mut Plan,
+) {
+    let before = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
+    let mut content = before.clone();
+    let mut writers = BTreeSet::new();
+    let mut confirms = Vec::new();
+    for client in clients {
+        let merged = merge_client(ground, rule, seen, *client, &content);
+        let Some((written, base)) = merged.write_amo.clone() else { continue };
+        let link = LinkRef::Client(client.link.client.id);
+        if shape::edit(&rule.slot, &written, Some(Record::Contact(seen.contact)), ground.region()).is_none() {
+            continue;
+        }
+        plan.note(link, &client_key(client.link.client.id), rule, &merged);
+        confirms.push(Confirm { link, rule: rule.key.clone(), base });
+        writers.insert(client.link.client.id);
+        follow(rule, client.link.client.id, merged, writes, plan);
+        content = written;
+    }
+    for client in clients.iter().filter(|client| !writers.contains(&client.link.client.id)) {
+        let merged = merge_client(ground, rule, seen, *client, &content);
+        plan.note(LinkRef::Client(client.link.client.id), &client_key(client.link.client.id), rule, &merged);
+        follow(rule, client.link.client.id, merged, writes, plan);
+    }
+    if writers.is_empty() {
+        return;
+    }
+    if content.is_empty() {
+        plan.cleared += 1;
+    }
+    for confirm in &mut confirms {
+        confirm.base.amo = Some(content.clone());
+        confirm.base.sent_amo = vec![content.clone()];
+    }
+    if let Some(edit) = shape::edit(&rule.slot, &content, Some(Record::Contact(seen.contact)), ground.region()) {
+        push_edit(&mut writes.edits, &rule.slot, edit);
+    }
+    writes.edit_confirms.append(&mut confirms);
+}
+
+fn merge_client(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &PersonSeen<'_>,
+    client: ClientSeen<'_>,
+    amo: &Content,
+) -> Merged {
+    let salebot = match &rule.rule.salebot {
+        SalebotField::Client(name) => {
+            client.variables.map(|variables| variables.get(name).cloned().into_iter().collect())
+        }
+        SalebotField::Fact(fact) => Some(client_fact(&client.link.client, *fact, &ground.zone).into_iter().collect()),
+        SalebotField::Order(_) => return Merged::default(),
+    };
+    let link = LinkRef::Client(client.link.client.id);
+    let base = base_with_doubts(&client.link.bases, &rule.key, link, seen.in_doubt);
+    let mut merged = merge::merge(Pair {
+        form: &rule.slot.form,
+        direction: rule.rule.direction,
+        owner: rule.rule.owner,
+        region: ground.region(),
+        amo,
+        salebot: salebot.as_ref(),
+        base: &base,
+    });
+    if merged.base.is_none() && client.link.bases.get(&rule.key) != Some(&base) {
+        merged.base = Some(base);
+    }
+    // A value nobody read speaks for nobody.
+    if salebot.is_none() {
+        merged.write_amo = None;
+    }
+    merged
+}
+
+/// Takes the write to the client's variable, if there is one.
+fn follow(rule: &ResolvedRule, client: ClientId, merged: Merged, writes: &mut Writes, plan: &mut Plan) {
+    let SalebotField::Client(name) = &rule.rule.salebot else { return };
+    let Some((content, base)) = merged.write_salebot else { return };
+    let text = content.first().cloned().unwrap_or_default();
+    if text.is_empty() {
+        plan.cleared += 1;
+    }
+    let (variables, confirms) = writes.variables.entry(client).or_default();
+    variables.insert(name.clone(), text);
+    confirms.push(Confirm { link: LinkRef::Client(client), rule: rule.key.clone(), base });
+}
+
+impl Writes {
+    fn into_actions(mut self, seen: &PersonSeen<'_>, clients: &[ClientSeen<'_>], plan: &mut Plan) {
+        let update = (!self.edits.is_empty()).then(|| Action::UpdateContact {
+            contact: seen.contact.id,
+            seen: edited_fingerprint(seen.contact, &self.edits),
+            edits: self.edits,
+            confirms: self.edit_confirms,
+        });
+        plan.fill(format!("{}/values", contact_key(seen.contact.id)), update);
+        for client in clients {
+            let id = client.link.client.id;
+            let save = self.variables.remove(&id).map(|(variables, confirms)| Action::SaveVariables {
+                client: id,
+                variables,
+                confirms,
+            });
+            plan.fill(format!("{}/contact", client_key(id)), save);
+        }
+    }
+}
+
+/// Fingerprint of what a contact holds in the places that edits are to change: equal as long as
+/// nobody else touched them.
+pub fn edited_fingerprint(contact: &Contact, edits: &[Edit]) -> String {
+    let held = |edit: &Edit| match edit {
+        Edit::Name(_) => fingerprint::of(&contact.name),
+        Edit::FirstName(_) => fingerprint::of(&contact.first_name),
+        Edit::LastName(_) => fingerprint::of(&contact.last_name),
+        Edit::Tags(_) => fingerprint::of(&contact.tags),
+        Edit::Responsible(_) => fingerprint::of(&contact.responsible),
+        Edit::CompanyName(_) => fingerprint::of(&contact.company),
+        Edit::Field { id, .. } => fingerprint::of(&contact.fields.get(id)),
+        Edit::Price(_) | Edit::Stage { .. } => String::new(),
+    };
+    fingerprint::of(&edits.iter().map(held).collect::<Vec<_>>())
+}
