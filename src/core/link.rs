@@ -45,6 +45,9 @@ pub struct ClientLink {
     pub client: Client,
     /// The contact; none while the person is unknown to amoCRM.
     pub contact: Option<ContactId>,
+    /// True once it was found that no contact matches and none is to be made.
+    #[serde(default)]
+    pub unmatched: bool,
     /// Bases of the pairs between client and contact.
     pub bases: Bases,
     /// When the newest message was received.
@@ -56,7 +59,7 @@ pub struct ClientLink {
 impl ClientLink {
     /// A client met for the first time.
     pub fn new(client: Client) -> ClientLink {
-        ClientLink { client, contact: None, bases: Bases::new(), last_message_at: None, revision: 0 }
+        ClientLink { client, contact: None, unmatched: false, bases: Bases::new(), last_message_at: None, revision: 0 }
     }
 }
 

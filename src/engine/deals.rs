@@ -1,0 +1,180 @@
+//! Leads that were read, with their orders and clients.
+
+use super::Bridge;
+use super::passes::Looked;
+use super::record::{Draft, doubts};
+use crate::core::action::{Confirm, client_key, lead_key};
+use crate::core::fault::Fault;
+use crate::core::id::{ContactId, LeadId};
+use crate::core::link::{ClientLink, DealLink};
+use crate::core::model::{Contact, Lead, Order, Variables};
+use crate::core::plan::deal::{self, DealSeen};
+use crate::core::plan::ground::Ground;
+use crate::core::selector::SalebotField;
+use crate::core::time::Millis;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
+use std::collections::BTreeMap;
+
+/// How soon a lead that was shown in an older state is read again.
+const STALE_MS: i64 = 5_000;
+
+/// What is remembered around a page of leads.
+struct Memory {
+    deals: BTreeMap<LeadId, DealLink>,
+    by_contact: Vec<DealLink>,
+    clients: Vec<ClientLink>,
+    contacts: BTreeMap<ContactId, Contact>,
+}
+
+impl Bridge {
+    /// Plans deals from leads that were just read. `news_since`: leads made later are news.
+    pub(super) async fn look_at_deals(
+        &self,
+        ground: &Ground,
+        leads: Vec<Lead>,
+        priority: Priority,
+        news_since: Option<Millis>,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
+        let memory = match self.remember(ground, &leads, priority).await? {
+            Ok(memory) => memory,
+            Err(fault) => {
+                for lead in &leads {
+                    looked.drafts.push(self.lead_again(lead.id));
+                }
+                looked.put_off(leads.iter().map(|lead| Subject::Lead(lead.id)), fault);
+                return Ok(());
+            }
+        };
+        for lead in &leads {
+            let link = memory.deals.get(&lead.id);
+            if link.is_some_and(|link| lead.updated_at < link.version) {
+                looked.again.insert(Subject::Lead(lead.id), STALE_MS);
+                continue;
+            }
+            match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {
+                Ok(draft) => looked.drafts.push(draft),
+                Err(fault) => {
+                    looked.drafts.push(self.lead_again(lead.id));
+                    looked.put_off([Subject::Lead(lead.id)], fault);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lead_again(&self, lead: LeadId) -> Draft {
+        let mark = Mark { subject: Subject::Lead(lead), due: self.now().plus(STALE_MS), attempts: 0 };
+        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
+    }
+
+    async fn remember(&self, ground: &Ground, leads: &[Lead], priority: Priority) -> Stored<Result<Memory, Fault>> {
+        let ids: Vec<LeadId> = leads.iter().map(|lead| lead.id).collect();
+        let mut contacts: Vec<ContactId> = leads.iter().filter_map(Lead::person).collect();
+        contacts.sort_unstable();
+        contacts.dedup();
+        let deals = self.store().deals(self.name(), &ids).await?;
+        let clients = self.store().clients_of(self.name(), &contacts).await?;
+        let by_contact = self.store().deals_of(self.name(), &contacts).await?;
+        // Callbacks name the contact; without any, nobody needs to read it.
+        let named: Vec<ContactId> = clients.iter().filter_map(|link| link.contact).collect();
+        let mut read = BTreeMap::new();
+        if !ground.policy.triggers.is_empty() && !named.is_empty() {
+            match self.parts.amo.contacts_by_id(&named, priority).await {
+                Ok(page) => read.extend(page.rows.into_iter().map(|contact| (contact.id, contact))),
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        let deals = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
+        Ok(Ok(Memory { deals, by_contact, clients, contacts: read }))
+    }
+
+    async fn plan_deal(
+        &self,
+        ground: &Ground,
+        lead: &Lead,
+        link: Option<&DealLink>,
+        memory: &Memory,
+        priority: Priority,
+        news_since: Option<Millis>,
+    ) -> Stored<Result<Draft, Fault>> {
+        let contact = lead.person();
+        let client = chosen_client(link, contact, &memory.clients);
+        let others =
+            memory.by_contact.iter().filter(|deal| deal.contact == contact && deal.open && deal.lead != lead.id);
+        let is_current = lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id);
+        let (variables, order) = match self.read_deal(ground, client, link, is_current, priority).await {
+            Ok(read) => read,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let in_doubt = self.deal_doubts(lead.id, client).await?;
+        let seen = DealSeen {
+            lead,
+            link,
+            contact: contact.and_then(|contact| memory.contacts.get(&contact)),
+            client,
+            variables: variables.as_ref(),
+            order: order.as_ref(),
+            is_current,
+            is_news: news_since.is_some_and(|since| lead.created_at >= since.seconds()),
+            in_doubt: &in_doubt,
+        };
+        let (plan, next) = deal::plan(ground, seen);
+        let mut draft = Draft::about(Subject::Lead(lead.id));
+        draft.keys.insert(lead_key(lead.id));
+        draft.keys.extend(client.map(|client| client_key(client.client.id)));
+        match link {
+            Some(link) => draft.rests_on_deal(link),
+            None => draft.revisions.push((crate::core::action::LinkRef::Lead(lead.id), 0)),
+        }
+        draft.changes.push(Change::PutDeal(Box::new(next)));
+        draft.changes.extend(self.plan_changes(plan, priority));
+        Ok(Ok(draft))
+    }
+
+    /// The client's variables and the order's, as far as some pair lets them speak.
+    async fn read_deal(
+        &self,
+        ground: &Ground,
+        client: Option<&ClientLink>,
+        link: Option<&DealLink>,
+        is_current: bool,
+        priority: Priority,
+    ) -> Result<(Option<Variables>, Option<Order>), Fault> {
+        let Some(client) = client.map(|client| client.client.id) else { return Ok((None, None)) };
+        let speaks = |rule: &crate::core::plan::ResolvedRule| {
+            rule.rule.direction.writes_amo() && matches!(rule.rule.salebot, SalebotField::Client(_))
+        };
+        let variables = match is_current && ground.lead_rules.iter().any(speaks) {
+            true => self.parts.salebot.variables(client, priority).await?,
+            false => None,
+        };
+        let order = match link.and_then(|link| link.order).filter(|_| ground.reads_order_variables()) {
+            Some(order) => self.parts.salebot.order(client, order, priority).await?,
+            None => None,
+        };
+        Ok((variables, order))
+    }
+
+    async fn deal_doubts(&self, lead: LeadId, client: Option<&ClientLink>) -> Stored<Vec<Confirm>> {
+        let Some(client) = client else { return Ok(Vec::new()) };
+        let keys = [lead_key(lead), client_key(client.client.id)];
+        let pending = self.store().pending(self.name(), &keys).await?;
+        Ok(pending.iter().flat_map(doubts).collect())
+    }
+}
+
+/// Whose order it is: the one it became, else the person's client that wrote last.
+fn chosen_client<'a>(
+    link: Option<&DealLink>,
+    contact: Option<ContactId>,
+    clients: &'a [ClientLink],
+) -> Option<&'a ClientLink> {
+    let own = clients
+        .iter()
+        .filter(|client| contact.is_some() && client.contact == contact && !client.client.is_group_chat());
+    let bound = link.and_then(|link| link.client);
+    let bound_client = bound.and_then(|bound| clients.iter().find(|client| client.client.id == bound));
+    bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
+}

@@ -1,0 +1,276 @@
+//! Carrying out actions in amoCRM, fifty in a request.
+
+use super::lookup::Found;
+use super::{Bridge, Outcome};
+use crate::core::action::{Action, Edit, NoteTarget};
+use crate::core::apply;
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::id::{ContactId, LeadId};
+use crate::core::model::{Contact, Lead};
+use crate::core::plan::{deal, person};
+use crate::core::time::Millis;
+use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
+use crate::ports::store::{OutboxRow, StoreError};
+use std::collections::BTreeMap;
+
+/// How long a note waits for its person's next contact.
+const NO_CONTACT_MS: i64 = 5_000;
+
+impl Bridge {
+    pub(super) async fn execute_amo(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+        let mut groups: BTreeMap<&'static str, Vec<OutboxRow>> = BTreeMap::new();
+        for row in rows {
+            groups.entry(row.action.name()).or_default().push(row);
+        }
+        for (name, rows) in groups {
+            for batch in rows.chunks(AMO_BATCH_MAX) {
+                let outcomes = match name {
+                    "create_contact" => self.create_contacts(batch).await?,
+                    "update_contact" => self.update_contacts(batch).await,
+                    "update_lead" => self.update_leads(batch).await,
+                    _ => self.add_notes(batch).await?,
+                };
+                self.settle(batch, outcomes).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        for row in batch {
+            outcomes.push(self.already_made(row).await?);
+        }
+        let draft = |row: &OutboxRow| match &row.action {
+            Action::CreateContact { edits, created_at, .. } => {
+                Some(Draft { edits: edits.clone(), created_at: *created_at })
+            }
+            _ => None,
+        };
+        let open: Vec<usize> = (0..batch.len()).filter(|index| outcomes[*index].is_none()).collect();
+        let drafts: Vec<Draft> = open.iter().filter_map(|index| draft(&batch[*index])).collect();
+        let results =
+            if drafts.is_empty() { Vec::new() } else { self.parts.amo.create_contacts(&drafts, urgency(batch)).await };
+        for (index, result) in open.into_iter().zip(results) {
+            outcomes[index] = Some(result.map_or_else(Outcome::Failed, Outcome::Contact));
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Untouched)).collect())
+    }
+
+    /// None: it is to be made. Its client may have got a contact in the meantime, and an attempt
+    /// whose answer was lost may have made it.
+    async fn already_made(&self, row: &OutboxRow) -> Result<Option<Outcome>, StoreError> {
+        let Action::CreateContact { clients, .. } = &row.action else { return Ok(None) };
+        let ids: Vec<_> = clients.iter().copied().collect();
+        let links = self.store().clients(self.name(), &ids).await?;
+        if !links.is_empty() && links.iter().all(|link| link.contact.is_some()) {
+            return Ok(Some(Outcome::Superfluous));
+        }
+        if !row.in_doubt {
+            return Ok(None);
+        }
+        Ok(match self.look_for_contact(row).await? {
+            Ok(Found::Done(contact)) => Some(Outcome::Contact(contact)),
+            Ok(Found::NotDone) => None,
+            Ok(Found::Later(wait_ms)) => Some(Outcome::Unclear(wait_ms)),
+            Err(fault) => Some(Outcome::Failed(harmless(fault))),
+        })
+    }
+
+    async fn update_contacts(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
+        let ids: Vec<ContactId> = batch
+            .iter()
+            .filter_map(
+                |row| if let Action::UpdateContact { contact, .. } = &row.action { Some(*contact) } else { None },
+            )
+            .collect();
+        let page = match self.parts.amo.contacts_by_id(&ids, urgency(batch)).await {
+            Ok(page) => page,
+            Err(fault) => return batch.iter().map(|_| Outcome::Failed(fault.clone())).collect(),
+        };
+        let now = self.server_now(&page);
+        let mut records: BTreeMap<ContactId, Contact> =
+            page.rows.into_iter().map(|contact| (contact.id, contact)).collect();
+        let mut outcomes = Vec::new();
+        let mut changes = Vec::new();
+        let ground = self.ground();
+        for row in batch {
+            let Action::UpdateContact { contact: id, edits, seen, .. } = &row.action else {
+                outcomes.push(Outcome::Untouched);
+                continue;
+            };
+            let Some(mut contact) = records.remove(id) else {
+                outcomes.push(Outcome::Failed(Fault::new(FaultKind::Gone, "the contact is not there any more")));
+                continue;
+            };
+            let before = contact.clone();
+            apply::to_contact(&mut contact, edits);
+            let fingerprint = ground.as_ref().map(|ground| ground.contact_fingerprint(&contact)).unwrap_or_default();
+            if same_texts(&before, &contact) {
+                outcomes.push(Outcome::Changed { version: before.updated_at, fingerprint });
+            } else if person::edited_fingerprint(&before, edits) != *seen {
+                outcomes.push(Outcome::Failed(Fault::new(
+                    FaultKind::Changed,
+                    "somebody changed the contact in the meantime",
+                )));
+            } else {
+                let updated_at = now.seconds().max(before.updated_at + 1);
+                outcomes.push(Outcome::Changed { version: updated_at, fingerprint });
+                changes.push((outcomes.len() - 1, Change { id: *id, edits: edits.clone(), updated_at }));
+            }
+        }
+        let sent: Vec<Change<ContactId>> = changes.iter().map(|(_, change)| change.clone()).collect();
+        let results =
+            if sent.is_empty() { Vec::new() } else { self.parts.amo.update_contacts(&sent, urgency(batch)).await };
+        take_results(&mut outcomes, changes.into_iter().map(|(index, _)| index), results);
+        outcomes
+    }
+
+    async fn update_leads(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
+        let ids: Vec<LeadId> = batch
+            .iter()
+            .filter_map(|row| if let Action::UpdateLead { lead, .. } = &row.action { Some(*lead) } else { None })
+            .collect();
+        let page = match self.parts.amo.leads_by_id(&ids, urgency(batch)).await {
+            Ok(page) => page,
+            Err(fault) => return batch.iter().map(|_| Outcome::Failed(fault.clone())).collect(),
+        };
+        let now = self.server_now(&page);
+        let mut records: BTreeMap<LeadId, Lead> = page.rows.into_iter().map(|lead| (lead.id, lead)).collect();
+        let mut outcomes = Vec::new();
+        let mut changes = Vec::new();
+        for row in batch {
+            let Action::UpdateLead { lead: id, edits, seen, .. } = &row.action else {
+                outcomes.push(Outcome::Untouched);
+                continue;
+            };
+            let Some(mut lead) = records.remove(id).filter(|lead| !lead.is_deleted) else {
+                outcomes.push(Outcome::Failed(Fault::new(FaultKind::Gone, "the lead is not there any more")));
+                continue;
+            };
+            let before = lead.clone();
+            apply::to_lead(&mut lead, edits);
+            if before == lead {
+                outcomes.push(Outcome::Done);
+            } else if deal::edited_fingerprint(&before, edits) != *seen {
+                outcomes
+                    .push(Outcome::Failed(Fault::new(FaultKind::Changed, "somebody changed the lead in the meantime")));
+            } else {
+                outcomes.push(Outcome::Done);
+                let updated_at = now.seconds().max(before.updated_at + 1);
+                changes.push((outcomes.len() - 1, Change { id: *id, edits: edits.clone(), updated_at }));
+            }
+        }
+        let sent: Vec<Change<LeadId>> = changes.iter().map(|(_, change)| change.clone()).collect();
+        let results =
+            if sent.is_empty() { Vec::new() } else { self.parts.amo.update_leads(&sent, urgency(batch)).await };
+        take_results(&mut outcomes, changes.into_iter().map(|(index, _)| index), results);
+        outcomes
+    }
+
+    async fn add_notes(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        let mut notes = Vec::new();
+        for (index, row) in batch.iter().enumerate() {
+            let Action::AddNote { text, created_at, .. } = &row.action else {
+                outcomes.push(Some(Outcome::Untouched));
+                continue;
+            };
+            match self.note_place(row).await? {
+                Ok(target) => {
+                    outcomes.push(None);
+                    notes.push((index, NewNote { target, text: text.clone(), created_at: *created_at }));
+                }
+                Err(outcome) => outcomes.push(Some(outcome)),
+            }
+        }
+        let sent: Vec<NewNote> = notes.iter().map(|(_, note)| note.clone()).collect();
+        let results = if sent.is_empty() { Vec::new() } else { self.parts.amo.add_notes(&sent, urgency(batch)).await };
+        for ((index, _), result) in notes.iter().zip(results) {
+            outcomes[*index] = Some(result.map_or_else(Outcome::Failed, Outcome::Note));
+        }
+        Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Untouched)).collect())
+    }
+
+    /// Where the note goes now, or what became of it. A contact that was deleted or merged away is
+    /// followed to the one its client has now.
+    async fn note_place(&self, row: &OutboxRow) -> Result<Result<NoteTarget, Outcome>, StoreError> {
+        let Action::AddNote { target, client, .. } = &row.action else { return Ok(Err(Outcome::Untouched)) };
+        if row.in_doubt {
+            match self.look_for_note(row).await? {
+                Ok(Found::Done(note)) => return Ok(Err(Outcome::Note(note))),
+                Ok(Found::Later(wait_ms)) => return Ok(Err(Outcome::Unclear(wait_ms))),
+                // Gone: the record went with everything on it, so the note was not kept either.
+                Ok(Found::NotDone) => {}
+                Err(fault) if fault.kind == FaultKind::Gone => {}
+                Err(fault) => return Ok(Err(Outcome::Failed(harmless(fault)))),
+            }
+        }
+        let NoteTarget::Contact(_) = target else { return Ok(Ok(*target)) };
+        let link = self.store().clients(self.name(), &[*client]).await?.into_iter().next();
+        Ok(match link.map(|link| link.contact) {
+            Some(Some(contact)) => Ok(NoteTarget::Contact(contact)),
+            Some(None) => Err(Outcome::Unclear(NO_CONTACT_MS)),
+            None => Ok(*target),
+        })
+    }
+
+    /// The server's clock, where it told it; ours otherwise. A time of change in the future would
+    /// lock others out of the record.
+    fn server_now<T>(&self, page: &Page<T>) -> Millis {
+        page.server_time.unwrap_or_else(|| self.now())
+    }
+}
+
+/// Equal but for the kinds of phones and the like, which are not known in the same form on read.
+fn same_texts(a: &Contact, b: &Contact) -> bool {
+    let texts = |contact: &Contact| {
+        let fields: BTreeMap<_, Vec<_>> = contact
+            .fields
+            .iter()
+            .map(|(id, elements)| (*id, elements.iter().map(|element| (element.value.clone(), element.part)).collect()))
+            .collect();
+        let names = (contact.name.clone(), contact.first_name.clone(), contact.last_name.clone());
+        (names, contact.tags.clone(), contact.responsible, fields)
+    };
+    texts(a) == texts(b)
+}
+
+/// A failed look leaves the action in doubt; it is no attempt at doing it.
+fn harmless(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Uncertain => Fault::new(FaultKind::Transient, fault.reason),
+        _ => fault,
+    }
+}
+
+fn take_results(outcomes: &mut [Outcome], indices: impl Iterator<Item = usize>, results: Vec<Result<(), Fault>>) {
+    for (index, result) in indices.zip(results) {
+        if let Err(fault) = result {
+            outcomes[index] = Outcome::Failed(fault);
+        }
+    }
+}
+
+/// A batch is as urgent as its most urgent action.
+fn urgency(batch: &[OutboxRow]) -> Priority {
+    batch.iter().map(|row| row.priority).min().unwrap_or(Priority::Background)
+}
+
+/// Edits that a log may name: places, never values.
+pub(super) fn edited_places(edits: &[Edit]) -> Vec<String> {
+    edits
+        .iter()
+        .map(|edit| match edit {
+            Edit::Name(_) => "name".to_owned(),
+            Edit::FirstName(_) => "first_name".to_owned(),
+            Edit::LastName(_) => "last_name".to_owned(),
+            Edit::Tags(_) => "tags".to_owned(),
+            Edit::Responsible(_) => "responsible".to_owned(),
+            Edit::CompanyName(_) => "company".to_owned(),
+            Edit::Price(_) => "price".to_owned(),
+            Edit::Stage { .. } => "stage".to_owned(),
+            Edit::Field { id, .. } => format!("field.{id}"),
+        })
+        .collect()
+}

@@ -1,0 +1,167 @@
+//! Was it done? An action whose answer was lost is looked for before it is sent again.
+
+use super::Bridge;
+use crate::core::action::{Action, Edit, NoteTarget, contact_key, lead_key};
+use crate::core::apply;
+use crate::core::fault::Fault;
+use crate::core::id::{ContactId, LeadId, NoteId, OrderId};
+use crate::core::model::Contact;
+use crate::core::plan::deal::order_mark;
+use crate::core::time::Millis;
+use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority};
+use crate::ports::store::{OutboxRow, StoreError};
+use std::collections::BTreeSet;
+
+/// How long after an attempt a record may take to show up in listings. Only then its absence means
+/// that it was not made.
+const SHOWS_UP_MS: i64 = 60_000;
+/// How often to look in the meantime.
+const LOOK_AGAIN_MS: i64 = 3_000;
+/// Pages of recently changed contacts that are looked through.
+const PAGES_MAX: u32 = 10;
+/// Journal lines that are looked through for notes already accounted for.
+const JOURNAL_MAX: u32 = 500;
+
+/// What a look found.
+pub(super) enum Found<T> {
+    /// It was done.
+    Done(T),
+    /// It was not done.
+    NotDone,
+    /// It cannot be told yet.
+    Later(i64),
+}
+
+/// A look can fail on either side.
+pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
+
+impl Bridge {
+    fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
+        let age_ms = row.first_attempt_at.map_or(i64::MAX, |at| self.now().since(at));
+        if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
+    }
+
+    /// A contact we may have made: by its keys, else among recent ones by everything we gave it.
+    pub(super) async fn look_for_contact(&self, row: &OutboxRow) -> Look<ContactId> {
+        let (Action::CreateContact { edits, created_at, keys, .. }, Some(ground)) = (&row.action, self.ground()) else {
+            return Ok(Ok(Found::NotDone));
+        };
+        for key in keys {
+            let page = match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
+                Ok(page) => page,
+                Err(fault) => return Ok(Err(fault)),
+            };
+            let found = page
+                .rows
+                .iter()
+                .filter(|contact| ground.contact_keys(contact).contains(key))
+                .map(|contact| contact.id)
+                .min();
+            if let Some(found) = found {
+                return Ok(Ok(Found::Done(found)));
+            }
+        }
+        let since = row.first_attempt_at.unwrap_or(row.created_at).minus(SHOWS_UP_MS);
+        let taken = |contact: &Contact| is_what_we_made(contact, edits, *created_at);
+        let candidates = match self.recent_contacts(since, taken).await {
+            Ok(candidates) => candidates,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let linked: BTreeSet<ContactId> = self
+            .store()
+            .clients_of(self.name(), &candidates)
+            .await?
+            .into_iter()
+            .filter_map(|link| link.contact)
+            .collect();
+        let free = candidates.into_iter().filter(|contact| !linked.contains(contact)).min();
+        Ok(Ok(free.map_or_else(|| self.not_found(row), Found::Done)))
+    }
+
+    async fn recent_contacts(&self, since: Millis, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<ContactId>, Fault> {
+        let mut found = Vec::new();
+        let mut offset = 0;
+        for _ in 0..PAGES_MAX {
+            let request = PageRequest { since: Some(since), offset, limit: AMO_PAGE_MAX };
+            let page = self.parts.amo.contacts(request, Priority::Person).await?;
+            found.extend(page.rows.iter().filter(|contact| wanted(contact)).map(|contact| contact.id));
+            if page.received < AMO_PAGE_MAX {
+                break;
+            }
+            offset += page.received;
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// A note we may have written: same text, and not one of those already accounted for.
+    pub(super) async fn look_for_note(&self, row: &OutboxRow) -> Look<NoteId> {
+        let Action::AddNote { target, text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+        let notes = match self.parts.amo.notes(*target, Priority::Person).await {
+            Ok(notes) => notes,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let known = self.known_notes(*target).await?;
+        let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
+        let found =
+            notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();
+        Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
+    }
+
+    async fn known_notes(&self, target: NoteTarget) -> Result<BTreeSet<u64>, StoreError> {
+        let lines = self.store().journal(self.name(), &note_subject(target), JOURNAL_MAX).await?;
+        Ok(lines.iter().filter_map(|line| line.detail.get("note").and_then(serde_json::Value::as_u64)).collect())
+    }
+
+    /// An order we may have made: by the mark in its description.
+    pub(super) async fn look_for_order(&self, row: &OutboxRow) -> Look<OrderId> {
+        let Action::CreateOrder { client, lead, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+        let orders = match self.parts.salebot.active_orders(*client, Priority::Person).await {
+            Ok(orders) => orders,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        for order in orders {
+            match self.parts.salebot.order(*client, order, Priority::Person).await {
+                Ok(Some(seen)) if carries_mark(&seen.variables, *lead) => return Ok(Ok(Found::Done(order))),
+                Ok(_) => {}
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        // Orders are read directly, not from a listing that lags behind.
+        Ok(Ok(Found::NotDone))
+    }
+}
+
+fn carries_mark(variables: &crate::core::model::Variables, lead: LeadId) -> bool {
+    variables.get("description").is_some_and(|description| description.trim() == order_mark(lead))
+}
+
+/// Everything we gave it is there, and it was made when we said.
+fn is_what_we_made(contact: &Contact, edits: &[Edit], created_at: i64) -> bool {
+    let mut expected = contact.clone();
+    apply::to_contact(&mut expected, edits);
+    let text = |elements: &[crate::core::model::Element]| {
+        elements.iter().map(|element| element.value.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let fields_agree = expected.fields.iter().all(|(id, elements)| {
+        let seen = contact.fields.get(id).map(|seen| text(seen)).unwrap_or_default();
+        let given = text(elements);
+        seen.len() == given.len()
+            && given
+                .iter()
+                .zip(&seen)
+                .all(|(given, seen)| crate::core::text::is_rewritten(given, seen) || given == seen)
+    });
+    (contact.created_at - created_at).abs() <= 1
+        && crate::core::text::is_rewritten(&expected.name, &contact.name)
+        && fields_agree
+}
+
+/// The journal's subject for notes of a record.
+pub(super) fn note_subject(target: NoteTarget) -> String {
+    match target {
+        NoteTarget::Contact(contact) => contact_key(contact),
+        NoteTarget::Lead(lead) => lead_key(lead),
+    }
+}

@@ -1,0 +1,84 @@
+//! The outbox: actions are claimed, carried out, and settled. What follows from a fault is
+//! `core::retry`'s to decide.
+//!
+//! - [`amo`], [`salebot`]: carrying out, in batches.
+//! - [`lookup`]: was it done? Before anything that must not happen twice is sent again.
+//! - [`settle`]: the outcome becomes links, bases, and the action's end.
+
+mod amo;
+mod lookup;
+mod salebot;
+mod settle;
+
+use super::{Bridge, Step};
+use crate::core::action::Side;
+use crate::core::fault::Fault;
+use crate::core::id::{ClientId, ContactId, NoteId, OrderId};
+use crate::ports::store::{OutboxRow, StoreError, Stored};
+
+/// Actions claimed at once; a multiple of the largest batch, so that full batches form.
+const CLAIMED_MAX: u32 = 200;
+
+/// What an action came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Outcome {
+    /// Done; nothing to remember beyond that.
+    Done,
+    /// A contact was made, or found to have been made.
+    Contact(ContactId),
+    /// A contact was changed; it is expected to have this `updated_at` and fingerprint.
+    Changed { version: i64, fingerprint: String },
+    /// A note was written.
+    Note(NoteId),
+    /// An order was made.
+    Order(OrderId),
+    /// A client was found or made.
+    Client(ClientId),
+    /// It is not needed any more.
+    Superfluous,
+    /// It failed.
+    Failed(Fault),
+    /// Its outcome is still unknown: look again after so many milliseconds.
+    Unclear(i64),
+    /// It was not its turn after all: an earlier action of its key failed.
+    Untouched,
+}
+
+impl Bridge {
+    pub(super) async fn amo_step(&self) -> Result<Step, StoreError> {
+        self.outbox_step(Side::Amo).await
+    }
+
+    pub(super) async fn salebot_step(&self) -> Result<Step, StoreError> {
+        self.outbox_step(Side::Salebot).await
+    }
+
+    async fn outbox_step(&self, side: Side) -> Result<Step, StoreError> {
+        if self.ground().is_none() {
+            return Ok(Step::Idle(self.until_grounded()));
+        }
+        let rows = self.claim(side).await?;
+        if rows.is_empty() {
+            let due = self.store().next_due(self.name()).await?;
+            return Ok(Step::Idle(if side == Side::Amo { due.amo } else { due.salebot }));
+        }
+        let keys: Vec<String> = rows.iter().map(|row| row.action.key()).collect();
+        match side {
+            Side::Amo => self.execute_amo(rows).await?,
+            Side::Salebot => self.execute_salebot(rows).await?,
+        }
+        let mut in_flight = self.in_flight.lock().await;
+        for key in &keys {
+            in_flight.remove(key);
+        }
+        Ok(Step::More)
+    }
+
+    /// Claims, and from then on keeps plans off the claimed keys.
+    async fn claim(&self, side: Side) -> Stored<Vec<OutboxRow>> {
+        let mut in_flight = self.in_flight.lock().await;
+        let rows = self.store().claim(self.name(), side, self.now(), CLAIMED_MAX).await?;
+        in_flight.extend(rows.iter().map(|row| row.action.key()));
+        Ok(rows)
+    }
+}

@@ -1,0 +1,160 @@
+//! Carrying out actions in Salebot: one request an action, but one for all clients that get the same
+//! variables.
+
+use super::lookup::Found;
+use super::{Bridge, Outcome};
+use crate::core::action::Action;
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::id::ClientId;
+use crate::core::model::Variables;
+use crate::core::plan::deal::order_mark;
+use crate::ports::remote::{ClientAddress, NewOrder, Priority};
+use crate::ports::store::{OutboxRow, StoreError};
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+impl Bridge {
+    /// Actions of different people at the same time, those of one person one after the other.
+    pub(super) async fn execute_salebot(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
+        let mut queues: BTreeMap<String, VecDeque<OutboxRow>> = BTreeMap::new();
+        for row in rows {
+            queues.entry(row.action.key()).or_default().push_back(row);
+        }
+        while !queues.is_empty() {
+            let round: Vec<OutboxRow> = queues.values_mut().filter_map(VecDeque::pop_front).collect();
+            let outcomes = self.execute_round(&round).await?;
+            let stuck: BTreeSet<String> = round
+                .iter()
+                .zip(&outcomes)
+                .filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_)))
+                .map(|(row, _)| row.action.key())
+                .collect();
+            self.settle(&round, outcomes).await?;
+            let held: Vec<OutboxRow> = queues
+                .iter_mut()
+                .filter(|(key, _)| stuck.contains(*key))
+                .flat_map(|(_, queue)| queue.drain(..))
+                .collect();
+            let untouched = held.iter().map(|_| Outcome::Untouched).collect();
+            self.settle(&held, untouched).await?;
+            queues.retain(|_, queue| !queue.is_empty());
+        }
+        Ok(())
+    }
+
+    async fn execute_round(&self, round: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let mut saves: BTreeMap<(&Variables, Priority), Vec<usize>> = BTreeMap::new();
+        let mut singles = Vec::new();
+        for (index, row) in round.iter().enumerate() {
+            match &row.action {
+                Action::SaveVariables { variables, .. } => {
+                    saves.entry((variables, row.priority)).or_default().push(index)
+                }
+                _ => singles.push(index),
+            }
+        }
+        let saved = join_all(saves.into_iter().map(|((variables, priority), indices)| async move {
+            let clients: Vec<ClientId> = indices.iter().filter_map(|index| client_of(&round[*index].action)).collect();
+            let result = self.parts.salebot.save_variables(&clients, variables, priority).await;
+            (indices, result)
+        }));
+        let done =
+            join_all(singles.into_iter().map(|index| async move { (index, self.execute_one(&round[index]).await) }));
+        let (saved, done) = futures::future::join(saved, done).await;
+        let mut outcomes = vec![Outcome::Untouched; round.len()];
+        for (indices, result) in saved {
+            for index in indices {
+                outcomes[index] = result.clone().map_or_else(Outcome::Failed, |()| Outcome::Done);
+            }
+        }
+        for (index, outcome) in done {
+            outcomes[index] = outcome?;
+        }
+        Ok(outcomes)
+    }
+
+    async fn execute_one(&self, row: &OutboxRow) -> Result<Outcome, StoreError> {
+        let salebot = &self.parts.salebot;
+        let done = |result: Result<(), Fault>| result.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        Ok(match &row.action {
+            Action::CreateOrder { .. } => self.create_order(row).await?,
+            Action::SetOrderVariables { client, order, variables, .. } => {
+                done(salebot.set_order_variables(*client, *order, variables, row.priority).await)
+            }
+            Action::SetOrderState { .. } => self.set_order_state(row).await,
+            Action::Callback { client, text } => self.callback(row, *client, text).await,
+            Action::LoadClient { platform_id, group_id, client_type, .. } => {
+                let address = ClientAddress {
+                    platform_id: platform_id.clone(),
+                    group_id: group_id.clone(),
+                    client_type: *client_type,
+                };
+                match salebot.load_clients(&[address], row.priority).await.into_iter().next() {
+                    Some(result) => result.map_or_else(Outcome::Failed, Outcome::Client),
+                    None => Outcome::Failed(Fault::new(FaultKind::Broken, "load_clients answered nothing")),
+                }
+            }
+            Action::SaveVariables { .. }
+            | Action::CreateContact { .. }
+            | Action::UpdateContact { .. }
+            | Action::UpdateLead { .. }
+            | Action::AddNote { .. } => Outcome::Untouched,
+        })
+    }
+
+    async fn create_order(&self, row: &OutboxRow) -> Result<Outcome, StoreError> {
+        let Action::CreateOrder { client, lead, name, budget, state } = &row.action else {
+            return Ok(Outcome::Untouched);
+        };
+        if row.in_doubt {
+            match self.look_for_order(row).await? {
+                Ok(Found::Done(order)) => return Ok(Outcome::Order(order)),
+                Ok(Found::Later(wait_ms)) => return Ok(Outcome::Unclear(wait_ms)),
+                Ok(Found::NotDone) => {}
+                Err(fault) => return Ok(Outcome::Failed(fault)),
+            }
+        }
+        let order = NewOrder {
+            client: *client,
+            name: name.clone(),
+            description: order_mark(*lead),
+            budget: *budget,
+            state: *state,
+        };
+        let made = self.parts.salebot.create_order(&order, row.priority).await;
+        Ok(made.map_or_else(Outcome::Failed, Outcome::Order))
+    }
+
+    /// The request moves whichever order is current, so that has to be ours.
+    async fn set_order_state(&self, row: &OutboxRow) -> Outcome {
+        let Action::SetOrderState { client, order, state, .. } = &row.action else { return Outcome::Untouched };
+        match self.parts.salebot.current_order(*client, row.priority).await {
+            Ok(Some(current)) if current == *order => {}
+            Ok(_) => {
+                let reason = "the order is not the client's current one, and Salebot moves no other: move it by hand, or let a bot block do it";
+                return Outcome::Failed(Fault::new(FaultKind::Rejected, reason));
+            }
+            Err(fault) => return Outcome::Failed(fault),
+        }
+        let moved = self.parts.salebot.set_order_state(*client, *state, row.priority).await;
+        moved.map_or_else(Outcome::Failed, |()| Outcome::Done)
+    }
+
+    /// Whether a callback arrived cannot be looked up. One whose answer was lost is not sent again:
+    /// a bot that runs twice may sell twice.
+    async fn callback(&self, row: &OutboxRow, client: ClientId, text: &str) -> Outcome {
+        if row.in_doubt {
+            let reason = "the answer to the callback was lost, and it cannot be looked up whether the bot started: start it by hand if it did not";
+            return Outcome::Failed(Fault::new(FaultKind::Rejected, reason));
+        }
+        let called = self.parts.salebot.callback(client, text, row.priority).await;
+        called.map_or_else(Outcome::Failed, |()| Outcome::Done)
+    }
+}
+
+fn client_of(action: &Action) -> Option<ClientId> {
+    match action {
+        Action::SaveVariables { client, .. } => Some(*client),
+        _ => None,
+    }
+}

@@ -1,0 +1,283 @@
+//! Outcomes become links, bases and the end of the action, in one transaction.
+
+use super::amo::edited_places;
+use super::lookup::note_subject;
+use super::{Bridge, Outcome};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key, lead_key};
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::id::{ClientId, ContactId, LeadId};
+use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
+use crate::core::model::Client;
+use crate::core::plan::Notice;
+use crate::core::retry::{self, Next};
+use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Links that a settlement changes, loaded once and written once.
+#[derive(Default)]
+struct Links {
+    clients: BTreeMap<ClientId, ClientLink>,
+    deals: BTreeMap<LeadId, DealLink>,
+    touched_clients: std::collections::BTreeSet<ClientId>,
+    touched_deals: std::collections::BTreeSet<LeadId>,
+}
+
+impl Links {
+    fn client(&mut self, id: ClientId) -> &mut ClientLink {
+        self.touched_clients.insert(id);
+        self.clients.entry(id).or_insert_with(|| ClientLink::new(Client::unknown(id)))
+    }
+
+    fn deal(&mut self, id: LeadId) -> Option<&mut DealLink> {
+        self.touched_deals.insert(id);
+        self.deals.get_mut(&id)
+    }
+
+    fn base(&mut self, link: LinkRef, rule: &str) -> Option<&mut Base> {
+        let bases = match link {
+            LinkRef::Client(id) => &mut self.client(id).bases,
+            LinkRef::Lead(id) => &mut self.deal(id)?.bases,
+        };
+        Some(bases.entry(rule.to_owned()).or_default())
+    }
+
+    fn into_changes(self) -> impl Iterator<Item = Change> {
+        let (touched_clients, touched_deals) = (self.touched_clients, self.touched_deals);
+        let clients = self.clients.into_values().filter(move |link| touched_clients.contains(&link.client.id));
+        let deals = self.deals.into_values().filter(move |link| touched_deals.contains(&link.lead));
+        clients.map(|link| Change::PutClient(Box::new(link))).chain(deals.map(|link| Change::PutDeal(Box::new(link))))
+    }
+}
+
+impl Bridge {
+    /// Settles a batch. Holds plans off while it does.
+    pub(super) async fn settle(&self, rows: &[OutboxRow], outcomes: Vec<Outcome>) -> Result<(), StoreError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let gate = self.in_flight.lock().await;
+        let mut links = self.links_of(rows).await?;
+        let mut changes = Vec::new();
+        for (row, outcome) in rows.iter().zip(outcomes) {
+            self.settle_one(row, outcome, &mut links, &mut changes);
+        }
+        changes.extend(links.into_changes());
+        self.commit(changes).await?;
+        drop(gate);
+        Ok(())
+    }
+
+    async fn links_of(&self, rows: &[OutboxRow]) -> Stored<Links> {
+        let (mut clients, mut leads) = (Vec::new(), Vec::new());
+        for row in rows {
+            for confirm in row.action.confirms() {
+                match confirm.link {
+                    LinkRef::Client(id) => clients.push(id),
+                    LinkRef::Lead(id) => leads.push(id),
+                }
+            }
+            match &row.action {
+                Action::CreateContact { clients: of, .. } => clients.extend(of),
+                Action::CreateOrder { lead, .. } | Action::SetOrderState { lead, .. } => leads.push(*lead),
+                _ => {}
+            }
+        }
+        let clients = self.store().clients(self.name(), &clients).await?;
+        let deals = self.store().deals(self.name(), &leads).await?;
+        Ok(Links {
+            clients: clients.into_iter().map(|link| (link.client.id, link)).collect(),
+            deals: deals.into_iter().map(|link| (link.lead, link)).collect(),
+            ..Links::default()
+        })
+    }
+
+    fn settle_one(&self, row: &OutboxRow, outcome: Outcome, links: &mut Links, changes: &mut Vec<Change>) {
+        match outcome {
+            Outcome::Failed(fault) => self.failed(row, fault, links, changes),
+            Outcome::Unclear(wait_ms) => {
+                let fault = row
+                    .fault
+                    .clone()
+                    .unwrap_or_else(|| Fault::new(FaultKind::Uncertain, "its outcome is not known yet"));
+                changes.push(Change::ActionRetry {
+                    id: row.id,
+                    not_before: self.now().plus(wait_ms),
+                    attempts: row.attempts,
+                    in_doubt: row.in_doubt,
+                    fault,
+                });
+            }
+            Outcome::Untouched => {
+                let fault = row
+                    .fault
+                    .clone()
+                    .unwrap_or_else(|| Fault::new(FaultKind::Interrupted, "an earlier action goes first"));
+                changes.push(Change::ActionRetry {
+                    id: row.id,
+                    not_before: self.now(),
+                    attempts: row.attempts,
+                    in_doubt: row.in_doubt,
+                    fault,
+                });
+            }
+            done => {
+                self.succeeded(row, &done, links, changes);
+                changes.push(Change::ActionDone(row.id));
+                self.health.worked(row.action.side().name(), self.now());
+            }
+        }
+    }
+
+    fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
+        for Confirm { link, rule, base } in row.action.confirms() {
+            if let Some(held) = links.base(*link, rule) {
+                held.clone_from(base);
+            }
+        }
+        let now = self.now();
+        let journal =
+            |subject: String, detail: serde_json::Value| self.journal(Notice { subject, kind: "done", detail });
+        match (&row.action, outcome) {
+            (Action::CreateContact { clients, keys, bases, .. }, Outcome::Contact(contact)) => {
+                for (index, id) in clients.iter().enumerate() {
+                    let link = links.client(*id);
+                    link.contact = Some(*contact);
+                    link.unmatched = false;
+                    if index == 0 {
+                        link.bases.clone_from(bases);
+                    }
+                    changes.push(Change::InboxHold(*id, now));
+                    changes.push(Change::Mark(Mark { subject: Subject::Client(*id), due: now, attempts: 0 }));
+                    changes.push(journal(client_key(*id), json!({ "action": row.action.name(), "contact": contact })));
+                }
+                changes.push(Change::PutKeys(*contact, keys.iter().cloned().collect()));
+                changes.push(Change::PutContact(ContactSeen {
+                    contact: *contact,
+                    fingerprint: String::new(),
+                    version: 0,
+                }));
+                changes
+                    .push(journal(contact_key(*contact), json!({ "action": row.action.name(), "clients": clients })));
+            }
+            (Action::UpdateContact { contact, edits, .. }, Outcome::Changed { version, fingerprint }) => {
+                changes.push(Change::PutContact(ContactSeen {
+                    contact: *contact,
+                    fingerprint: fingerprint.clone(),
+                    version: *version,
+                }));
+                changes.push(journal(
+                    contact_key(*contact),
+                    json!({ "action": row.action.name(), "changed": edited_places(edits), "values": edits }),
+                ));
+            }
+            (Action::UpdateLead { lead, edits, .. }, _) => {
+                changes.push(journal(
+                    lead_key(*lead),
+                    json!({ "action": row.action.name(), "changed": edited_places(edits), "values": edits }),
+                ));
+            }
+            (Action::AddNote { target, messages, .. }, Outcome::Note(note)) => {
+                changes.push(journal(
+                    note_subject(*target),
+                    json!({ "action": row.action.name(), "note": note, "messages": messages }),
+                ));
+            }
+            (Action::SaveVariables { client, variables, .. }, _) => {
+                changes.push(journal(client_key(*client), json!({ "action": row.action.name(), "values": variables })));
+            }
+            (Action::CreateOrder { lead, client, .. }, Outcome::Order(order)) => {
+                if let Some(deal) = links.deal(*lead) {
+                    deal.order = Some(*order);
+                    deal.client = Some(*client);
+                }
+                changes.push(Change::Mark(Mark { subject: Subject::Lead(*lead), due: now, attempts: 0 }));
+                changes.push(journal(
+                    lead_key(*lead),
+                    json!({ "action": row.action.name(), "client": client, "order": order }),
+                ));
+            }
+            (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
+                links.client(*client).contact = Some(*contact);
+                changes.push(Change::Mark(Mark { subject: Subject::Client(*client), due: now, attempts: 0 }));
+                changes.push(journal(contact_key(*contact), json!({ "action": row.action.name(), "client": client })));
+            }
+            (action, _) => changes.push(journal(action.key(), json!({ "action": action.name() }))),
+        }
+    }
+
+    fn failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
+        let now = self.now();
+        self.health.failed(row.action.side().name(), &fault.to_string(), now);
+        if let (Action::AddNote { target: NoteTarget::Contact(contact), .. }, FaultKind::Gone) =
+            (&row.action, fault.kind)
+        {
+            // The note follows the person: the contact is looked at, and the note waits for the next one.
+            changes.push(Change::Mark(Mark { subject: Subject::Contact(*contact), due: now, attempts: 0 }));
+            changes.push(Change::ActionRetry {
+                id: row.id,
+                not_before: now.plus(GONE_MS),
+                attempts: row.attempts,
+                in_doubt: false,
+                fault,
+            });
+            return;
+        }
+        match retry::decide(self.parts.retry, row.attempts, row.in_doubt, &fault, now, self.parts.env.fraction()) {
+            Next::Again { at, attempts, in_doubt } => {
+                tracing::debug!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, attempt = attempts, %fault, "an action failed and is tried again");
+                changes.push(Change::ActionRetry { id: row.id, not_before: at, attempts, in_doubt, fault });
+            }
+            Next::Replan => {
+                changes.push(Change::ActionDone(row.id));
+                changes.extend(
+                    subjects(&row.action)
+                        .into_iter()
+                        .map(|subject| Change::Mark(Mark { subject, due: now, attempts: 0 })),
+                );
+            }
+            Next::GiveUp => {
+                tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), %fault, "an action cannot be carried out; it is a dead letter now, the others go on");
+                acknowledge(&row.action, links);
+                changes.push(Change::ActionDead { id: row.id, fault, at: now });
+            }
+        }
+    }
+}
+
+/// How long a note waits after its contact was found gone.
+const GONE_MS: i64 = 3_000;
+
+/// The records an action was planned from.
+fn subjects(action: &Action) -> Vec<Subject> {
+    let contact = |id: &ContactId| Subject::Contact(*id);
+    match action {
+        Action::UpdateContact { contact: id, .. } | Action::LoadClient { contact: id, .. } => vec![contact(id)],
+        Action::UpdateLead { lead, .. }
+        | Action::CreateOrder { lead, .. }
+        | Action::SetOrderVariables { lead, .. }
+        | Action::SetOrderState { lead, .. } => {
+            vec![Subject::Lead(*lead)]
+        }
+        Action::SaveVariables { client, .. } | Action::Callback { client, .. } => vec![Subject::Client(*client)],
+        Action::CreateContact { clients, .. } => clients.iter().copied().map(Subject::Client).collect(),
+        Action::AddNote { target: NoteTarget::Contact(id), .. } => vec![contact(id)],
+        Action::AddNote { target: NoteTarget::Lead(lead), .. } => vec![Subject::Lead(*lead)],
+    }
+}
+
+/// A write that will not happen: the value it came from counts as seen, so that it is not planned
+/// over and over, until somebody changes it again. What was perhaps written counts as sent.
+fn acknowledge(action: &Action, links: &mut Links) {
+    let to_amo = matches!(action, Action::UpdateContact { .. } | Action::UpdateLead { .. });
+    for Confirm { link, rule, base } in action.confirms() {
+        let Some(held) = links.base(*link, rule) else { continue };
+        if to_amo {
+            held.salebot.clone_from(&base.salebot);
+            held.sent_amo.clone_from(&base.sent_amo);
+        } else {
+            held.amo.clone_from(&base.amo);
+            held.sent_salebot.clone_from(&base.sent_salebot);
+        }
+    }
+}

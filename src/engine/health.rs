@@ -1,0 +1,74 @@
+//! How a bridge is doing: what last failed, what works.
+
+use crate::core::time::Millis;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Shared with health checks; written by the bridge.
+#[derive(Debug, Default)]
+pub struct Health {
+    parts: Mutex<BTreeMap<String, PartHealth>>,
+    beats: std::sync::atomic::AtomicU64,
+}
+
+#[derive(Debug, Clone, Default)]
+struct PartHealth {
+    fault: Option<(String, Millis)>,
+    ok_at: Option<Millis>,
+}
+
+/// A part of a bridge at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthReport {
+    /// `contacts`, `leads`, `account`, `amo`, `salebot` …
+    pub part: String,
+    /// Why it does not work, and since when; none: it works.
+    pub fault: Option<(String, Millis)>,
+    /// When it last worked.
+    pub ok_at: Option<Millis>,
+}
+
+impl Health {
+    /// Nothing known yet.
+    pub fn new() -> Health {
+        Health::default()
+    }
+
+    /// A part worked.
+    pub fn worked(&self, part: &str, at: Millis) {
+        let mut parts = self.lock();
+        let part = parts.entry(part.to_owned()).or_default();
+        part.fault = None;
+        part.ok_at = Some(at);
+        self.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// A part failed. The time of the first failure in a row is kept.
+    pub fn failed(&self, part: &str, reason: &str, at: Millis) {
+        let mut parts = self.lock();
+        let part = parts.entry(part.to_owned()).or_default();
+        let since = part.fault.as_ref().map_or(at, |(_, since)| *since);
+        part.fault = Some((reason.to_owned(), since));
+        self.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// How often any part reported: grows as long as the engine makes progress.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// All parts.
+    pub fn report(&self) -> Vec<HealthReport> {
+        let parts = self.lock();
+        let report = |(part, health): (&String, &PartHealth)| HealthReport {
+            part: part.clone(),
+            fault: health.fault.clone(),
+            ok_at: health.ok_at,
+        };
+        parts.iter().map(report).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PartHealth>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

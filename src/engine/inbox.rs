@@ -1,0 +1,193 @@
+//! Pushed bodies: decoded, kept in the dialogue's order, and turned into notes once the person's
+//! contact is known.
+
+use super::{Bridge, Step};
+use crate::core::action::{Action, NoteTarget};
+use crate::core::id::{ClientId, InboxId};
+use crate::core::link::ClientLink;
+use crate::core::model::{Client, Event, Notice as SalebotNotice};
+use crate::core::note::{self, Line};
+use crate::core::plan::ground::Ground;
+use crate::core::policy::CreateContact;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, InboxRow, Mark, NewAction, StoreError, Stored, Subject};
+use std::collections::BTreeMap;
+
+/// Dialogues handled in one transaction.
+const CLIENTS_MAX: u32 = 200;
+/// Bodies of one dialogue handled in one transaction.
+const ROWS_MAX: u32 = 200;
+/// How long a dialogue waits for its contact before it is looked at again; the contact's arrival
+/// wakes it earlier.
+const WAIT_MS: i64 = 60_000;
+/// The same for a person who becomes a contact only with a phone number or an e-mail address: the
+/// next message, or a variable found by the reconcile scan, wakes the dialogue earlier.
+pub(super) const PARKED_MS: i64 = 86_400_000;
+
+/// The bodies of one dialogue.
+struct Dialogue {
+    client: Client,
+    lines: Vec<(InboxId, Line)>,
+    done: Vec<InboxId>,
+    hints: bool,
+}
+
+impl Bridge {
+    /// Takes the dialogues that are due.
+    pub(super) async fn inbox_step(&self) -> Result<Step, StoreError> {
+        let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
+        let now = self.now();
+        let rows = self.store().inbox_due(self.name(), now, CLIENTS_MAX, ROWS_MAX).await?;
+        if rows.is_empty() {
+            let due = self.store().next_due(self.name()).await?.inbox;
+            return Ok(Step::Idle(due));
+        }
+        let mut changes = Vec::new();
+        let dialogues = self.sort(rows, &mut changes);
+        let gate = self.in_flight.lock().await;
+        let ids: Vec<ClientId> = dialogues.keys().copied().collect();
+        let links = self.store().clients(self.name(), &ids).await?;
+        let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
+        for (id, dialogue) in dialogues {
+            let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(dialogue.client.clone()));
+            self.take(&ground, dialogue, link, &mut changes).await?;
+        }
+        self.commit(changes).await?;
+        drop(gate);
+        Ok(Step::More)
+    }
+
+    /// Decodes bodies and sorts them by dialogue, in its order.
+    fn sort(&self, rows: Vec<InboxRow>, changes: &mut Vec<Change>) -> BTreeMap<ClientId, Dialogue> {
+        let mut dialogues: BTreeMap<ClientId, Dialogue> = BTreeMap::new();
+        for row in rows {
+            let (client, line, hints) = match self.parts.decoder.decode(&row.body) {
+                Ok(Event::Message(message)) => {
+                    (message.client.clone(), Some(Line { message, at: row.received_at }), true)
+                }
+                Ok(Event::Notice { client, notice, .. }) => (client, None, notice == SalebotNotice::Order),
+                Ok(Event::Nothing { .. }) => {
+                    changes.push(Change::InboxDone(vec![row.id]));
+                    continue;
+                }
+                Err(reason) => {
+                    changes.push(Change::InboxDead(row.id, reason));
+                    continue;
+                }
+            };
+            let dialogue = dialogues.entry(client.id).or_insert_with(|| Dialogue {
+                client: client.clone(),
+                lines: Vec::new(),
+                done: Vec::new(),
+                hints: false,
+            });
+            dialogue.client = merged(dialogue.client.clone(), client);
+            dialogue.hints |= hints;
+            match line {
+                Some(line) => dialogue.lines.push((row.id, line)),
+                None => dialogue.done.push(row.id),
+            }
+        }
+        dialogues
+    }
+
+    /// One dialogue: its notes if the contact is known, else a hint to find out who it is.
+    async fn take(
+        &self,
+        ground: &Ground,
+        mut dialogue: Dialogue,
+        mut link: ClientLink,
+        changes: &mut Vec<Change>,
+    ) -> Stored<()> {
+        let id = link.client.id;
+        let before = link.clone();
+        link.client = merged(link.client, dialogue.client.clone());
+        let newest = dialogue.lines.iter().map(|(_, line)| line.at).max();
+        link.last_message_at = newest.max(link.last_message_at);
+        let lines: Vec<(InboxId, Line)> = std::mem::take(&mut dialogue.lines);
+        let policy = ground.policy.people.create_contact;
+        if link.client.is_group_chat() || (link.contact.is_none() && link.unmatched && policy == CreateContact::Never) {
+            dialogue.done.extend(lines.iter().map(|(row, _)| *row));
+        } else if link.contact.is_some() {
+            self.write_down(ground, &link, lines, &mut dialogue.done, changes).await?;
+        } else if !lines.is_empty() {
+            let wait_ms = if link.unmatched { PARKED_MS } else { WAIT_MS };
+            changes.push(Change::InboxHold(id, self.now().plus(wait_ms)));
+        }
+        if dialogue.hints && !link.client.is_group_chat() && (ground.reads_client_variables() || link.contact.is_none())
+        {
+            changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: self.now(), attempts: 0 }));
+        }
+        if !dialogue.done.is_empty() {
+            changes.push(Change::InboxDone(dialogue.done));
+        }
+        if link != before || before.revision == 0 {
+            changes.push(Change::PutClient(Box::new(link)));
+        }
+        Ok(())
+    }
+
+    /// Messages whose window has closed become notes; the rest waits for its window.
+    async fn write_down(
+        &self,
+        ground: &Ground,
+        link: &ClientLink,
+        lines: Vec<(InboxId, Line)>,
+        done: &mut Vec<InboxId>,
+        changes: &mut Vec<Change>,
+    ) -> Stored<()> {
+        let now = self.now();
+        let (ids, lines): (Vec<InboxId>, Vec<Line>) = lines.into_iter().unzip();
+        let composed = note::compose(&ground.policy.notes, &lines, &ground.zone, now);
+        done.extend(composed.skipped.iter().map(|index| ids[*index]));
+        let targets = if composed.notes.is_empty() { Vec::new() } else { self.note_targets(ground, link).await? };
+        for note in composed.notes {
+            done.extend(note.lines.iter().map(|index| ids[*index]));
+            for target in &targets {
+                let action = Action::AddNote {
+                    target: *target,
+                    client: link.client.id,
+                    text: note.text.clone(),
+                    created_at: note.at.seconds(),
+                    messages: note.messages.clone(),
+                };
+                let new =
+                    NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+                changes.push(Change::AddAction(Box::new(new)));
+            }
+        }
+        if let Some(until) = composed.wait_until {
+            changes.push(Change::InboxHold(link.client.id, until));
+        }
+        Ok(())
+    }
+
+    /// Where the policy wants this person's notes. Without an open lead they go to the contact, so
+    /// that no message is without a place.
+    async fn note_targets(&self, ground: &Ground, link: &ClientLink) -> Stored<Vec<NoteTarget>> {
+        let Some(contact) = link.contact else { return Ok(Vec::new()) };
+        let mut targets = Vec::new();
+        if ground.policy.notes.on_lead {
+            let deals = self.store().deals_of(self.name(), &[contact]).await?;
+            let newest = deals.iter().filter(|deal| deal.open).map(|deal| deal.lead).max();
+            targets.extend(newest.map(NoteTarget::Lead));
+        }
+        if ground.policy.notes.on_contact || targets.is_empty() {
+            targets.push(NoteTarget::Contact(contact));
+        }
+        Ok(targets)
+    }
+}
+
+/// What is known of a client, newer facts first.
+fn merged(old: Client, new: Client) -> Client {
+    Client {
+        id: new.id,
+        platform_id: new.platform_id.or(old.platform_id),
+        group: new.group.or(old.group),
+        messenger: new.messenger.or(old.messenger),
+        name: new.name.or(old.name),
+        tag: new.tag.or(old.tag),
+        created_at: new.created_at.or(old.created_at),
+    }
+}

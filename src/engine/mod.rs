@@ -1,0 +1,221 @@
+//! Drives core through ports: one [`Bridge`] is one future that polls, receives, plans and carries
+//! out, for as long as it is polled itself. It knows no library behind a port.
+//!
+//! ```text
+//! webhook -> inbox ---> inbox.rs ---+--> notes ------------------------+
+//!                                   +--> marks --+                     |
+//! cron --> poll.rs, reconcile.rs -> people.rs, deals.rs -> record -> outbox -> execute/
+//! ```
+//!
+//! Everything decided at once is committed at once ([`Bridge::record`]); a record that changed while
+//! a plan was made, or has an action under way, is planned again instead.
+
+mod account;
+mod deals;
+mod execute;
+mod health;
+mod inbox;
+mod newcomers;
+mod passes;
+mod people;
+mod poll;
+mod reconcile;
+mod record;
+
+pub use health::{Health, HealthReport};
+
+use crate::core::plan::ground::Ground;
+use crate::core::policy::Policy;
+use crate::core::retry::RetryPolicy;
+use crate::core::time::Millis;
+use crate::ports::env::{Bell, Env};
+use crate::ports::remote::{Amo, Decoder, Salebot};
+use crate::ports::store::{Store, StoreError};
+use futures::future::{FutureExt, join_all};
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, RwLock};
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+/// What a bridge is made of. `app` puts it together.
+pub struct Parts {
+    /// The bridge's name.
+    pub name: String,
+    /// What it is told to do.
+    pub policy: Policy,
+    /// When it does it.
+    pub timing: Timing,
+    /// Bounds of trying again.
+    pub retry: RetryPolicy,
+    /// Its memory.
+    pub store: Arc<dyn Store>,
+    /// Its amoCRM account.
+    pub amo: Arc<dyn Amo>,
+    /// Its Salebot project.
+    pub salebot: Arc<dyn Salebot>,
+    /// Clock and chance.
+    pub env: Arc<dyn Env>,
+    /// Reads pushed bodies.
+    pub decoder: Arc<dyn Decoder>,
+    /// Rings when a body was received.
+    pub arrived: Arc<Bell>,
+}
+
+/// When a bridge does what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Timing {
+    /// Cron line, seconds first, UTC: contacts.
+    pub poll_contacts: String,
+    /// Cron line: leads.
+    pub poll_leads: String,
+    /// Cron line: the full sweep.
+    pub sweep: String,
+    /// Cron line: Salebot's newest clients.
+    pub reconcile: String,
+    /// Every poll reads again what changed in the last so many milliseconds.
+    pub overlap_ms: i64,
+    /// Every so many milliseconds a poll reads a wider window …
+    pub recheck_every_ms: i64,
+    /// … of so many milliseconds.
+    pub recheck_window_ms: i64,
+}
+
+/// One amoCRM account, one Salebot project and their mapping, at work.
+pub struct Bridge {
+    parts: Parts,
+    bells: Bells,
+    /// Keys of actions under way. Held locked while something is recorded or claimed, so that no
+    /// plan is recorded over an action that is being carried out.
+    in_flight: Mutex<BTreeSet<String>>,
+    ground: RwLock<Option<Arc<Ground>>>,
+    health: Arc<Health>,
+}
+
+/// One bell for each queue.
+#[derive(Default)]
+struct Bells {
+    marks: Bell,
+    amo: Bell,
+    salebot: Bell,
+    /// The account's metadata is there, or is to be read again.
+    ground: Bell,
+}
+
+/// What a step of a loop found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// More may be waiting: come back at once.
+    More,
+    /// Nothing to do before this, unless the bell rings.
+    Idle(Option<Millis>),
+}
+
+/// Longest a loop sleeps without looking: a lost bell costs no more than this.
+const LOOK_MS: i64 = 30_000;
+/// How long a loop rests after the store failed.
+const STORE_REST_MS: i64 = 1_000;
+
+type Loop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+impl Bridge {
+    /// Puts a bridge together; nothing happens before [`Bridge::run`].
+    pub fn new(parts: Parts) -> Bridge {
+        let health = Arc::new(Health::new());
+        Bridge { parts, bells: Bells::default(), in_flight: Mutex::default(), ground: RwLock::new(None), health }
+    }
+
+    /// How it is doing, for health checks and `status`.
+    pub fn health(&self) -> Arc<Health> {
+        Arc::clone(&self.health)
+    }
+
+    /// The bridge's name.
+    pub fn name(&self) -> &str {
+        &self.parts.name
+    }
+
+    /// Works until `stop`: what is under way is finished, nothing new is begun.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.rescue(&stop).await;
+        let amo = self.bells.amo_loops(self, &stop);
+        let mut loops: Vec<Loop<'_>> = vec![
+            self.drive(&stop, &self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
+            self.drive(&stop, &self.bells.marks, "marks", || self.marks_step()).boxed(),
+            self.account_loop(&stop).boxed(),
+            self.contacts_loop(&stop).boxed(),
+            self.leads_loop(&stop).boxed(),
+            self.sweep_loop(&stop).boxed(),
+            self.reconcile_loop(&stop).boxed(),
+        ];
+        loops.extend(amo);
+        join_all(loops).await;
+    }
+
+    /// Actions that were under way when we last stopped may have been carried out.
+    async fn rescue(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.parts.store.rescue(&self.parts.name).await {
+                Ok(0) => return,
+                Ok(rescued) => {
+                    tracing::info!(
+                        bridge = self.name(),
+                        rescued,
+                        "actions were under way when the daemon last stopped; they are looked up first"
+                    );
+                    return;
+                }
+                Err(error) => self.store_failed("rescue", &error).await,
+            }
+        }
+    }
+
+    /// Repeats a step until `stop`, resting as the step says.
+    async fn drive<F, S>(&self, stop: &CancellationToken, bell: &Bell, name: &'static str, mut step: F)
+    where
+        F: FnMut() -> S,
+        S: Future<Output = Result<Step, StoreError>> + Send,
+    {
+        while !stop.is_cancelled() {
+            match step().await {
+                Ok(Step::More) => {}
+                Ok(Step::Idle(until)) => self.rest(stop, bell, until).await,
+                Err(error) => self.store_failed(name, &error).await,
+            }
+        }
+    }
+
+    async fn rest(&self, stop: &CancellationToken, bell: &Bell, until: Option<Millis>) {
+        let wait_ms = until.map_or(LOOK_MS, |until| until.since(self.now()).clamp(0, LOOK_MS));
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = bell.heard() => {}
+            () = self.parts.env.sleep(wait_ms) => {}
+        }
+    }
+
+    async fn store_failed(&self, name: &str, error: &StoreError) {
+        tracing::error!(bridge = self.name(), queue = name, %error, "the store failed; nothing is lost, trying again");
+        self.health.failed(name, &error.to_string(), self.now());
+        self.parts.env.sleep(STORE_REST_MS).await;
+    }
+
+    fn now(&self) -> Millis {
+        self.parts.env.now()
+    }
+
+    /// The policy resolved against the account; none until the account was read.
+    fn ground(&self) -> Option<Arc<Ground>> {
+        self.ground.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+impl Bells {
+    fn amo_loops<'a>(&'a self, bridge: &'a Bridge, stop: &'a CancellationToken) -> Vec<Loop<'a>> {
+        vec![
+            bridge.drive(stop, &self.amo, "amo outbox", || bridge.amo_step()).boxed(),
+            bridge.drive(stop, &self.salebot, "salebot outbox", || bridge.salebot_step()).boxed(),
+        ]
+    }
+}

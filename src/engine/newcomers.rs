@@ -1,0 +1,193 @@
+//! Clients without a contact: found, awaited, or given a new one.
+
+use super::Bridge;
+use super::inbox::PARKED_MS;
+use super::passes::Looked;
+use super::record::Draft;
+use crate::core::action::{Action, client_key};
+use crate::core::fault::Fault;
+use crate::core::id::{ClientId, ContactId};
+use crate::core::link::ClientLink;
+use crate::core::model::{Contact, Variables};
+use crate::core::people::MatchKey;
+use crate::core::plan::Notice;
+use crate::core::plan::arrival::{self, Arrival, Newcomer};
+use crate::core::plan::ground::Ground;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, Mark, NewAction, StoreError, Stored, Subject};
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// Contacts being made at the same time that are looked through for a newcomer's keys.
+const CREATIONS_MAX: u32 = 1_000;
+/// How soon a newcomer whose contact is being made looks again.
+const SOON_MS: i64 = 500;
+/// Most leads of a newly linked contact that are looked at.
+const LEADS_MAX: usize = 50;
+
+impl Bridge {
+    /// Finds out who these clients are.
+    pub(super) async fn look_at_newcomers(
+        &self,
+        ground: &Ground,
+        links: Vec<ClientLink>,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
+        let links: Vec<ClientLink> = links.into_iter().filter(|link| !link.client.is_group_chat()).collect();
+        if links.is_empty() {
+            return Ok(());
+        }
+        let read = self.read_variables(links.iter().map(|link| link.client.id), Priority::Person).await;
+        let (mut being_made, makers) = self.creations().await?;
+        for link in links {
+            let id = link.client.id;
+            if makers.contains(&id) {
+                looked.again.insert(Subject::Client(id), SOON_MS);
+                continue;
+            }
+            let variables = match read.get(&id) {
+                Some(Err(fault)) => {
+                    looked.put_off([Subject::Client(id)], fault.clone());
+                    continue;
+                }
+                Some(Ok(Some(variables))) => variables.clone(),
+                Some(Ok(None)) | None => Variables::new(),
+            };
+            let candidates = match self.candidates(ground, &link, &variables).await? {
+                Ok(candidates) => candidates,
+                Err(fault) => {
+                    looked.put_off([Subject::Client(id)], fault);
+                    continue;
+                }
+            };
+            let newcomer = Newcomer {
+                client: &link.client,
+                variables: &variables,
+                candidates: &candidates,
+                being_made: &being_made,
+                now: self.now(),
+            };
+            match arrival::arrive(ground, newcomer) {
+                Arrival::Known { contact, others } => {
+                    looked.drafts.push(self.linked(&link, contact, &others, &candidates))
+                }
+                Arrival::New(action) => {
+                    if let Action::CreateContact { keys, .. } = action.as_ref() {
+                        being_made.extend(keys.iter().cloned());
+                    }
+                    looked.drafts.push(self.to_be_made(&link, *action));
+                }
+                Arrival::Soon => {
+                    looked.again.insert(Subject::Client(id), SOON_MS);
+                }
+                Arrival::Nobody => looked.drafts.push(self.nobody(&link)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys of contacts that are being made, and the clients they are made for.
+    async fn creations(&self) -> Stored<(BTreeSet<MatchKey>, BTreeSet<ClientId>)> {
+        let rows = self.store().pending_named(self.name(), "create_contact", CREATIONS_MAX).await?;
+        let (mut all_keys, mut all_clients) = (BTreeSet::new(), BTreeSet::new());
+        for row in rows {
+            if let Action::CreateContact { keys, clients, .. } = row.action {
+                all_keys.extend(keys);
+                all_clients.extend(clients);
+            }
+        }
+        Ok((all_keys, all_clients))
+    }
+
+    /// Contacts this client may be: named by itself, remembered by key, else searched for.
+    async fn candidates(
+        &self,
+        ground: &Ground,
+        link: &ClientLink,
+        variables: &Variables,
+    ) -> Stored<Result<Vec<Contact>, Fault>> {
+        let keys = ground.client_keys(&link.client, variables);
+        let remembered = self.store().contacts_by_key(self.name(), &keys).await?;
+        let mut ids: Vec<ContactId> = remembered.into_iter().map(|(_, contact)| contact).collect();
+        ids.extend(arrival::named_contact(variables));
+        ids.sort_unstable();
+        ids.dedup();
+        let mut candidates = Vec::new();
+        if !ids.is_empty() {
+            match self.parts.amo.contacts_by_id(&ids, Priority::Person).await {
+                Ok(page) => candidates = page.rows,
+                Err(fault) => return Ok(Err(fault)),
+            }
+        }
+        let is_enough = |contact: &Contact| {
+            arrival::named_contact(variables) == Some(contact.id)
+                || keys.iter().any(|key| ground.contact_keys(contact).contains(key))
+        };
+        if candidates.iter().any(is_enough) {
+            return Ok(Ok(candidates));
+        }
+        for key in &keys {
+            match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
+                Ok(page) => candidates.extend(page.rows),
+                Err(fault) => return Ok(Err(fault)),
+            }
+            if candidates.iter().any(|contact| ground.contact_keys(contact).contains(key)) {
+                break;
+            }
+        }
+        Ok(Ok(candidates))
+    }
+
+    /// The client belongs to this contact from now on: its dialogue goes on, its values and its
+    /// contact's leads are looked at.
+    pub(super) fn linked(
+        &self,
+        link: &ClientLink,
+        contact: ContactId,
+        others: &[ContactId],
+        contacts: &[Contact],
+    ) -> Draft {
+        let id = link.client.id;
+        let now = self.now();
+        let mut draft = Draft::about(Subject::Client(id));
+        draft.rests_on_client(link);
+        draft.put_client(ClientLink { contact: Some(contact), unmatched: false, ..link.clone() });
+        let mark = |subject| Change::Mark(Mark { subject, due: now, attempts: 0 });
+        draft.changes.push(mark(Subject::Client(id)));
+        let leads =
+            contacts.iter().find(|known| known.id == contact).map(|known| known.leads.clone()).unwrap_or_default();
+        draft.changes.extend(leads.into_iter().rev().take(LEADS_MAX).map(|lead| mark(Subject::Lead(lead))));
+        draft.changes.push(Change::InboxHold(id, now));
+        let detail = json!({ "linked": contact, "also_matching": others });
+        draft.changes.push(self.journal(Notice { subject: client_key(id), kind: "linked", detail }));
+        draft
+    }
+
+    fn to_be_made(&self, link: &ClientLink, action: Action) -> Draft {
+        let now = self.now();
+        let mut draft = Draft::about(Subject::Client(link.client.id));
+        draft.rests_on_client(link);
+        let new = NewAction {
+            action,
+            slot: Some(format!("new:{}", link.client.id)),
+            priority: Priority::Person,
+            not_before: now,
+            created_at: now,
+        };
+        draft.changes.push(Change::AddAction(Box::new(new)));
+        draft
+    }
+
+    /// No contact matches and none is to be made from what is known.
+    fn nobody(&self, link: &ClientLink) -> Draft {
+        let mut draft = Draft::about(Subject::Client(link.client.id));
+        if link.unmatched {
+            draft.changes.push(Change::InboxHold(link.client.id, self.now().plus(PARKED_MS)));
+            return draft;
+        }
+        draft.rests_on_client(link);
+        draft.put_client(ClientLink { unmatched: true, ..link.clone() });
+        draft.changes.push(Change::InboxHold(link.client.id, self.now()));
+        draft
+    }
+}

@@ -1,0 +1,157 @@
+//! Marked records are looked at again: read on both sides, planned, recorded.
+
+use super::record::Draft;
+use super::{Bridge, Step};
+use crate::core::fault::Fault;
+use crate::core::id::{ClientId, ContactId, LeadId};
+use crate::core::link::ClientLink;
+use crate::core::plan::ground::Ground;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, Mark, MarkRow, StoreError, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records looked at in one go.
+const MARKS_MAX: u32 = 100;
+/// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
+const PUT_OFF_MS: i64 = 2_000;
+const PUT_OFF_MS_MAX: i64 = 300_000;
+
+/// What became of the marks of one go.
+#[derive(Default)]
+pub(super) struct Looked {
+    /// What was decided.
+    pub drafts: Vec<Draft>,
+    /// Records that could not be read: they are looked at again later.
+    pub put_off: BTreeSet<Subject>,
+    /// Why, for the log.
+    pub fault: Option<Fault>,
+    /// Records to be looked at again at a time of their own.
+    pub again: BTreeMap<Subject, i64>,
+}
+
+impl Looked {
+    pub(super) fn put_off(&mut self, subjects: impl IntoIterator<Item = Subject>, fault: Fault) {
+        self.put_off.extend(subjects);
+        self.fault = Some(fault);
+    }
+}
+
+impl Bridge {
+    /// Takes the marks that are due.
+    pub(super) async fn marks_step(&self) -> Result<Step, StoreError> {
+        let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
+        let rows = self.store().marks_due(self.name(), self.now(), MARKS_MAX).await?;
+        if rows.is_empty() {
+            let due = self.store().next_due(self.name()).await?.marks;
+            return Ok(Step::Idle(due));
+        }
+        let mut looked = Looked::default();
+        let (clients, mut contacts, leads) = split(&rows);
+        let links = self.store().clients(self.name(), &clients).await?;
+        contacts.extend(links.iter().filter_map(|link| link.contact));
+        let newcomers: Vec<ClientLink> = links.into_iter().filter(|link| link.contact.is_none()).collect();
+        self.look_at_newcomers(&ground, newcomers, &mut looked).await?;
+        self.look_at_contacts(&ground, &contacts, &mut looked).await?;
+        self.look_at_leads(&ground, &leads, &mut looked).await?;
+        self.finish(rows, looked).await?;
+        Ok(Step::More)
+    }
+
+    /// Clears the marks that were dealt with and puts off those that were not.
+    async fn finish(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
+        let now = self.now();
+        if let Some(fault) = &looked.fault {
+            tracing::warn!(bridge = self.name(), %fault, records = looked.put_off.len(), "records could not be read; they are looked at again");
+            self.health.failed("passes", &fault.to_string(), now);
+        } else {
+            self.health.worked("passes", now);
+        }
+        // Marks are cleared before the drafts are applied, so that a draft may set one again.
+        let mut first = Draft::default();
+        for row in rows {
+            let subject = row.mark.subject;
+            let contact_failed = looked.put_off.contains(&subject);
+            first.changes.push(Change::Unmark(subject, row.revision));
+            if contact_failed {
+                let wait_ms = PUT_OFF_MS.saturating_mul(1 << row.mark.attempts.min(16)).min(PUT_OFF_MS_MAX);
+                first.changes.push(Change::Mark(Mark {
+                    subject,
+                    due: now.plus(wait_ms),
+                    attempts: row.mark.attempts + 1,
+                }));
+            } else if let Some(wait_ms) = looked.again.get(&subject) {
+                first.changes.push(Change::Mark(Mark {
+                    subject,
+                    due: now.plus(*wait_ms),
+                    attempts: row.mark.attempts,
+                }));
+            }
+        }
+        let drafts = std::iter::once(first).chain(looked.drafts).collect();
+        self.record(drafts, Vec::new()).await.map(|_| ())
+    }
+
+    /// Contacts by id, read now, with their clients.
+    async fn look_at_contacts(
+        &self,
+        ground: &Ground,
+        ids: &BTreeSet<ContactId>,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ContactId> = ids.iter().copied().collect();
+        let links = self.store().clients_of(self.name(), &ids).await?;
+        let subjects = |id: ContactId| {
+            let clients =
+                links.iter().filter(move |link| link.contact == Some(id)).map(|link| Subject::Client(link.client.id));
+            std::iter::once(Subject::Contact(id)).chain(clients).collect::<Vec<_>>()
+        };
+        match self.parts.amo.contacts_by_id(&ids, Priority::Person).await {
+            Err(fault) => looked.put_off(ids.iter().flat_map(|id| subjects(*id)), fault),
+            Ok(page) => {
+                let read: BTreeSet<ContactId> = page.rows.iter().map(|contact| contact.id).collect();
+                let broken: BTreeSet<u64> = page.broken.iter().filter_map(|row| row.id).collect();
+                for id in ids.iter().filter(|id| !read.contains(id) && !broken.contains(&id.0)) {
+                    looked.drafts.push(self.contact_gone(*id, &links));
+                }
+                self.look_at_people(ground, page.rows, links, Priority::Person, None, looked).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn look_at_leads(
+        &self,
+        ground: &Ground,
+        ids: &BTreeSet<LeadId>,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<LeadId> = ids.iter().copied().collect();
+        match self.parts.amo.leads_by_id(&ids, Priority::Person).await {
+            Err(fault) => looked.put_off(ids.iter().copied().map(Subject::Lead), fault),
+            Ok(page) => self.look_at_deals(ground, page.rows, Priority::Person, None, looked).await?,
+        }
+        Ok(())
+    }
+}
+
+fn split(rows: &[MarkRow]) -> (Vec<ClientId>, BTreeSet<ContactId>, BTreeSet<LeadId>) {
+    let (mut clients, mut contacts, mut leads) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+    for row in rows {
+        match row.mark.subject {
+            Subject::Client(id) => clients.push(id),
+            Subject::Contact(id) => {
+                contacts.insert(id);
+            }
+            Subject::Lead(id) => {
+                leads.insert(id);
+            }
+        }
+    }
+    (clients, contacts, leads)
+}

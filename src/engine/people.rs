@@ -1,0 +1,211 @@
+//! Contacts that were read, with their clients: variables read, values planned both ways.
+
+use super::Bridge;
+use super::passes::Looked;
+use super::record::{Draft, doubts};
+use crate::core::action::{Action, Confirm, LinkRef, client_key, contact_key};
+use crate::core::fault::Fault;
+use crate::core::id::{ClientId, ContactId};
+use crate::core::link::{ClientLink, ContactSeen};
+use crate::core::model::{Contact, Variables};
+use crate::core::plan::deal;
+use crate::core::plan::ground::Ground;
+use crate::core::plan::person::{self, ClientSeen, PersonSeen};
+use crate::core::plan::{Notice, Plan};
+use crate::core::policy::TriggerEvent;
+use crate::core::template::CallbackNames;
+use crate::core::time::Millis;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, StoreError, Stored, Subject};
+use futures::future::join_all;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Variables of several clients, each read on its own.
+pub(super) type Read = BTreeMap<ClientId, Result<Option<Variables>, Fault>>;
+
+impl Bridge {
+    /// Plans people from contacts that were just read. `news_since`: contacts made later are news.
+    pub(super) async fn look_at_people(
+        &self,
+        ground: &Ground,
+        contacts: Vec<Contact>,
+        links: Vec<ClientLink>,
+        priority: Priority,
+        news_since: Option<Millis>,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
+        let ids: Vec<ContactId> = contacts.iter().map(|contact| contact.id).collect();
+        let seen: BTreeMap<ContactId, ContactSeen> =
+            self.store().contacts(self.name(), &ids).await?.into_iter().map(|seen| (seen.contact, seen)).collect();
+        let read = match ground.reads_client_variables() {
+            true => self.read_variables(links.iter().map(|link| link.client.id), priority).await,
+            false => Read::new(),
+        };
+        for contact in contacts {
+            let clients: Vec<&ClientLink> = links.iter().filter(|link| link.contact == Some(contact.id)).collect();
+            let failed = clients.iter().find_map(|link| read.get(&link.client.id).and_then(|read| read.as_ref().err()));
+            if let Some(fault) = failed {
+                let subjects =
+                    clients.iter().map(|link| Subject::Client(link.client.id)).chain([Subject::Contact(contact.id)]);
+                looked.put_off(subjects, fault.clone());
+                // The contact may have come from a page: a mark of its own brings it back.
+                looked.drafts.push(self.look_again(contact.id));
+                continue;
+            }
+            let before = seen.get(&contact.id);
+            if before.is_some_and(|before| contact.updated_at < before.version) {
+                // An older state shown late: the newer one was seen or written already.
+                looked.again.insert(Subject::Contact(contact.id), STALE_MS);
+                continue;
+            }
+            looked
+                .drafts
+                .push(self.plan_person(ground, &contact, &clients, &read, before, priority, news_since).await?);
+        }
+        Ok(())
+    }
+
+    fn look_again(&self, contact: ContactId) -> Draft {
+        let mark = crate::ports::store::Mark {
+            subject: Subject::Contact(contact),
+            due: self.now().plus(STALE_MS),
+            attempts: 0,
+        };
+        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
+    }
+
+    /// Reads variables, at the pace of the lane; each answer stands for itself.
+    pub(super) async fn read_variables(&self, clients: impl Iterator<Item = ClientId>, priority: Priority) -> Read {
+        let reads = clients.map(|client| async move { (client, self.parts.salebot.variables(client, priority).await) });
+        join_all(reads).await.into_iter().collect()
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one person's whole observation; a struct for this one call would only rename it"
+    )]
+    async fn plan_person(
+        &self,
+        ground: &Ground,
+        contact: &Contact,
+        clients: &[&ClientLink],
+        read: &Read,
+        before: Option<&ContactSeen>,
+        priority: Priority,
+        news_since: Option<Millis>,
+    ) -> Stored<Draft> {
+        let in_doubt = self.in_doubt(contact.id, clients).await?;
+        let variables =
+            |link: &ClientLink| read.get(&link.client.id).and_then(|read| read.as_ref().ok()).and_then(Option::as_ref);
+        let seen: Vec<ClientSeen<'_>> =
+            clients.iter().map(|link| ClientSeen { link, variables: variables(link) }).collect();
+        let mut plan = person::plan(ground, PersonSeen { contact, clients: &seen, in_doubt: &in_doubt });
+        add_callbacks(ground, contact, clients, before, news_since, &mut plan);
+        let mut draft = Draft::about(Subject::Contact(contact.id));
+        draft.keys.insert(contact_key(contact.id));
+        for link in clients {
+            draft.rests_on_client(link);
+            if let Some(changed) = with_bases(link, &mut plan) {
+                draft.put_client(changed);
+            }
+        }
+        draft.put_contact(ContactSeen {
+            contact: contact.id,
+            fingerprint: ground.contact_fingerprint(contact),
+            version: contact.updated_at,
+        });
+        let keys = ground.contact_keys(contact);
+        if !keys.is_empty() {
+            draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
+        }
+        draft.changes.extend(self.plan_changes(plan, priority));
+        Ok(draft)
+    }
+
+    /// Writes to these records that were tried and whose outcome is not known.
+    async fn in_doubt(&self, contact: ContactId, clients: &[&ClientLink]) -> Stored<Vec<Confirm>> {
+        if clients.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<String> =
+            clients.iter().map(|link| client_key(link.client.id)).chain([contact_key(contact)]).collect();
+        let pending = self.store().pending(self.name(), &keys).await?;
+        Ok(pending.iter().flat_map(doubts).collect())
+    }
+
+    /// A contact that is not there any more: its clients are on their own again. Their next message
+    /// finds the contact's successor or makes a new one.
+    pub(super) fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Draft {
+        let mut draft = Draft::about(Subject::Contact(contact));
+        draft.keys.insert(contact_key(contact));
+        draft.changes.push(Change::ForgetContact(contact));
+        let clients: Vec<ClientId> =
+            links.iter().filter(|link| link.contact == Some(contact)).map(|link| link.client.id).collect();
+        for link in links.iter().filter(|link| link.contact == Some(contact)) {
+            draft.rests_on_client(link);
+            draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
+        }
+        if !clients.is_empty() {
+            let notice = Notice {
+                subject: contact_key(contact),
+                kind: "notice",
+                detail: json!({ "gone": true, "unlinked": clients }),
+            };
+            draft.changes.push(self.journal(notice));
+        }
+        draft
+    }
+}
+
+/// How soon a record that was shown in an older state is read again.
+const STALE_MS: i64 = 5_000;
+
+/// The link with the bases that the plan changes at once; none where it changes none.
+pub(super) fn with_bases(link: &ClientLink, plan: &mut Plan) -> Option<ClientLink> {
+    let mut changed = link.clone();
+    let own = LinkRef::Client(link.client.id);
+    plan.bases.retain(|(of, rule, base)| {
+        let is_own = *of == own;
+        if is_own {
+            changed.bases.insert(rule.clone(), base.clone());
+        }
+        !is_own
+    });
+    (changed != *link).then_some(changed)
+}
+
+/// Callbacks for a contact that is new, or of which a client gets changed values.
+fn add_callbacks(
+    ground: &Ground,
+    contact: &Contact,
+    clients: &[&ClientLink],
+    before: Option<&ContactSeen>,
+    news_since: Option<Millis>,
+    plan: &mut Plan,
+) {
+    let is_new = before.is_none() && news_since.is_some_and(|since| contact.created_at >= since.seconds());
+    let changed = |client: ClientId, plan: &Plan| {
+        before.is_some()
+            && plan
+                .actions
+                .iter()
+                .any(|(_, action)| matches!(action, Action::SaveVariables { client: of, .. } if *of == client))
+    };
+    let names = CallbackNames { contact: deal::contact_names(ground, contact), ..CallbackNames::default() };
+    for link in clients {
+        for trigger in &ground.policy.triggers {
+            let fires = match trigger.on {
+                TriggerEvent::ContactCreated => is_new,
+                TriggerEvent::ContactChanged => changed(link.client.id, plan),
+                TriggerEvent::LeadCreated
+                | TriggerEvent::LeadStage
+                | TriggerEvent::LeadDeleted
+                | TriggerEvent::LeadResponsible => false,
+            };
+            if fires {
+                deal::callback(plan, link.client.id, &contact_key(contact.id), trigger, &names);
+            }
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! Listings of amoCRM: the increments, and the slow full sweep. Only a whole listing moves a cursor.
+
+use super::Bridge;
+use super::passes::Looked;
+use super::record::Draft;
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::id::{ClientId, ContactId};
+use crate::core::link::ClientLink;
+use crate::core::model::{Contact, Lead};
+use crate::core::people::MatchKey;
+use crate::core::plan::ground::Ground;
+use crate::core::policy::MatchBy;
+use crate::core::schedule;
+use crate::core::time::Millis;
+use crate::ports::remote::{AMO_PAGE_MAX, Page, PageRequest, Priority};
+use crate::ports::store::{Change, Cursor, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use tokio_util::sync::CancellationToken;
+
+/// The names of the cursors.
+pub const CONTACTS: &str = "contacts";
+/// See [`CONTACTS`].
+pub const LEADS: &str = "leads";
+/// See [`CONTACTS`].
+pub const SWEEP: &str = "sweep";
+
+/// Rows that consecutive pages share, to notice that rows moved between two requests.
+const SHARED_ROWS: u32 = 5;
+/// How far a listing steps back when the shared rows are not there …
+const STEP_BACK_ROWS: u32 = 50;
+/// … and how often in one listing; then it is begun again another time.
+const STEPS_BACK_MAX: u32 = 20;
+
+/// Why a listing ended early.
+enum Stop {
+    Fault(Fault),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault)
+    }
+}
+
+/// One listing under way.
+struct Listing {
+    cursor: &'static str,
+    since: Option<Millis>,
+    news_since: Option<Millis>,
+    priority: Priority,
+    started_at: Millis,
+}
+
+impl Bridge {
+    pub(super) async fn contacts_loop(&self, stop: &CancellationToken) {
+        self.listing_loop(stop, CONTACTS, &self.parts.timing.poll_contacts).await;
+    }
+
+    pub(super) async fn leads_loop(&self, stop: &CancellationToken) {
+        self.listing_loop(stop, LEADS, &self.parts.timing.poll_leads).await;
+    }
+
+    /// The sweep never runs at the start: a new bridge reads everything through its first polls.
+    pub(super) async fn sweep_loop(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            let Some(due) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
+            self.rest_until(stop, due).await;
+            if !stop.is_cancelled() && self.now() >= due {
+                self.list(SWEEP, None, false).await;
+            }
+        }
+    }
+
+    async fn listing_loop(&self, stop: &CancellationToken, cursor: &'static str, line: &str) {
+        let mut rechecked_at = self.now();
+        while !stop.is_cancelled() {
+            let Some(due) = schedule::next(line, self.now()) else { return };
+            self.rest_until(stop, due).await;
+            if stop.is_cancelled() || self.now() < due || self.ground().is_none() {
+                continue;
+            }
+            let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
+            let known = match self.store().cursor(self.name(), cursor).await {
+                Ok(known) => known,
+                Err(error) => {
+                    self.store_failed(cursor, &error).await;
+                    continue;
+                }
+            };
+            if self.list(cursor, known, recheck).await && recheck {
+                rechecked_at = self.now();
+            }
+        }
+    }
+
+    async fn rest_until(&self, stop: &CancellationToken, due: Millis) {
+        while self.now() < due && !stop.is_cancelled() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = self.parts.env.sleep(due.since(self.now())) => {}
+            }
+        }
+    }
+
+    /// One whole listing; true when it was read and recorded to the end.
+    async fn list(&self, cursor: &'static str, known: Option<Cursor>, recheck: bool) -> bool {
+        let Some(ground) = self.ground() else { return false };
+        let timing = &self.parts.timing;
+        let back_ms = if recheck { timing.overlap_ms.max(timing.recheck_window_ms) } else { timing.overlap_ms };
+        let listing = Listing {
+            cursor,
+            since: known.map(|known| known.at.minus(back_ms)),
+            news_since: known.map(|known| known.at.minus(timing.overlap_ms)),
+            priority: if known.is_some() { Priority::Poll } else { Priority::Background },
+            started_at: self.now(),
+        };
+        let done = match cursor {
+            LEADS => self.list_leads(&ground, &listing).await,
+            SWEEP => self.sweep(&ground, &listing).await,
+            _ => self.list_contacts(&ground, &listing).await,
+        };
+        match done {
+            Ok(()) => {
+                self.health.worked(cursor, self.now());
+                true
+            }
+            Err(Stop::Fault(fault)) => {
+                tracing::warn!(bridge = self.name(), listing = cursor, %fault, "a listing was not read to its end; its cursor stays");
+                self.health.failed(cursor, &fault.to_string(), self.now());
+                false
+            }
+            Err(Stop::Store(error)) => {
+                self.store_failed(cursor, &error).await;
+                false
+            }
+        }
+    }
+
+    async fn sweep(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
+        self.list_contacts(ground, listing).await?;
+        self.list_leads(ground, &Listing { ..*listing }).await
+    }
+
+    async fn list_contacts(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
+        let mut pages = Pages::new(listing);
+        while let Some(request) = pages.next_request() {
+            let page = self.parts.amo.contacts(request, listing.priority).await?;
+            let Some(page) = pages.accept(page, |contact| contact.id.0)? else { continue };
+            self.warn_of_broken(listing.cursor, &page.broken);
+            let last = pages.cursor_change(listing, self.now());
+            self.take_contacts(ground, page.rows, listing, last).await?;
+        }
+        Ok(())
+    }
+
+    async fn list_leads(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
+        let mut pages = Pages::new(listing);
+        while let Some(request) = pages.next_request() {
+            let page = self.parts.amo.leads(request, listing.priority).await?;
+            let Some(page) = pages.accept(page, |lead| lead.id.0)? else { continue };
+            self.warn_of_broken(listing.cursor, &page.broken);
+            let last = pages.cursor_change(listing, self.now());
+            self.take_leads(ground, page.rows, listing, last).await?;
+        }
+        Ok(())
+    }
+
+    fn warn_of_broken(&self, cursor: &str, broken: &[crate::ports::remote::BrokenRow]) {
+        for row in broken {
+            tracing::error!(bridge = self.name(), listing = cursor, record.id = row.id, reason = %row.reason, "a row cannot be read; the others are taken");
+        }
+    }
+
+    /// A page of contacts: those with news are planned, those without a client are looked for in Salebot.
+    async fn take_contacts(
+        &self,
+        ground: &Ground,
+        rows: Vec<Contact>,
+        listing: &Listing,
+        last: Option<Change>,
+    ) -> Result<(), Stop> {
+        let ids: Vec<ContactId> = rows.iter().map(|contact| contact.id).collect();
+        let seen = self.store().contacts(self.name(), &ids).await?;
+        let seen: BTreeMap<ContactId, _> = seen.into_iter().map(|seen| (seen.contact, seen)).collect();
+        let has_news = |contact: &Contact| {
+            seen.get(&contact.id).is_none_or(|seen| {
+                contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
+            })
+        };
+        let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
+        let mut looked = Looked::default();
+        if !news.is_empty() {
+            let ids: Vec<ContactId> = news.iter().map(|contact| contact.id).collect();
+            let links = self.store().clients_of(self.name(), &ids).await?;
+            let linked: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+            let unlinked: Vec<&Contact> = news.iter().filter(|contact| !linked.contains(&contact.id)).collect();
+            self.find_clients(ground, &unlinked, listing.priority, &mut looked).await?;
+            self.look_at_people(ground, news, links, listing.priority, listing.news_since, &mut looked).await?;
+        }
+        self.finish_page(listing, looked, last).await
+    }
+
+    async fn take_leads(
+        &self,
+        ground: &Ground,
+        rows: Vec<Lead>,
+        listing: &Listing,
+        last: Option<Change>,
+    ) -> Result<(), Stop> {
+        let ids: Vec<_> = rows.iter().map(|lead| lead.id).collect();
+        let deals = self.store().deals(self.name(), &ids).await?;
+        let deals: BTreeMap<_, _> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
+        let has_news = |lead: &Lead| {
+            deals
+                .get(&lead.id)
+                .is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
+        };
+        let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
+        let mut looked = Looked::default();
+        if !news.is_empty() {
+            self.look_at_deals(ground, news, listing.priority, listing.news_since, &mut looked).await?;
+        }
+        self.finish_page(listing, looked, last).await
+    }
+
+    async fn finish_page(&self, listing: &Listing, looked: Looked, last: Option<Change>) -> Result<(), Stop> {
+        if let Some(fault) = &looked.fault {
+            tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
+        }
+        self.record(looked.drafts, last.into_iter().collect()).await?;
+        Ok(())
+    }
+
+    /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
+    /// whole page, then one for each client found.
+    async fn find_clients(
+        &self,
+        ground: &Ground,
+        contacts: &[&Contact],
+        priority: Priority,
+        looked: &mut Looked,
+    ) -> Result<(), Stop> {
+        let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
+        for contact in contacts {
+            for key in ground.contact_keys(contact) {
+                wanted.entry(key).or_insert(contact);
+            }
+        }
+        let found = self.find_ids(ground, &wanted, priority).await?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ClientId> = found.into_iter().collect();
+        let links = self.store().clients(self.name(), &ids).await?;
+        let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
+        let free: Vec<ClientId> =
+            ids.into_iter().filter(|id| links.get(id).is_none_or(|link| link.contact.is_none())).collect();
+        let read = self.read_variables(free.iter().copied(), priority).await;
+        for (id, read) in read {
+            let Some(variables) = read? else { continue };
+            let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(crate::core::model::Client::unknown(id)));
+            let keys = ground.client_keys(&link.client, &variables);
+            if let Some(contact) = keys.iter().find_map(|key| wanted.get(key)) {
+                let draft: Draft = self.linked(&link, contact.id, &[], std::slice::from_ref(*contact));
+                looked.drafts.push(draft);
+            }
+        }
+        Ok(())
+    }
+
+    async fn find_ids(
+        &self,
+        ground: &Ground,
+        wanted: &BTreeMap<MatchKey, &Contact>,
+        priority: Priority,
+    ) -> Result<BTreeSet<ClientId>, Fault> {
+        let mut found = BTreeSet::new();
+        for by in [MatchBy::Phone, MatchBy::Email] {
+            let spellings: Vec<String> =
+                wanted.keys().filter(|key| key.by() == by).flat_map(MatchKey::spellings).collect();
+            if spellings.is_empty() {
+                continue;
+            }
+            for name in ground.variable_names(by) {
+                found.extend(self.parts.salebot.find_by_values(&name, &spellings, priority).await?);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Walks the pages of one listing so that rows moving between two requests are noticed.
+struct Pages {
+    request: Option<PageRequest>,
+    tail: BTreeSet<u64>,
+    steps_back: u32,
+    server_start: Option<Millis>,
+}
+
+impl Pages {
+    fn new(listing: &Listing) -> Pages {
+        let request = PageRequest { since: listing.since, offset: 0, limit: AMO_PAGE_MAX };
+        Pages { request: Some(request), tail: BTreeSet::new(), steps_back: 0, server_start: None }
+    }
+
+    fn next_request(&self) -> Option<PageRequest> {
+        self.request
+    }
+
+    /// Takes a page and decides where to go on. None: rows moved up, the place is read again from
+    /// further above.
+    fn accept<T>(&mut self, page: Page<T>, id: impl Fn(&T) -> u64) -> Result<Option<Page<T>>, Fault> {
+        let Some(request) = self.request else { return Ok(None) };
+        if request.offset == 0 {
+            self.server_start = page.server_time;
+        }
+        let overlaps = self.tail.is_empty() || page.rows.iter().any(|row| self.tail.contains(&id(row)));
+        if !overlaps && !page.rows.is_empty() {
+            self.steps_back += 1;
+            if self.steps_back > STEPS_BACK_MAX || request.offset == 0 {
+                return Err(Fault::new(FaultKind::Transient, "the listing changes faster than it can be read"));
+            }
+            self.request = Some(PageRequest { offset: request.offset.saturating_sub(STEP_BACK_ROWS), ..request });
+            return Ok(None);
+        }
+        self.tail = page.rows.iter().rev().take(SHARED_ROWS as usize).map(&id).collect();
+        let is_last = page.received < request.limit;
+        let offset = request.offset + page.received.saturating_sub(SHARED_ROWS);
+        self.request = (!is_last).then_some(PageRequest { offset, ..request });
+        Ok(Some(page))
+    }
+
+    /// The moved cursor, once the last page is there: the server's clock when the listing began.
+    fn cursor_change(&self, listing: &Listing, now: Millis) -> Option<Change> {
+        if self.request.is_some() {
+            return None;
+        }
+        // Without the server's clock ours stands in; the overlap makes up for the difference.
+        let at = self.server_start.unwrap_or(listing.started_at).min(listing.started_at.plus(CLOCK_AHEAD_MS));
+        Some(Change::PutCursor(listing.cursor, Cursor { at, moved_at: now }))
+    }
+}
+
+/// A server's clock is believed up to this far ahead of ours.
+const CLOCK_AHEAD_MS: i64 = 300_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing() -> Listing {
+        Listing { cursor: CONTACTS, since: None, news_since: None, priority: Priority::Poll, started_at: Millis(0) }
+    }
+
+    /// Reads `rows` page by page; `shift` changes them between requests.
+    fn walk(mut rows: Vec<u64>, mut shift: impl FnMut(u32, &mut Vec<u64>)) -> Result<BTreeSet<u64>, Fault> {
+        let mut pages = Pages::new(&listing());
+        let mut seen = BTreeSet::new();
+        let mut request_number = 0;
+        while let Some(request) = pages.next_request() {
+            let part: Vec<u64> =
+                rows.iter().skip(request.offset as usize).take(request.limit as usize).copied().collect();
+            let received = u32::try_from(part.len()).unwrap();
+            let page = Page { rows: part, broken: Vec::new(), received, server_time: None };
+            if let Some(page) = pages.accept(page, |id| *id)? {
+                seen.extend(page.rows);
+            }
+            request_number += 1;
+            shift(request_number, &mut rows);
+        }
+        Ok(seen)
+    }
+
+    #[test]
+    fn a_listing_that_stands_still_is_read_whole() {
+        for count in [0, 1, 499, 500, 501, 995, 1_000, 1_700] {
+            let all: BTreeSet<u64> = (0..count).collect();
+            assert_eq!(walk(all.iter().copied().collect(), |_, _| {}).unwrap(), all, "{count} rows");
+        }
+    }
+
+    #[test]
+    fn rows_that_move_up_between_two_pages_are_not_missed() {
+        let all: BTreeSet<u64> = (0..1_700).collect();
+        let seen = walk(all.iter().copied().collect(), |request, rows| {
+            // Thirty rows of the part already read are changed and move to the end, or are deleted.
+            if request == 1 {
+                rows.drain(10..40);
+            }
+        })
+        .unwrap();
+        assert!((40..1_700).all(|id| seen.contains(&id)));
+    }
+
+    #[test]
+    fn a_listing_that_never_stands_still_is_given_up() {
+        let result = walk((0..5_000).collect(), |request, rows| {
+            let from = u64::from(request) * 1_000_000;
+            *rows = (from..from + 5_000).collect();
+        });
+        assert!(matches!(result, Err(fault) if fault.kind == FaultKind::Transient));
+    }
+}

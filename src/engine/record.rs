@@ -1,0 +1,179 @@
+//! The one way into the store for what was decided.
+
+use super::Bridge;
+use crate::core::action::{Action, LinkRef, Side, client_key, contact_key, lead_key};
+use crate::core::link::{ClientLink, ContactSeen, DealLink};
+use crate::core::plan::{Notice, Plan};
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, JournalEntry, Mark, NewAction, Store, Stored, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Everything decided about one person or deal: recorded whole, or planned again.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    /// Planned again instead of recorded when one of these has an action under way.
+    pub keys: BTreeSet<String>,
+    /// Revisions of the links the plan was made from.
+    pub revisions: Vec<(LinkRef, i64)>,
+    /// Marked when it must be planned again.
+    pub subjects: Vec<Subject>,
+    /// What is recorded.
+    pub changes: Vec<Change>,
+}
+
+/// How soon a plan that came too late is made again.
+const REPLAN_MS: i64 = 300;
+
+impl Draft {
+    pub(super) fn about(subject: Subject) -> Draft {
+        Draft { subjects: vec![subject], ..Draft::default() }
+    }
+
+    /// The plan rests on this link and writes to its records.
+    pub(super) fn rests_on_client(&mut self, link: &ClientLink) {
+        self.keys.insert(client_key(link.client.id));
+        self.keys.extend(link.contact.map(contact_key));
+        self.revisions.push((LinkRef::Client(link.client.id), link.revision));
+    }
+
+    pub(super) fn rests_on_deal(&mut self, link: &DealLink) {
+        self.keys.insert(lead_key(link.lead));
+        self.revisions.push((LinkRef::Lead(link.lead), link.revision));
+    }
+
+    pub(super) fn put_client(&mut self, link: ClientLink) {
+        self.changes.push(Change::PutClient(Box::new(link)));
+    }
+
+    pub(super) fn put_contact(&mut self, seen: ContactSeen) {
+        self.changes.push(Change::PutContact(seen));
+    }
+}
+
+impl Bridge {
+    /// Turns a plan into changes. Bases go into the given links by the caller.
+    pub(super) fn plan_changes(&self, plan: Plan, priority: Priority) -> Vec<Change> {
+        let now = self.now();
+        let mut changes: Vec<Change> = plan.emptied.into_iter().map(Change::CancelSlot).collect();
+        for (slot, action) in plan.actions {
+            changes.push(Change::AddAction(Box::new(NewAction {
+                action,
+                slot,
+                priority,
+                not_before: now,
+                created_at: now,
+            })));
+        }
+        changes.extend(plan.notices.into_iter().map(|notice| self.journal(notice)));
+        changes
+    }
+
+    /// A line for the journal, now.
+    pub(super) fn journal(&self, notice: Notice) -> Change {
+        Change::Journal(JournalEntry {
+            at: self.now(),
+            subject: notice.subject,
+            kind: notice.kind,
+            detail: notice.detail,
+        })
+    }
+
+    /// Records drafts in one transaction, `last` behind them. A draft whose links changed meanwhile,
+    /// or that has an action under way, is marked to be planned again instead. Returns how many were
+    /// recorded as planned.
+    pub(super) async fn record(&self, drafts: Vec<Draft>, last: Vec<Change>) -> Stored<usize> {
+        let in_flight = self.in_flight.lock().await;
+        let current = self.current_revisions(&drafts).await?;
+        let mut changes = Vec::new();
+        let mut recorded = 0;
+        for draft in drafts {
+            let is_busy = draft.keys.iter().any(|key| in_flight.contains(key));
+            let is_stale =
+                draft.revisions.iter().any(|(link, revision)| current.get(link).copied().unwrap_or(0) != *revision);
+            if is_busy || is_stale {
+                let due = self.now().plus(REPLAN_MS);
+                changes.extend(
+                    draft.subjects.iter().map(|subject| Change::Mark(Mark { subject: *subject, due, attempts: 0 })),
+                );
+            } else {
+                recorded += 1;
+                changes.extend(draft.changes);
+            }
+        }
+        changes.extend(last);
+        self.commit(changes).await?;
+        drop(in_flight);
+        Ok(recorded)
+    }
+
+    async fn current_revisions(&self, drafts: &[Draft]) -> Stored<BTreeMap<LinkRef, i64>> {
+        let all = || drafts.iter().flat_map(|draft| &draft.revisions).map(|(link, _)| *link);
+        let clients: Vec<_> =
+            all().filter_map(|link| if let LinkRef::Client(id) = link { Some(id) } else { None }).collect();
+        let leads: Vec<_> =
+            all().filter_map(|link| if let LinkRef::Lead(id) = link { Some(id) } else { None }).collect();
+        let mut current = BTreeMap::new();
+        if !clients.is_empty() {
+            let links = self.store().clients(self.name(), &clients).await?;
+            current.extend(links.into_iter().map(|link| (LinkRef::Client(link.client.id), link.revision)));
+        }
+        if !leads.is_empty() {
+            let links = self.store().deals(self.name(), &leads).await?;
+            current.extend(links.into_iter().map(|link| (LinkRef::Lead(link.lead), link.revision)));
+        }
+        Ok(current)
+    }
+
+    /// Commits, then rings the bells of the queues that got something.
+    pub(super) async fn commit(&self, changes: Vec<Change>) -> Stored<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let rings = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+        let marks = rings(|change| matches!(change, Change::Mark(_)));
+        let inbox = rings(|change| matches!(change, Change::InboxHold(..)));
+        let to = |side: Side| {
+            changes.iter().any(|change| match change {
+                Change::AddAction(new) => new.action.side() == side,
+                Change::ActionRetry { .. } => true,
+                _ => false,
+            })
+        };
+        let (amo, salebot) = (to(Side::Amo), to(Side::Salebot));
+        self.store().commit(self.name(), changes).await?;
+        if marks {
+            self.bells.marks.ring();
+        }
+        if inbox {
+            self.parts.arrived.ring();
+        }
+        if amo {
+            self.bells.amo.ring();
+        }
+        if salebot {
+            self.bells.salebot.ring();
+        }
+        Ok(())
+    }
+
+    pub(super) fn store(&self) -> &dyn Store {
+        self.parts.store.as_ref()
+    }
+}
+
+/// True for actions that a plan of values may have written before: their confirmations are in doubt
+/// while an attempt's outcome is unknown.
+pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<crate::core::action::Confirm> {
+    let tried = row.in_doubt || row.attempts > 0 || row.first_attempt_at.is_some();
+    match &row.action {
+        Action::UpdateContact { confirms, .. }
+        | Action::UpdateLead { confirms, .. }
+        | Action::SaveVariables { confirms, .. }
+        | Action::SetOrderVariables { confirms, .. }
+            if tried =>
+        {
+            confirms.clone()
+        }
+        _ => Vec::new(),
+    }
+}
