@@ -1,0 +1,1 @@
+//! The simulated amoCRM against the documentation, call by call.
