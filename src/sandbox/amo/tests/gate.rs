@@ -29,6 +29,11 @@ fn only_the_token_in_force_is_accepted() {
     assert_eq!(bench.get(CONTACTS).status, 204);
     bench.amo.revoke_token();
     assert_eq!(bench.get(CONTACTS).status, 401);
+    let bare = Request {
+        headers: vec![],
+        ..request("GET", CONTACTS, None)
+    };
+    assert_eq!(bench.send(&bare).status, 401);
 }
 
 #[test]

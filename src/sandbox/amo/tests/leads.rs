@@ -297,3 +297,31 @@ fn additions_named_in_with_are_given() {
         (&json!(false), &json!(""))
     );
 }
+
+#[test]
+fn a_lead_has_one_company_seen_from_both_ends() {
+    let mut bench = Bench::new();
+    let id = bench.add(LEADS, json!({ "name": "Deal", "company_name": "Acme" }));
+    let company = bench.item(LEADS, id)["company"]["id"]
+        .as_u64()
+        .expect("an id");
+    assert_eq!(
+        bench.item("/api/v2/companies", company)["leads"]["id"],
+        json!([id])
+    );
+    update(&mut bench, id, json!({ "unlink": { "company_id": 77 } }));
+    assert_eq!(bench.item(LEADS, id)["company"]["id"], company);
+    let other = bench.add(
+        "/api/v2/companies",
+        json!({ "name": "Umbra", "leads_id": [id] }),
+    );
+    assert_eq!(bench.item(LEADS, id)["company"]["name"], "Umbra");
+    assert_eq!(bench.item("/api/v2/companies", company)["leads"], json!({}));
+    bench.amo.delete_lead(bench.now_ms, id);
+    assert_eq!(bench.item("/api/v2/companies", other)["leads"], json!({}));
+    bench.amo.restore_lead(bench.now_ms, id);
+    assert_eq!(
+        bench.item("/api/v2/companies", other)["leads"]["id"],
+        json!([id])
+    );
+}

@@ -115,6 +115,8 @@ fn times_are_stored_as_sent() {
         (&read["created_at"], &read["updated_at"]),
         (&json!(1_509_051_600), &json!(1_509_051_700))
     );
+    bench.update_contact(id, json!({ "created_at": 1_509_051_000 }));
+    assert_eq!(bench.contact(id)["created_at"], 1_509_051_000);
     let plain = bench.add(CONTACTS, json!({ "name": "New" }));
     assert_eq!(bench.contact(plain)["created_at"], START_S);
     assert_eq!(bench.contact(plain)["updated_at"], START_S);

@@ -242,7 +242,9 @@ fn written(call: &Call, path: &str, done: Done, request_id: Value) -> Value {
     let mut item = json!({ "id": done.id, "request_id": request_id });
     match call.options.shapes.write_time {
         WriteTime::Seconds => item["updated_at"] = done.updated_at.into(),
-        WriteTime::Milliseconds => item["updated_at"] = (done.updated_at * 1_000).into(),
+        WriteTime::Milliseconds => {
+            item["updated_at"] = done.updated_at.saturating_mul(1_000).into()
+        }
         WriteTime::Absent => {}
     }
     item[answer::write_links_key(call)] = answer::record_links(path, [done.id]);
