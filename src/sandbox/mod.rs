@@ -4,4 +4,5 @@
 //! disagree with our adapters. Both services are deterministic state machines without I/O
 //! ([`http`]); `server` puts them on loopback.
 
+pub mod amo;
 pub mod http;

@@ -1,0 +1,181 @@
+//! The simulated amoCRM: an account that holds state and answers API v2 as the documentation has it.
+//!
+//! [`Amo::handle`] is a function of the state, the moment and the request: no clock, no sockets, no
+//! randomness. `state` holds the records and knows no JSON; `v2` is one dialect over them, beside which
+//! others can stand; `edit` is what people do in the web interface. What the documentation leaves
+//! open is a choice in [`options`].
+
+pub mod account;
+pub mod edit;
+pub mod fixture;
+mod limit;
+pub mod options;
+mod state;
+#[cfg(test)]
+mod tests;
+mod traffic;
+mod v2;
+
+pub use self::options::AmoOptions;
+pub use self::state::records;
+pub use self::traffic::{LoggedRequest, Statistics};
+
+use self::limit::{Gate, Refusal};
+use self::records::{Company, Contact, Element, Lead, Note, Task};
+use self::state::world::World;
+use self::traffic::Traffic;
+use self::v2::{Call, answer};
+use super::http::{Request, Response};
+
+/// One account with its API.
+#[derive(Debug)]
+pub struct Amo {
+    options: AmoOptions,
+    world: World,
+    gate: Gate,
+    traffic: Traffic,
+    token: Option<String>,
+    manager: u64,
+    latest_ms: i64,
+}
+
+impl Amo {
+    /// An account without records.
+    pub fn new(options: AmoOptions) -> Self {
+        let account = &options.account;
+        let manager = account
+            .users
+            .values()
+            .find(|user| user.id != account.current_user);
+        Amo {
+            world: World::new(&options),
+            gate: Gate::new(),
+            traffic: Traffic::new(options.limits.request_log_limit),
+            token: Some(options.token.clone()),
+            manager: manager.map_or(account.current_user, |user| user.id),
+            latest_ms: i64::MIN,
+            options,
+        }
+    }
+
+    /// Answers a request at the given moment, in Unix milliseconds. A moment before that of an earlier
+    /// request counts as that one's.
+    pub fn handle(&mut self, now_ms: i64, request: &Request) -> Response {
+        let now_ms = now_ms.max(self.latest_ms);
+        self.latest_ms = now_ms;
+        let author = self.options.account.current_user;
+        let call = Call {
+            options: &self.options,
+            request,
+            now_ms,
+            author,
+        };
+        let response = match self.gate.admit(&self.options.limits, now_ms) {
+            Err(Refusal::TooMany) => answer::too_many(&call),
+            Err(Refusal::Blocked) => answer::blocked(&call),
+            Ok(()) => answer_admitted(&mut self.world, self.token.as_deref(), &call),
+        };
+        self.traffic.record(now_ms, request, &response);
+        response
+    }
+
+    /// Makes this the one token that is accepted.
+    pub fn set_token(&mut self, token: impl Into<String>) {
+        self.token = Some(token.into());
+    }
+
+    /// Accepts no token any more: every request gets 401.
+    pub fn revoke_token(&mut self) {
+        self.token = None;
+    }
+
+    /// Answers 403 to everything until then.
+    pub fn block_until(&mut self, until_ms: i64) {
+        self.gate.block_until(until_ms);
+    }
+
+    /// Ends a block, as amoCRM's support does on request.
+    pub fn lift_block(&mut self) {
+        self.gate.lift_block();
+    }
+
+    /// How this amoCRM behaves.
+    pub fn options(&self) -> &AmoOptions {
+        &self.options
+    }
+
+    /// Counts since the start.
+    pub fn statistics(&self) -> &Statistics {
+        &self.traffic.statistics
+    }
+
+    /// The latest requests, oldest first.
+    pub fn request_log(&self) -> impl Iterator<Item = &LoggedRequest> {
+        self.traffic.log.iter()
+    }
+
+    /// All contacts by id, without deleted ones.
+    pub fn contacts(&self) -> impl Iterator<Item = &Contact> {
+        self.world.contacts.rows()
+    }
+
+    /// How many contacts there are.
+    pub fn contact_count(&self) -> usize {
+        self.world.contacts.len()
+    }
+
+    /// One contact, unless deleted.
+    pub fn contact(&self, id: u64) -> Option<&Contact> {
+        self.world.contacts.get(id)
+    }
+
+    /// All leads by id, without deleted ones.
+    pub fn leads(&self) -> impl Iterator<Item = &Lead> {
+        self.world.leads.rows()
+    }
+
+    /// How many leads there are.
+    pub fn lead_count(&self) -> usize {
+        self.world.leads.len()
+    }
+
+    /// One lead, unless deleted.
+    pub fn lead(&self, id: u64) -> Option<&Lead> {
+        self.world.leads.get(id)
+    }
+
+    /// All companies by id.
+    pub fn companies(&self) -> impl Iterator<Item = &Company> {
+        self.world.companies.rows()
+    }
+
+    /// All notes by id.
+    pub fn notes(&self) -> impl Iterator<Item = &Note> {
+        self.world.notes.rows()
+    }
+
+    /// The notes on one record, oldest first.
+    pub fn notes_of(&self, element: Element) -> impl Iterator<Item = &Note> {
+        self.world.notes_on(element)
+    }
+
+    /// The tasks of one record, oldest first.
+    pub fn tasks_of(&self, element: Element) -> impl Iterator<Item = &Task> {
+        self.world.tasks_on(element)
+    }
+}
+
+/// Checks size and token, then lets the API answer.
+fn answer_admitted(world: &mut World, token: Option<&str>, call: &Call) -> Response {
+    if call.request.body.len() > call.options.writing.max_body_bytes {
+        return answer::problem(call, 413, 413, "the request is too large");
+    }
+    let bearer = call
+        .request
+        .header("authorization")
+        .and_then(|sent| sent.strip_prefix("Bearer "));
+    if token.is_none() || bearer != token {
+        return answer::problem(call, 401, 110, "the access token is not valid");
+    }
+    v2::serve(world, call)
+}
