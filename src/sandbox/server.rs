@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,6 +32,8 @@ const BODY_LIMIT: usize = 16 * 1024 * 1024;
 const CONNECTION_LIMIT: usize = 1_024;
 /// How long a request head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a request body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long connections get to end their work once the server stops.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -160,10 +162,11 @@ async fn serve_connection<S: Service + 'static>(stream: TcpStream, host: Arc<Hos
 impl<S: Service> Host<S> {
     async fn answer(&self, request: hyper::Request<Incoming>) -> Result<hyper::Response<Body>, Dropped> {
         let (head, body) = request.into_parts();
-        let Ok(body) = to_bytes(Body::new(body), BODY_LIMIT).await else {
-            return Ok(plain_response(413));
+        let body = match read_body(body).await {
+            Ok(body) => body,
+            Err(status) => return Ok(plain_response(status)),
         };
-        let request = decode::request(&head, body.to_vec());
+        let request = decode::request(&head, body);
         let reply = self.serve(&request);
         self.answered.notify_one();
         match reply.fate {
@@ -191,6 +194,19 @@ impl<S: Service> Host<S> {
                 () = tokio::time::sleep(Duration::from_millis(after_ms)) => {}
             }
         }
+    }
+}
+
+/// The whole body, or the status that refuses it.
+async fn read_body(body: Incoming) -> Result<Vec<u8>, u16> {
+    // A length that is announced is refused before a byte of it is read.
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(413);
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(Body::new(body), BODY_LIMIT)).await {
+        Ok(Ok(body)) => Ok(body.to_vec()),
+        Ok(Err(_)) => Err(413),
+        Err(_) => Err(408),
     }
 }
 
