@@ -44,8 +44,13 @@ impl Salebot {
         let content = self.content(&call.arguments)?;
         let start_ms = self.due_ms(call.now_ms, &call.arguments)?;
         let shift_s = call.arguments.number("shift").unwrap_or(BROADCAST_SHIFT_S).clamp(0.0, 86_400.0);
+        let audience = self.audience(call)?;
+        // Refused as a whole rather than broken off in the middle.
+        if self.scheduled.len() + audience.len() > self.options.schedule_limit {
+            return Err(error_answer("too many timed messages"));
+        }
         let mut due_ms = start_ms;
-        for client_id in self.audience(call)? {
+        for client_id in audience {
             let content = content.clone();
             self.send_at(call.now_ms, due_ms, Sending::Message { client_id, content, resume_bot: false })?;
             due_ms += (shift_s * 1_000.0) as i64;

@@ -41,6 +41,9 @@ pub(super) const BUILT_IN: [&str; 28] = [
     "weekday",
 ];
 
+/// Most variables of a client or a deal (Salebot page on variables).
+pub(super) const VARIABLE_LIMIT: usize = 1_000;
+
 /// A message about to be written into a client's history.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Draft {
@@ -161,6 +164,14 @@ impl Salebot {
         Some(current.unwrap_or_else(|| self.make_order_in(now_ms, client_id, None)))
     }
 
+    /// Writes a variable that all clients share; built-in names change nothing.
+    pub(super) fn write_project_variable(&mut self, name: &str, value: &Value) {
+        if !BUILT_IN.contains(&name) && has_room(&self.project_variables, name) {
+            let written = stored_value(value, self.options.cleared);
+            replace(&mut self.project_variables, name, written.as_ref());
+        }
+    }
+
     /// Writes a client's variable; `name` changes the card, other built-in names change nothing.
     pub(super) fn write_client_variable(&mut self, now_ms: i64, client_id: i64, name: &str, value: &Value) {
         let Some(client) = self.clients.get_mut(&client_id) else { return };
@@ -169,11 +180,11 @@ impl Salebot {
             client.name = Some(plain_text(value)).filter(|name| !name.is_empty());
             return;
         }
-        if BUILT_IN.contains(&name) {
+        if BUILT_IN.contains(&name) || !has_room(&client.variables, name) {
             return;
         }
         let written = stored_value(value, self.options.cleared);
-        if let Some(old) = replace(&mut client.variables, name, written.clone()) {
+        if let Some(old) = replace(&mut client.variables, name, written.as_ref()) {
             self.client_values.remove(name, &old, client_id);
         }
         if let Some(new) = written {
@@ -184,11 +195,11 @@ impl Salebot {
     /// Writes a deal's variable; built-in names change nothing.
     pub(super) fn write_order_variable(&mut self, order_id: i64, name: &str, value: &Value) {
         let Some(order) = self.orders.get_mut(&order_id) else { return };
-        if BUILT_IN.contains(&name) {
+        if BUILT_IN.contains(&name) || !has_room(&order.variables, name) {
             return;
         }
         let written = stored_value(value, self.options.cleared);
-        if let Some(old) = replace(&mut order.variables, name, written.clone()) {
+        if let Some(old) = replace(&mut order.variables, name, written.as_ref()) {
             self.order_values.remove(name, &old, order_id);
         }
         if let Some(new) = written {
@@ -289,9 +300,15 @@ fn stored_value(value: &Value, cleared: ClearedForm) -> Option<Value> {
     }
 }
 
-fn replace(variables: &mut Variables, name: &str, written: Option<Value>) -> Option<Value> {
+/// Writes or removes a value; what stood there before.
+fn replace(variables: &mut Variables, name: &str, written: Option<&Value>) -> Option<Value> {
     match written {
-        Some(value) => variables.insert(name.to_owned(), value),
+        Some(value) => variables.insert(name.to_owned(), value.clone()),
         None => variables.remove(name),
     }
+}
+
+/// Whether one more value finds room.
+fn has_room(variables: &Variables, name: &str) -> bool {
+    variables.len() < VARIABLE_LIMIT || variables.contains_key(name)
 }

@@ -10,13 +10,13 @@ use super::answer::{Answer, empty_answer, error_answer, json_answer, status_answ
 use super::arguments::as_id;
 use super::options::{AbsentForm, UnknownVariables, VariablesForm, WithoutDeal};
 use super::project::plain_text;
+use super::record::VARIABLE_LIMIT;
 use super::routes::Call;
 use super::state::{Client, Variables};
 
-/// Limits of the Salebot page on variables: characters of a name and of a value, names per holder.
+/// Limits of the Salebot page on variables: characters of a name and of a value.
 const NAME_LIMIT: usize = 500;
 const VALUE_LIMIT: usize = 100_000;
-const COUNT_LIMIT: usize = 1_000;
 
 /// Who holds a variable, by its prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +68,7 @@ impl Salebot {
         for (name, value) in variables {
             match Scope::split(name) {
                 (Scope::Client, name) => self.write_client_variable(now_ms, client_id, name, value),
-                (Scope::Project, name) => {
-                    self.project_variables.insert(name.to_owned(), value.clone());
-                }
+                (Scope::Project, name) => self.write_project_variable(name, value),
                 (Scope::Deal, name) => self.write_deal_variable(now_ms, client_id, name, value),
             }
         }
@@ -95,7 +93,7 @@ impl Salebot {
         {
             let new = variables.keys().map(|name| Scope::split(name));
             let new = new.filter(|(of, name)| *of == scope && !held.contains_key(*name)).count();
-            if new > 0 && held.len() + new > COUNT_LIMIT {
+            if new > 0 && held.len() + new > VARIABLE_LIMIT {
                 return Err(error_answer("too many variables"));
             }
         }

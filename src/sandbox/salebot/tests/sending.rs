@@ -200,6 +200,9 @@ fn the_schedule_is_bounded() {
     let body = json!({ "client_id": id, "message": "later", "time_shift": 60 });
     assert_eq!(post(&mut salebot, "message", &body)["status"], "success");
     assert_eq!(post(&mut salebot, "message", &body)["status"], "error");
+    let broadcast = json!({ "message": "a", "clients": [id] });
+    assert_eq!(post(&mut salebot, "broadcast", &broadcast)["status"], "error");
+    assert!(salebot.history(id).is_empty(), "refused as a whole");
 }
 
 #[test]

@@ -151,3 +151,24 @@ fn structures_are_kept_as_text() {
     save(&mut salebot, id, json!({ "client.cart": { "a": [1, 2] } }));
     assert_eq!(read(&mut salebot, id)["cart"], r#"{"a":[1,2]}"#);
 }
+
+#[test]
+fn a_full_client_takes_no_new_name_from_a_callback() {
+    let (mut salebot, id) = with(SalebotOptions::default());
+    for number in 0..1_001 {
+        salebot.set_variable(NOW_MS, id, &format!("client.v{number}"), "x");
+    }
+    salebot.set_variable(NOW_MS, id, "client.v0", "y");
+    let variables = &salebot.client(id).expect("the client").variables;
+    assert_eq!((variables.len(), &variables["v0"]), (1_000, &json!("y")));
+}
+
+#[test]
+fn project_variables_are_shared_and_cleared() {
+    let (mut salebot, id) = with(SalebotOptions::default());
+    let other = telegram(&mut salebot, "101", None);
+    save(&mut salebot, id, json!({ "project.sale": "да" }));
+    assert_eq!(read(&mut salebot, other)["sale"], "да");
+    save(&mut salebot, id, json!({ "проект.sale": "" }));
+    assert!(read(&mut salebot, other).get("sale").is_none());
+}
