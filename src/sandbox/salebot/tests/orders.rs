@@ -21,9 +21,12 @@ fn texts(salebot: &Salebot, client_id: i64) -> Vec<&str> {
 fn the_current_deal_is_the_last_open_one_or_the_chosen_one() {
     let (mut salebot, client_id, first) = with_order(SalebotOptions::default());
     let second = order(&mut salebot, client_id);
-    let query = [("client_id", client_id.to_string())];
-    let query = [("client_id", query[0].1.as_str())];
+    let id = client_id.to_string();
+    let query = [("client_id", id.as_str())];
     assert_eq!(get(&mut salebot, "get_current_order_id", &query), json!({ "status": "success", "order_id": second }));
+    let other = telegram(&mut salebot, "200", None);
+    let foreign = order(&mut salebot, other);
+    assert!(!salebot.switch_order(client_id, foreign));
     assert!(salebot.switch_order(client_id, first));
     assert_eq!(get(&mut salebot, "get_current_order_id", &query)["order_id"], json!(first));
     salebot.close_order(first, OrderStatus::Won, "");
