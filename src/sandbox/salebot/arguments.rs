@@ -227,7 +227,8 @@ mod tests {
     fn extra_is_the_body_of_a_post_and_the_query_of_a_get() {
         let post = Arguments::read(&request("POST", &[("q", "1")], r#"{"utm":"a"}"#)).expect("readable");
         assert_eq!(post.extra(&[]), [("utm".to_owned(), Value::from("a"))]);
-        let get = Arguments::read(&request("GET", &[("utm", "b")], "")).expect("readable");
+        let query = [("utm", "b"), ("value_phone", "tel"), ("delimiter", "1"), ("delimiter_value_email", "a1b")];
+        let get = Arguments::read(&request("GET", &query, "")).expect("readable");
         assert_eq!(get.extra(&[]), [("utm".to_owned(), Value::from("b"))]);
     }
 

@@ -90,8 +90,11 @@ impl PlatformIndex {
 
     /// Forgets it again.
     pub fn remove(&mut self, platform_id: &str, client_id: i64) {
-        if let Some(clients) = self.clients.get_mut(bare_platform_id(platform_id)) {
-            clients.remove(&client_id);
+        let bare = bare_platform_id(platform_id);
+        let Some(clients) = self.clients.get_mut(bare) else { return };
+        clients.remove(&client_id);
+        if clients.is_empty() {
+            self.clients.remove(bare);
         }
     }
 

@@ -17,6 +17,8 @@ fn a_client_is_the_same_in_one_bot_and_another_in_the_next() {
     let business =
         NewClient { client_type: messenger::TELEGRAM_BUSINESS, platform_id: "1", group: "some_business", name: None };
     assert_ne!(salebot.add_client(NOW_MS, business), first);
+    let same_group = NewClient { client_type: messenger::MAX, platform_id: "1", group: "some_bot", name: None };
+    assert_ne!(salebot.add_client(NOW_MS, same_group), first, "the messenger counts too");
 }
 
 #[test]

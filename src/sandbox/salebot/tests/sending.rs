@@ -96,6 +96,8 @@ fn whatsapp_and_email_callbacks_make_their_client() {
     let made: Vec<_> = salebot.clients().map(|client| (client.client_type, client.platform_id.as_str())).collect();
     assert_eq!(made, [(messenger::WHATSAPP, "79990000001"), (messenger::EMAIL, "a@example.test")]);
     assert_eq!(salebot.callbacks().count(), 3);
+    let named = salebot.clients().next().and_then(|client| client.name.as_deref());
+    assert_eq!(named, Some("Пётр"));
     let wrong_bot = json!({ "phone": "79990000001", "bot_id": 1, "message": "hi" });
     assert_eq!(post(&mut salebot, "whatsapp_callback", &wrong_bot)["status"], "client_not_found");
 }
