@@ -5,4 +5,7 @@
 //! ([`http`]); `server` puts them on loopback.
 
 pub mod amo;
+pub mod faults;
 pub mod http;
+pub mod salebot;
+pub mod server;
