@@ -1,4 +1,5 @@
 //! salebridge keeps an amoCRM account and a Salebot project in step, both ways.
 
+pub mod config;
 pub mod core;
 pub mod sandbox;
