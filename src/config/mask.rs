@@ -2,6 +2,17 @@
 
 use std::ops::Range;
 
+/// What may be quoted of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Openness {
+    /// Its name and its value.
+    Value,
+    /// Its name: the value is a secret.
+    Name,
+    /// Nothing: it is not known.
+    Nothing,
+}
+
 /// Hides everything of `line` that lies in one of the spans (bytes of the line), each byte by a star so
 /// that the places of what remains do not move.
 pub(super) fn hide(line: &str, spans: &[Range<usize>]) -> String {
@@ -26,21 +37,37 @@ pub(super) fn logins(line: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
+/// What follows `token =` and the like anywhere in the line, as spans to hide: a lost quote can make a
+/// line with a secret a part of a harmless value. Tables are left: what they hold is hidden by its place.
+pub(super) fn assignments(line: &str, openness: impl Fn(&str) -> Openness) -> Vec<Range<usize>> {
+    line.match_indices('=')
+        .filter(|(at, _)| {
+            let before = line[..*at].trim_end().trim_end_matches(['"', '\'']);
+            let name = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
+            openness(&before[name..]) == Openness::Name
+        })
+        .filter(|(at, _)| !line[at + 1..].trim_start().starts_with('{'))
+        .map(|(at, _)| line.len() - line[at + 1..].trim_start().len()..line.len())
+        .collect()
+}
+
 /// How many bytes of a line may be quoted when the file is not valid TOML. There a secret can stand
 /// anywhere, so only what is surely none is quoted: the head of a table, and a key that is known to
 /// hold no secret with the one value that follows it.
-pub(super) fn quotable(line: &str, is_open: impl Fn(&str) -> bool) -> usize {
+pub(super) fn quotable(line: &str, openness: impl Fn(&str) -> Openness) -> usize {
     let start = line.len() - line.trim_start().len();
     let rest = &line[start..];
     if rest.starts_with('[') {
         return start + rest.find(|c: char| !is_head(c)).unwrap_or(rest.len());
     }
     let Some((name, value)) = rest.split_once('=') else { return start };
-    if !is_open(name.trim().trim_matches(['"', '\''])) {
-        return start;
-    }
     let value_start = line.len() - value.trim_start().len();
     let value = value.trim_start();
+    match openness(name.trim().trim_matches(['"', '\''])) {
+        Openness::Value => {}
+        Openness::Name => return value_start,
+        Openness::Nothing => return start,
+    }
     if is_address(name) && !["\"sqlite:", "\"https://", "\"http://"].iter().any(|scheme| value.starts_with(scheme)) {
         return value_start;
     }
@@ -71,7 +98,8 @@ mod tests {
 
     #[test]
     fn hiding_keeps_places() {
-        assert_eq!(hide("a = \"тест\" # b", &[5..13]), "a = \"********\" # b");
+        let secrets = [5..13, 17..18];
+        assert_eq!(hide("a = \"тест\" # b", &secrets), "a = \"********\" # *");
         assert_eq!(hide("abc", &[]), "abc");
     }
 
@@ -82,22 +110,40 @@ mod tests {
     }
 
     #[test]
+    fn assignments_of_secrets_are_found_within_values() {
+        let openness = |name: &str| if name == "token" { Openness::Name } else { Openness::Value };
+        for (line, shown) in [
+            ("name = \"shop token = x\"", "name = \"shop token = **"),
+            ("\"token\" = x", "\"token\" = *"),
+            ("token = { env = \"X\" }", "token = { env = \"X\" }"),
+            ("имяtoken=x", "имяtoken=*"),
+            ("= token", "= token"),
+        ] {
+            assert_eq!(hide(line, &assignments(line, openness)), shown);
+        }
+    }
+
+    #[test]
     fn only_what_is_surely_no_secret_is_quoted() {
-        let open = |name: &str| ["name", "url"].contains(&name);
+        let openness = |name: &str| match name {
+            "name" | "url" => Openness::Value,
+            "token" => Openness::Name,
+            _ => Openness::Nothing,
+        };
         for (line, quoted) in [
             ("[bridge.amo", "[bridge.amo"),
             ("  name = \"shop", "  name = \"shop"),
             ("name = \"shop\" token = \"x\"", "name = \"shop\""),
             ("name = { token = \"x\" }", "name = "),
             ("\"name\" = 3 x", "\"name\" = 3"),
-            ("token = \"x\"", ""),
+            ("token = \"x\"", "token = "),
             ("toke = \"x", ""),
             ("x\"", ""),
             ("[\"x\"", "["),
             ("url = \"postgres://a:b@c", "url = "),
             ("url = \"https://a", "url = \"https://a"),
         ] {
-            assert_eq!(&line[..quotable(line, open)], quoted, "{line}");
+            assert_eq!(&line[..quotable(line, openness)], quoted, "{line}");
         }
     }
 }

@@ -17,6 +17,7 @@ pub use fault::{Fault, Faults, SHOWN_MAX};
 pub use settings::{Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, Recheck, Salebot, StoreUrl};
 
 use jiff::Timestamp;
+use mask::Openness;
 use read::{Key, Read};
 use report::{Place, Report};
 use std::io::Read as _;
@@ -112,7 +113,7 @@ fn check_all(name: &str, folder: &Path, text: &str, checks: &Checks<'_>) -> Resu
     let (report, has_literals) = checker.finish();
     match config {
         Some(config) if report.is_clean() => Ok((config, has_literals)),
-        _ => Err(report.into_faults(name, text, |key| is_open(raw::Root::KEYS, key))),
+        _ => Err(report.into_faults(name, text, openness)),
     }
 }
 
@@ -126,11 +127,16 @@ fn read_root(text: &str, report: &mut Report) -> Option<raw::Root> {
     raw::Root::read(&DeValue::Table(tree.into_inner()), &place, report)
 }
 
-/// True when a key of this name is known and never holds a secret.
-fn is_open(keys: &[Key], name: &str) -> bool {
-    let named = |wanted: bool| any_key(keys, &|key| key.name == name && key.secret == wanted);
-    // The address of the store may hold a password; `mask` looks at the value of every address itself.
-    name == "url" || (named(false) && !named(true))
+/// What may be quoted of a key of this name.
+fn openness(name: &str) -> Openness {
+    let known = |secret: bool| any_key(raw::Root::KEYS, &|key| key.name == name && key.secret == secret);
+    match (known(false), known(true)) {
+        // The address of the store may hold a password; `mask` looks at the value of every address itself.
+        (true, false) => Openness::Value,
+        _ if name == "url" => Openness::Value,
+        (_, true) => Openness::Name,
+        (false, false) => Openness::Nothing,
+    }
 }
 
 /// True when `found` holds for a key or for one of the keys below it.

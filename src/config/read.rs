@@ -115,12 +115,7 @@ pub(super) fn table<'v, 'i, T: Read>(
 }
 
 /// The value of one key of a table: as written, or its default.
-pub(super) fn field<T: Read>(
-    table: &DeTable<'_>,
-    key: &Key,
-    section: &Place,
-    report: &mut Report,
-) -> Option<At<T>> {
+pub(super) fn field<T: Read>(table: &DeTable<'_>, key: &Key, section: &Place, report: &mut Report) -> Option<At<T>> {
     if let Some((name, value)) = table.get_key_value(key.name) {
         // The head `[bridge.amo]` is the span of a table; a table made by its children has only the key's.
         let span = if value.span().is_empty() { name.span() } else { value.span() };

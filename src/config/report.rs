@@ -1,7 +1,7 @@
 //! Collects faults while a configuration is read, and turns them into a report.
 
 use super::fault::{Fault, Faults, SHOWN_MAX};
-use super::mask;
+use super::mask::{self, Openness};
 use std::ops::Range;
 
 /// Where something stands.
@@ -73,6 +73,12 @@ impl Report {
         self.hidden.push(span);
     }
 
+    /// True when a fault of this key, or of one below it, is already known.
+    pub fn is_faulty(&self, path: &str) -> bool {
+        let below = |found: &str| found.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.findings.iter().any(|finding| below(&finding.place.path))
+    }
+
     /// True while nothing is wrong.
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
@@ -82,12 +88,16 @@ impl Report {
         self.findings.push(Finding { kind, place: place.clone(), message, help });
     }
 
-    /// The report. `is_open` tells of a key whether its value may be quoted from a file that is no valid TOML.
-    pub fn into_faults(mut self, name: &str, text: &str, is_open: impl Fn(&str) -> bool) -> Faults {
+    /// The report. `openness` tells of a key what may be quoted of it from a file that is no valid TOML.
+    pub fn into_faults(mut self, name: &str, text: &str, openness: impl Fn(&str) -> Openness) -> Faults {
         let lines = Lines::of(text);
         self.drop_echoes(text, &lines);
         self.findings.sort_by_key(|finding| (lines.number(finding.place.span.start), finding.place.span.start));
-        self.findings.dedup_by(|later, first| later.place == first.place && later.message == first.message);
+        // Behind the first fault of syntax in a line the reader of TOML only guesses.
+        self.findings.dedup_by(|later, first| {
+            let line = |finding: &Finding| lines.number(finding.place.span.start);
+            later.kind == Kind::Syntax && first.kind == Kind::Syntax && line(later) == line(first)
+        });
         let broken = self.findings.iter().any(|finding| finding.kind == Kind::Syntax);
         let unshown = self.findings.len().saturating_sub(SHOWN_MAX);
         let findings = std::mem::take(&mut self.findings);
@@ -95,7 +105,7 @@ impl Report {
             .into_iter()
             .take(SHOWN_MAX)
             .map(|finding| {
-                let (line, shown) = self.quote(text, &lines, &finding.place.span, broken, &is_open);
+                let (line, shown) = self.quote(text, &lines, &finding.place.span, broken, &openness);
                 let Finding { place, message, help, .. } = finding;
                 Fault { line, path: place.path, message, help, shown: Some(shown) }
             })
@@ -126,21 +136,30 @@ impl Report {
         lines: &Lines,
         span: &Range<usize>,
         broken: bool,
-        is_open: &impl Fn(&str) -> bool,
+        openness: &impl Fn(&str) -> Openness,
     ) -> (usize, (String, Range<usize>)) {
         let number = lines.number(span.start);
         let whole = lines.span(number);
         let line = &text[whole.clone()];
         let mut hidden = mask::logins(line);
-        hidden.extend(self.hidden.iter().filter(|secret| secret.start < whole.end && secret.end > whole.start).map(
-            |secret| secret.start.saturating_sub(whole.start)..secret.end.min(whole.end) - whole.start,
-        ));
+        hidden.extend(
+            self.hidden
+                .iter()
+                .filter(|secret| secret.start < whole.end && secret.end > whole.start)
+                .map(|secret| secret.start.saturating_sub(whole.start)..secret.end.min(whole.end) - whole.start),
+        );
+        hidden.extend(mask::assignments(line, openness));
         if broken {
-            hidden.push(mask::quotable(line, is_open)..line.len());
+            hidden.push(mask::quotable(line, openness)..line.len());
         }
-        let shown = mask::hide(line, &hidden);
+        let mut shown = mask::hide(line, &hidden);
         let start = shown.floor_char_boundary(span.start - whole.start);
         let end = shown.floor_char_boundary(span.end.max(span.start) - whole.start);
+        // A comment behind the fault adds nothing, and may be a secret that was put aside.
+        if let Some(comment) = shown[end..].find('#') {
+            shown.truncate(end + comment);
+            shown.truncate(end.max(shown.trim_end().len()));
+        }
         (number, (shown, start..end))
     }
 }

@@ -39,7 +39,11 @@ impl Checker<'_> {
             self.optional(create_with, |checker, channel| checker.create_with(&channel.value))
         });
         let create_client = people.create_client.as_ref()?;
-        if create_client.value == CreateClient::LoadClients && matches!(channel, Some(None)) {
+        let faulty = raw
+            .salebot
+            .as_ref()
+            .is_some_and(|salebot| self.report.is_faulty(&format!("{}.create_with", salebot.place.path)));
+        if create_client.value == CreateClient::LoadClients && matches!(channel, Some(None)) && !faulty {
             let help = "add to [bridge.salebot]: create_with = { group_id = \"34810\", client_type = 6 }";
             let message = "\"load_clients\" needs `salebot.create_with`, the channel in which clients are made";
             self.report.fault_with_help(&create_client.place, message, help);
@@ -143,12 +147,7 @@ impl Checker<'_> {
                 self.report.fault_with_help(&filter.place, "filters leads, but the event is a contact's", help);
             }
         }
-        Some(Trigger {
-            on,
-            pipeline: pipeline?.map(PipelineId),
-            status: status?.map(StatusId),
-            callback: callback?,
-        })
+        Some(Trigger { on, pipeline: pipeline?.map(PipelineId), status: status?.map(StatusId), callback: callback? })
     }
 
     fn template(&mut self, kind: TemplateKind, text: &At<String>) -> Option<String> {

@@ -135,7 +135,8 @@ fn conflict<'a>(placed: &'a Placed<'_>, other: &Placed<'_>) -> Option<(&'a Place
         _ => false,
     };
     shadowed.then(|| {
-        let message = format!("an order's variable hides the client's of the same name from the bot: `{}`", rule.salebot);
+        let message =
+            format!("an order's variable hides the client's of the same name from the bot: `{}`", rule.salebot);
         (placed.salebot_place(), message)
     })
 }

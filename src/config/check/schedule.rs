@@ -25,7 +25,10 @@ fn check(line: &str, now_s: i64) -> Result<String, (String, String)> {
     match fields.len() {
         6 => {}
         5 => {
-            return Err(("has five fields: it lacks the seconds".to_owned(), format!("put seconds in front: 0 {line}")));
+            return Err((
+                "has five fields: it lacks the seconds".to_owned(),
+                format!("put seconds in front: 0 {line}"),
+            ));
         }
         count => {
             let message = format!("has {count} fields instead of six");

@@ -48,6 +48,8 @@ impl Checker<'_> {
         let auth = match (token, raw.oauth.as_ref()) {
             (Some(token), None) => self.visible_secret(token, "").map(AmoAuth::Token),
             (_, Some(oauth)) => self.oauth(&oauth.value),
+            // A token or table that could not be read is reported already.
+            (None, None) if self.is_auth_faulty(place) => None,
             (None, None) => {
                 let place = Place { path: format!("{}.token", place.path), span: place.span.clone() };
                 let help = "add token = { file = \"/run/credentials/amo-token\" }, or an [bridge.amo.oauth] table";
@@ -61,6 +63,10 @@ impl Checker<'_> {
             return None;
         }
         auth
+    }
+
+    fn is_auth_faulty(&self, place: &Place) -> bool {
+        ["token", "oauth"].iter().any(|key| self.report.is_faulty(&format!("{}.{key}", place.path)))
     }
 
     fn oauth(&mut self, raw: &raw::Oauth) -> Option<AmoAuth> {
