@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, all of it, drawn under the lines at fault.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::fmt;
 use std::ops::Range;
 
@@ -47,6 +47,11 @@ impl Faults {
         Self { name: name.to_owned(), faults: vec![fault], unshown: 0 }
     }
 
+    /// The file, as it was named.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The faults in the order of their lines, at most [`SHOWN_MAX`].
     pub fn list(&self) -> &[Fault] {
         &self.faults
@@ -90,7 +95,8 @@ impl Fault {
                     .path(name)
                     .annotation(AnnotationKind::Primary.span(span.clone())),
             ),
-            None => group.element(annotate_snippets::Origin::path(name)),
+            None if self.line > 0 => group.element(Origin::path(name).line(self.line)),
+            None => group.element(Origin::path(name)),
         };
         match &self.help {
             Some(help) => group.element(Level::HELP.message(help.as_str())),

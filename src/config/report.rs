@@ -2,7 +2,11 @@
 
 use super::fault::{Fault, Faults, SHOWN_MAX};
 use super::mask::{self, Openness};
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+/// Longer lines are named by their number only; the longest useful value is a template of 4096 bytes.
+const QUOTED_BYTES_MAX: usize = 8192;
 
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +111,7 @@ impl Report {
             .map(|finding| {
                 let (line, shown) = self.quote(text, &lines, &finding.place.span, broken, &openness);
                 let Finding { place, message, help, .. } = finding;
-                Fault { line, path: place.path, message, help, shown: Some(shown) }
+                Fault { line, path: place.path, message, help, shown }
             })
             .collect();
         Faults { name: name.to_owned(), faults, unshown }
@@ -116,7 +120,7 @@ impl Report {
     /// Drops what only follows from a syntax fault: anything else on its line, and the lack of a key
     /// that stands on its line.
     fn drop_echoes(&mut self, text: &str, lines: &Lines) {
-        let broken: Vec<usize> = self
+        let broken: BTreeSet<usize> = self
             .findings
             .iter()
             .filter(|finding| finding.kind == Kind::Syntax)
@@ -124,7 +128,9 @@ impl Report {
             .collect();
         self.findings.retain(|finding| match &finding.kind {
             Kind::Syntax => true,
-            Kind::Missing(key) => !broken.iter().any(|line| text[lines.span(*line)].contains(key.as_str())),
+            Kind::Missing(key) => {
+                !broken.iter().take(SHOWN_MAX).any(|line| text[lines.span(*line)].contains(key.as_str()))
+            }
             Kind::Meaning => !broken.contains(&lines.number(finding.place.span.start)),
         });
     }
@@ -137,10 +143,13 @@ impl Report {
         span: &Range<usize>,
         broken: bool,
         openness: &impl Fn(&str) -> Openness,
-    ) -> (usize, (String, Range<usize>)) {
+    ) -> (usize, Option<(String, Range<usize>)>) {
         let number = lines.number(span.start);
         let whole = lines.span(number);
         let line = &text[whole.clone()];
+        if line.len() > QUOTED_BYTES_MAX {
+            return (number, None);
+        }
         let mut hidden = mask::logins(line);
         hidden.extend(
             self.hidden
@@ -160,7 +169,7 @@ impl Report {
             shown.truncate(end + comment);
             shown.truncate(end.max(shown.trim_end().len()));
         }
-        (number, (shown, start..end))
+        (number, Some((shown, start..end)))
     }
 }
 

@@ -120,3 +120,10 @@ fn a_report_has_an_end() {
     assert_eq!((faults.count(), faults.list().len()), (1001, super::super::SHOWN_MAX));
     assert!(faults.to_string().ends_with("shop.toml: 1001 faults, of which the first 200 are shown"));
 }
+
+#[test]
+fn overlong_lines_are_named_but_not_quoted() {
+    let faults = check(&format!("x = 1\ny = \"{}\"\n", "=".repeat(100_000))).unwrap_err();
+    let drawn = faults.to_string();
+    assert!(drawn.contains("--> shop.toml:2") && !drawn.contains("===="), "{drawn}");
+}
