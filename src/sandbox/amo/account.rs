@@ -197,10 +197,7 @@ impl Pipeline {
 impl Account {
     /// The pipeline new leads land in: the main one, else the first.
     pub fn main_pipeline(&self) -> Option<&Pipeline> {
-        self.pipelines
-            .values()
-            .find(|p| p.is_main)
-            .or_else(|| self.pipelines.values().next())
+        self.pipelines.values().find(|p| p.is_main).or_else(|| self.pipelines.values().next())
     }
 
     /// The only pipeline that has this stage; the closing stages are in all of them, so `None`.
@@ -208,9 +205,7 @@ impl Account {
         if is_closing(status_id) {
             return None;
         }
-        self.pipelines
-            .values()
-            .find(|pipeline| pipeline.status(status_id).is_some())
+        self.pipelines.values().find(|pipeline| pipeline.status(status_id).is_some())
     }
 
     /// The group of a user; 0 when the user is unknown.

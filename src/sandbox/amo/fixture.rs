@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::account::{
-    Account, Choice, Field, FieldCatalog, FieldKind, Pipeline, STATUS_LOST, STATUS_WON, Status,
-    User,
+    Account, Choice, Field, FieldCatalog, FieldKind, Pipeline, STATUS_LOST, STATUS_WON, Status, User,
 };
 
 /// The phone field of contacts; its choices are [`PHONE_CHOICES`].
@@ -51,9 +50,7 @@ pub const FIELD_LEAD_GOODS: u64 = 4_500_305;
 pub const FIELD_COMPANY_PHONE: u64 = 4_396_918;
 
 /// The kinds of phones: `WORK, WORKDD, MOB, FAX, HOME, OTHER` in this order.
-pub const PHONE_CHOICES: [u64; 6] = [
-    3_685_083, 3_685_085, 3_685_087, 3_685_088, 3_685_089, 3_685_090,
-];
+pub const PHONE_CHOICES: [u64; 6] = [3_685_083, 3_685_085, 3_685_087, 3_685_088, 3_685_089, 3_685_090];
 /// The kinds of e-mails: `WORK, PRIV, OTHER`.
 pub const EMAIL_CHOICES: [u64; 3] = [3_685_091, 3_685_092, 3_685_093];
 /// The choices `1, 2, 3` of [`FIELD_MULTISELECT`].
@@ -86,17 +83,9 @@ pub fn account() -> Account {
         current_user: USER_ADMIN,
         users: users(),
         groups: BTreeMap::from([(0, "Отдел продаж".into()), (7, "Поддержка".into())]),
-        fields: FieldCatalog {
-            contacts: contact_fields(),
-            leads: lead_fields(),
-            companies: company_fields(),
-        },
+        fields: FieldCatalog { contacts: contact_fields(), leads: lead_fields(), companies: company_fields() },
         pipelines: pipelines(),
-        task_types: BTreeMap::from([
-            (1, "Звонок".into()),
-            (2, "Встреча".into()),
-            (3, "Письмо".into()),
-        ]),
+        task_types: BTreeMap::from([(1, "Звонок".into()), (2, "Встреча".into()), (3, "Письмо".into())]),
     }
 }
 
@@ -122,13 +111,7 @@ fn users() -> BTreeMap<u64, User> {
 
 fn contact_fields() -> Vec<Field> {
     vec![
-        system(
-            FIELD_POSITION,
-            "Должность",
-            "POSITION",
-            FieldKind::Text,
-            vec![],
-        ),
+        system(FIELD_POSITION, "Должность", "POSITION", FieldKind::Text, vec![]),
         phone(FIELD_PHONE, PHONE_CHOICES),
         system(
             FIELD_EMAIL,
@@ -143,9 +126,7 @@ fn contact_fields() -> Vec<Field> {
             "IM",
             FieldKind::Multitext,
             choices(
-                &[
-                    3_685_096, 3_685_097, 3_685_098, 3_685_099, 3_685_100, 3_685_101,
-                ],
+                &[3_685_096, 3_685_097, 3_685_098, 3_685_099, 3_685_100, 3_685_101],
                 &["SKYPE", "ICQ", "JABBER", "GTALK", "MSN", "OTHER"],
             ),
         ),
@@ -156,35 +137,15 @@ fn contact_fields() -> Vec<Field> {
             FieldKind::Multiselect,
             choices(&MULTISELECT_CHOICES, &["1", "2", "3"]),
         ),
-        custom(
-            FIELD_CHECKBOX,
-            "Согласие на рассылку",
-            FieldKind::Checkbox,
-            vec![],
-        ),
+        custom(FIELD_CHECKBOX, "Согласие на рассылку", FieldKind::Checkbox, vec![]),
         custom(FIELD_DATE, "Дата договора", FieldKind::Date, vec![]),
-        custom(
-            FIELD_DATE_TIME,
-            "Время встречи",
-            FieldKind::DateTime,
-            vec![],
-        ),
+        custom(FIELD_DATE_TIME, "Время встречи", FieldKind::DateTime, vec![]),
         custom(FIELD_NUMERIC, "Бонусы", FieldKind::Numeric, vec![]),
-        custom(
-            FIELD_SELECT,
-            "Категория",
-            FieldKind::Select,
-            choices(&SELECT_CHOICES, &["Новый", "Постоянный", "VIP"]),
-        ),
+        custom(FIELD_SELECT, "Категория", FieldKind::Select, choices(&SELECT_CHOICES, &["Новый", "Постоянный", "VIP"])),
         custom(FIELD_URL, "Сайт", FieldKind::Url, vec![]),
         custom(FIELD_TEXTAREA, "Комментарий", FieldKind::Textarea, vec![]),
         custom(FIELD_BIRTHDAY, "День рождения", FieldKind::Birthday, vec![]),
-        custom(
-            FIELD_CLIENT_ID,
-            "Salebot client id",
-            FieldKind::Text,
-            vec![],
-        ),
+        custom(FIELD_CLIENT_ID, "Salebot client id", FieldKind::Text, vec![]),
     ]
 }
 
@@ -198,28 +159,13 @@ fn lead_fields() -> Vec<Field> {
             FieldKind::Select,
             choices(&DELIVERY_CHOICES, &["Курьер", "Самовывоз"]),
         ),
-        custom(
-            FIELD_LEAD_SHIPPING,
-            "Дата отгрузки",
-            FieldKind::Date,
-            vec![],
-        ),
-        custom(
-            FIELD_LEAD_GOODS,
-            "Товары",
-            FieldKind::Multiselect,
-            choices(&[3_692_691, 3_692_692], &["Чай", "Кофе"]),
-        ),
+        custom(FIELD_LEAD_SHIPPING, "Дата отгрузки", FieldKind::Date, vec![]),
+        custom(FIELD_LEAD_GOODS, "Товары", FieldKind::Multiselect, choices(&[3_692_691, 3_692_692], &["Чай", "Кофе"])),
     ]
 }
 
 fn company_fields() -> Vec<Field> {
-    vec![phone(
-        FIELD_COMPANY_PHONE,
-        [
-            3_685_183, 3_685_185, 3_685_187, 3_685_188, 3_685_189, 3_685_190,
-        ],
-    )]
+    vec![phone(FIELD_COMPANY_PHONE, [3_685_183, 3_685_185, 3_685_187, 3_685_188, 3_685_189, 3_685_190])]
 }
 
 fn phone(id: u64, ids: [u64; 6]) -> Field {
@@ -228,35 +174,15 @@ fn phone(id: u64, ids: [u64; 6]) -> Field {
 }
 
 fn choices(ids: &[u64], values: &[&str]) -> Vec<Choice> {
-    ids.iter()
-        .zip(values)
-        .map(|(&id, &value)| Choice {
-            id,
-            value: value.into(),
-        })
-        .collect()
+    ids.iter().zip(values).map(|(&id, &value)| Choice { id, value: value.into() }).collect()
 }
 
 fn system(id: u64, name: &str, code: &str, kind: FieldKind, choices: Vec<Choice>) -> Field {
-    Field {
-        id,
-        name: name.into(),
-        code: Some(code.into()),
-        kind,
-        is_system: true,
-        choices,
-    }
+    Field { id, name: name.into(), code: Some(code.into()), kind, is_system: true, choices }
 }
 
 fn custom(id: u64, name: &str, kind: FieldKind, choices: Vec<Choice>) -> Field {
-    Field {
-        id,
-        name: name.into(),
-        code: None,
-        kind,
-        is_system: false,
-        choices,
-    }
+    Field { id, name: name.into(), code: None, kind, is_system: false, choices }
 }
 
 fn pipelines() -> BTreeMap<u64, Pipeline> {
@@ -264,43 +190,17 @@ fn pipelines() -> BTreeMap<u64, Pipeline> {
         PIPELINE_MAIN,
         "Воронка",
         true,
-        &[
-            (1001, "Первичный контакт"),
-            (1002, "Переговоры"),
-            (1003, "Ожидание оплаты"),
-        ],
+        &[(1001, "Первичный контакт"), (1002, "Переговоры"), (1003, "Ожидание оплаты")],
     );
-    let service = pipeline(
-        PIPELINE_SERVICE,
-        "Сервис",
-        false,
-        &[(2001, "Обращение"), (2002, "В работе")],
-    );
+    let service = pipeline(PIPELINE_SERVICE, "Сервис", false, &[(2001, "Обращение"), (2002, "В работе")]);
     BTreeMap::from([(main.id, main), (service.id, service)])
 }
 
 fn pipeline(id: u64, name: &str, is_main: bool, stages: &[(u64, &str)]) -> Pipeline {
-    let open = stages.iter().zip(1..).map(|(&(id, name), place)| Status {
-        id,
-        name: name.into(),
-        sort: place * 10,
-    });
+    let open = stages.iter().zip(1..).map(|(&(id, name), place)| Status { id, name: name.into(), sort: place * 10 });
     let closing = [
-        Status {
-            id: STATUS_WON,
-            name: "Успешно реализовано".into(),
-            sort: 10_000,
-        },
-        Status {
-            id: STATUS_LOST,
-            name: "Закрыто и не реализовано".into(),
-            sort: 11_000,
-        },
+        Status { id: STATUS_WON, name: "Успешно реализовано".into(), sort: 10_000 },
+        Status { id: STATUS_LOST, name: "Закрыто и не реализовано".into(), sort: 11_000 },
     ];
-    Pipeline {
-        id,
-        name: name.into(),
-        is_main,
-        statuses: open.chain(closing).collect(),
-    }
+    Pipeline { id, name: name.into(), is_main, statuses: open.chain(closing).collect() }
 }

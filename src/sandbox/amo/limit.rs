@@ -26,11 +26,7 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new() -> Self {
-        Gate {
-            passed_at_ms: VecDeque::new(),
-            rejected_at_ms: VecDeque::new(),
-            blocked_until_ms: None,
-        }
+        Gate { passed_at_ms: VecDeque::new(), rejected_at_ms: VecDeque::new(), blocked_until_ms: None }
     }
 
     /// Lets a request pass or not. Times never decrease from call to call.
@@ -62,18 +58,14 @@ impl Gate {
     }
 
     fn is_blocked(&self, now_ms: i64) -> bool {
-        self.blocked_until_ms
-            .is_some_and(|until_ms| now_ms < until_ms)
+        self.blocked_until_ms.is_some_and(|until_ms| now_ms < until_ms)
     }
 
     fn reject(&mut self, options: &LimitOptions, now_ms: i64) {
         let Some(tolerated) = options.block_after_rejections else {
             return;
         };
-        forget_before(
-            &mut self.rejected_at_ms,
-            now_ms - options.rejections_window_ms,
-        );
+        forget_before(&mut self.rejected_at_ms, now_ms - options.rejections_window_ms);
         self.rejected_at_ms.push_back(now_ms);
         if self.rejected_at_ms.len() >= tolerated as usize {
             self.rejected_at_ms.clear();
@@ -94,24 +86,15 @@ mod tests {
     use super::*;
 
     fn passed(gate: &mut Gate, options: &LimitOptions, moments: &[i64]) -> Vec<bool> {
-        moments
-            .iter()
-            .map(|&now_ms| gate.admit(options, now_ms).is_ok())
-            .collect()
+        moments.iter().map(|&now_ms| gate.admit(options, now_ms).is_ok()).collect()
     }
 
     #[test]
     fn the_eighth_request_of_a_second_is_refused_and_the_window_slides() {
         let mut gate = Gate::new();
         let options = LimitOptions::default();
-        assert_eq!(
-            passed(&mut gate, &options, &[0, 1, 2, 3, 4, 5, 900]),
-            [true; 7]
-        );
-        assert_eq!(
-            passed(&mut gate, &options, &[999, 1_000, 1_000]),
-            [false, true, false]
-        );
+        assert_eq!(passed(&mut gate, &options, &[0, 1, 2, 3, 4, 5, 900]), [true; 7]);
+        assert_eq!(passed(&mut gate, &options, &[999, 1_000, 1_000]), [false, true, false]);
     }
 
     #[test]
@@ -139,10 +122,7 @@ mod tests {
             rejections_window_ms: 1_000,
             ..LimitOptions::default()
         };
-        assert_eq!(
-            passed(&mut gate, &options, &[0, 1, 2_000, 2_001]),
-            [true, false, true, false]
-        );
+        assert_eq!(passed(&mut gate, &options, &[0, 1, 2_000, 2_001]), [true, false, true, false]);
         assert_eq!(gate.admit(&options, 4_000), Ok(()));
     }
 
@@ -150,10 +130,7 @@ mod tests {
     fn a_block_can_be_lifted() {
         let mut gate = Gate::new();
         gate.block_until(1_000_000);
-        assert_eq!(
-            gate.admit(&LimitOptions::default(), 1),
-            Err(Refusal::Blocked)
-        );
+        assert_eq!(gate.admit(&LimitOptions::default(), 1), Err(Refusal::Blocked));
         gate.lift_block();
         assert_eq!(gate.admit(&LimitOptions::default(), 2), Ok(()));
     }

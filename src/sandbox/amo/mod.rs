@@ -43,10 +43,7 @@ impl Amo {
     /// An account without records.
     pub fn new(options: AmoOptions) -> Self {
         let account = &options.account;
-        let manager = account
-            .users
-            .values()
-            .find(|user| user.id != account.current_user);
+        let manager = account.users.values().find(|user| user.id != account.current_user);
         Amo {
             world: World::new(&options),
             gate: Gate::new(),
@@ -64,12 +61,7 @@ impl Amo {
         let now_ms = now_ms.max(self.latest_ms);
         self.latest_ms = now_ms;
         let author = self.options.account.current_user;
-        let call = Call {
-            options: &self.options,
-            request,
-            now_ms,
-            author,
-        };
+        let call = Call { options: &self.options, request, now_ms, author };
         let response = match self.gate.admit(&self.options.limits, now_ms) {
             Err(Refusal::TooMany) => answer::too_many(&call),
             Err(Refusal::Blocked) => answer::blocked(&call),
@@ -170,10 +162,7 @@ fn answer_admitted(world: &mut World, token: Option<&str>, call: &Call) -> Respo
     if call.request.body.len() > call.options.writing.max_body_bytes {
         return answer::problem(call, 413, 413, "the request is too large");
     }
-    let bearer = call
-        .request
-        .header("authorization")
-        .and_then(|sent| sent.strip_prefix("Bearer "));
+    let bearer = call.request.header("authorization").and_then(|sent| sent.strip_prefix("Bearer "));
     if token.is_none() || bearer != token {
         return answer::problem(call, 401, 110, "the access token is not valid");
     }

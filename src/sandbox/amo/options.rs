@@ -387,12 +387,6 @@ pub struct TouchOptions {
 
 impl Default for TouchOptions {
     fn default() -> Self {
-        TouchOptions {
-            notes: false,
-            tasks: false,
-            tags: true,
-            links: false,
-            merges: true,
-        }
+        TouchOptions { notes: false, tasks: false, tags: true, links: false, merges: true }
     }
 }

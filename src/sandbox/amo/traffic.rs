@@ -74,22 +74,13 @@ pub(super) struct Traffic {
 
 impl Traffic {
     pub(super) fn new(log_limit: usize) -> Self {
-        Traffic {
-            statistics: Statistics::default(),
-            log: VecDeque::new(),
-            log_limit,
-            recent_ms: VecDeque::new(),
-        }
+        Traffic { statistics: Statistics::default(), log: VecDeque::new(), log_limit, recent_ms: VecDeque::new() }
     }
 
     /// Notes an exchange. Times never decrease from call to call.
     pub(super) fn record(&mut self, now_ms: i64, request: &Request, response: &Response) {
         let path = request.path.trim_end_matches('/');
-        self.count(
-            now_ms,
-            format!("{} {path}", request.method),
-            response.status,
-        );
+        self.count(now_ms, format!("{} {path}", request.method), response.status);
         if self.log_limit == 0 {
             return;
         }
@@ -112,11 +103,7 @@ impl Traffic {
         *statistics.by_status.entry(status).or_default() += 1;
         let known = statistics.by_route.contains_key(&route);
         let room = statistics.by_route.len() < MAX_ROUTES;
-        let route = if known || room {
-            route
-        } else {
-            OTHER_ROUTES.to_owned()
-        };
+        let route = if known || room { route } else { OTHER_ROUTES.to_owned() };
         *statistics.by_route.entry(route).or_default() += 1;
         forget_before(&mut self.recent_ms, now_ms - 1_000);
         self.recent_ms.push_back(now_ms);
@@ -129,22 +116,8 @@ mod tests {
     use super::*;
 
     fn exchange(traffic: &mut Traffic, now_ms: i64, path: &str, status: u16) {
-        let request = Request {
-            method: "GET".into(),
-            path: path.into(),
-            query: vec![],
-            headers: vec![],
-            body: vec![],
-        };
-        traffic.record(
-            now_ms,
-            &request,
-            &Response {
-                status,
-                headers: vec![],
-                body: vec![],
-            },
-        );
+        let request = Request { method: "GET".into(), path: path.into(), query: vec![], headers: vec![], body: vec![] };
+        traffic.record(now_ms, &request, &Response { status, headers: vec![], body: vec![] });
     }
 
     #[test]

@@ -36,9 +36,7 @@ impl Amo {
             let Some((field_id, choice_id)) = self.multitext(code) else {
                 continue;
             };
-            let values = texts
-                .into_iter()
-                .map(|text| FieldValue::chosen(text, choice_id));
+            let values = texts.into_iter().map(|text| FieldValue::chosen(text, choice_id));
             fields.entry(field_id).or_default().extend(values);
         }
         fields.retain(|_, values| !values.is_empty());
@@ -50,37 +48,19 @@ impl Amo {
             company_name: draft.company_name,
             ..Patch::default()
         };
-        self.world
-            .create(RecordKind::Contact, patch, self.manager, now_ms)
+        self.world.create(RecordKind::Contact, patch, self.manager, now_ms)
     }
 
     /// Renames a contact.
     pub fn rename_contact(&mut self, now_ms: i64, id: u64, name: &str) -> bool {
-        let patch = Patch {
-            name: Some(name.to_owned()),
-            ..Patch::default()
-        };
+        let patch = Patch { name: Some(name.to_owned()), ..Patch::default() };
         self.edit(RecordKind::Contact, now_ms, id, patch)
     }
 
     /// Replaces the values of a contact's field; none clear it.
-    pub fn set_contact_field(
-        &mut self,
-        now_ms: i64,
-        id: u64,
-        field_id: u64,
-        values: Vec<FieldValue>,
-    ) -> bool {
+    pub fn set_contact_field(&mut self, now_ms: i64, id: u64, field_id: u64, values: Vec<FieldValue>) -> bool {
         let fields = BTreeMap::from([(field_id, values)]);
-        self.edit(
-            RecordKind::Contact,
-            now_ms,
-            id,
-            Patch {
-                fields,
-                ..Patch::default()
-            },
-        )
+        self.edit(RecordKind::Contact, now_ms, id, Patch { fields, ..Patch::default() })
     }
 
     /// Sets a one-value field of a contact; an empty text clears it.
@@ -92,12 +72,8 @@ impl Amo {
     pub fn choose(&mut self, now_ms: i64, id: u64, field_id: u64, choice_ids: &[u64]) -> bool {
         let fields = &self.world.account.fields.contacts;
         let field = fields.iter().find(|field| field.id == field_id);
-        let chosen = choice_ids
-            .iter()
-            .filter_map(|&id| field.and_then(|field| field.choice(id)));
-        let values = chosen
-            .map(|choice| FieldValue::chosen(choice.value.clone(), choice.id))
-            .collect();
+        let chosen = choice_ids.iter().filter_map(|&id| field.and_then(|field| field.choice(id)));
+        let values = chosen.map(|choice| FieldValue::chosen(choice.value.clone(), choice.id)).collect();
         self.set_contact_field(now_ms, id, field_id, values)
     }
 
@@ -123,22 +99,15 @@ impl Amo {
 
     /// Replaces the tags of a contact. Whether that counts as a change is an option.
     pub fn set_contact_tags(&mut self, now_ms: i64, id: u64, tags: &[&str]) -> bool {
-        let resolved = self
-            .world
-            .resolve_tags(RecordKind::Contact, &tag_names(tags));
+        let resolved = self.world.resolve_tags(RecordKind::Contact, &tag_names(tags));
         let touches = self.touches_tags();
         let contacts = &mut self.world.contacts;
-        contacts
-            .change(id, now_ms, |row| retag(row, resolved, touches, now_ms))
-            .is_some()
+        contacts.change(id, now_ms, |row| retag(row, resolved, touches, now_ms)).is_some()
     }
 
     /// Puts another user in charge of a contact.
     pub fn set_contact_responsible(&mut self, now_ms: i64, id: u64, user_id: u64) -> bool {
-        let patch = Patch {
-            responsible_user_id: Some(user_id),
-            ..Patch::default()
-        };
+        let patch = Patch { responsible_user_id: Some(user_id), ..Patch::default() };
         self.edit(RecordKind::Contact, now_ms, id, patch)
     }
 
@@ -154,16 +123,14 @@ impl Amo {
 
     /// Merges a contact into another; the loser vanishes for good.
     pub fn merge_contacts(&mut self, now_ms: i64, survivor: u64, loser: u64) -> bool {
-        self.world
-            .merge_contacts(survivor, loser, self.manager, now_ms)
+        self.world.merge_contacts(survivor, loser, self.manager, now_ms)
     }
 
     /// The field with this code and its first kind.
     fn multitext(&self, code: &str) -> Option<(u64, u64)> {
         let fields = &self.world.account.fields.contacts;
-        let field = fields.iter().find(|field| {
-            field.kind == FieldKind::Multitext && field.code.as_deref() == Some(code)
-        })?;
+        let field =
+            fields.iter().find(|field| field.kind == FieldKind::Multitext && field.code.as_deref() == Some(code))?;
         Some((field.id, field.choices.first()?.id))
     }
 

@@ -30,24 +30,18 @@ pub struct LeadDraft {
 impl Amo {
     /// Adds a lead and returns its number. A stage the account lacks gives way to the first one.
     pub fn create_lead(&mut self, now_ms: i64, draft: LeadDraft) -> u64 {
-        let contacts = draft
-            .contact_ids
-            .iter()
-            .map(|&id| RecordKind::Contact.element(id));
+        let contacts = draft.contact_ids.iter().map(|&id| RecordKind::Contact.element(id));
         let patch = Patch {
             name: Some(draft.name),
             tags: Some(draft.tags.into_iter().map(TagName::Text).collect()),
             fields: draft.fields,
             responsible_user_id: Some(draft.responsible_user_id.unwrap_or(self.manager)),
             links: contacts.collect(),
-            stage: draft
-                .stage
-                .and_then(|(pipeline, status)| self.stage(pipeline, status)),
+            stage: draft.stage.and_then(|(pipeline, status)| self.stage(pipeline, status)),
             price: Some(draft.price),
             ..Patch::default()
         };
-        self.world
-            .create(RecordKind::Lead, patch, self.manager, now_ms)
+        self.world.create(RecordKind::Lead, patch, self.manager, now_ms)
     }
 
     /// Moves a lead to a stage; false too when there is no such stage.
@@ -55,49 +49,26 @@ impl Amo {
         let Some(stage) = self.stage(pipeline_id, status_id) else {
             return false;
         };
-        let patch = Patch {
-            stage: Some(stage),
-            ..Patch::default()
-        };
+        let patch = Patch { stage: Some(stage), ..Patch::default() };
         self.edit(RecordKind::Lead, now_ms, id, patch)
     }
 
     /// Sets the budget of a lead.
     pub fn set_lead_price(&mut self, now_ms: i64, id: u64, price: i64) -> bool {
-        let patch = Patch {
-            price: Some(price),
-            ..Patch::default()
-        };
+        let patch = Patch { price: Some(price), ..Patch::default() };
         self.edit(RecordKind::Lead, now_ms, id, patch)
     }
 
     /// Renames a lead.
     pub fn rename_lead(&mut self, now_ms: i64, id: u64, name: &str) -> bool {
-        let patch = Patch {
-            name: Some(name.to_owned()),
-            ..Patch::default()
-        };
+        let patch = Patch { name: Some(name.to_owned()), ..Patch::default() };
         self.edit(RecordKind::Lead, now_ms, id, patch)
     }
 
     /// Replaces the values of a lead's field; none clear it.
-    pub fn set_lead_field(
-        &mut self,
-        now_ms: i64,
-        id: u64,
-        field_id: u64,
-        values: Vec<FieldValue>,
-    ) -> bool {
+    pub fn set_lead_field(&mut self, now_ms: i64, id: u64, field_id: u64, values: Vec<FieldValue>) -> bool {
         let fields = BTreeMap::from([(field_id, values)]);
-        self.edit(
-            RecordKind::Lead,
-            now_ms,
-            id,
-            Patch {
-                fields,
-                ..Patch::default()
-            },
-        )
+        self.edit(RecordKind::Lead, now_ms, id, Patch { fields, ..Patch::default() })
     }
 
     /// Sets a one-value field of a lead; an empty text clears it.
@@ -110,17 +81,12 @@ impl Amo {
         let resolved = self.world.resolve_tags(RecordKind::Lead, &tag_names(tags));
         let touches = self.touches_tags();
         let leads = &mut self.world.leads;
-        leads
-            .change(id, now_ms, |row| retag(row, resolved, touches, now_ms))
-            .is_some()
+        leads.change(id, now_ms, |row| retag(row, resolved, touches, now_ms)).is_some()
     }
 
     /// Puts another user in charge of a lead.
     pub fn set_lead_responsible(&mut self, now_ms: i64, id: u64, user_id: u64) -> bool {
-        let patch = Patch {
-            responsible_user_id: Some(user_id),
-            ..Patch::default()
-        };
+        let patch = Patch { responsible_user_id: Some(user_id), ..Patch::default() };
         self.edit(RecordKind::Lead, now_ms, id, patch)
     }
 
@@ -153,9 +119,6 @@ impl Amo {
     fn stage(&self, pipeline_id: u64, status_id: u64) -> Option<Stage> {
         let pipeline = self.world.account.pipelines.get(&pipeline_id)?;
         pipeline.status(status_id)?;
-        Some(Stage {
-            pipeline_id,
-            status_id,
-        })
+        Some(Stage { pipeline_id, status_id })
     }
 }

@@ -25,24 +25,16 @@ impl Amo {
 
     /// Writes an edit of the manager.
     fn edit(&mut self, kind: RecordKind, now_ms: i64, id: u64, patch: Patch) -> bool {
-        self.world
-            .update(kind, id, patch, self.manager, now_ms)
-            .is_some()
+        self.world.update(kind, id, patch, self.manager, now_ms).is_some()
     }
 }
 
 fn one_text(text: &str) -> Vec<FieldValue> {
-    if text.is_empty() {
-        Vec::new()
-    } else {
-        vec![FieldValue::plain(text)]
-    }
+    if text.is_empty() { Vec::new() } else { vec![FieldValue::plain(text)] }
 }
 
 fn tag_names(tags: &[&str]) -> Vec<TagName> {
-    tags.iter()
-        .map(|&tag| TagName::Text(tag.to_owned()))
-        .collect()
+    tags.iter().map(|&tag| TagName::Text(tag.to_owned())).collect()
 }
 
 fn retag<T: Carded>(row: &mut T, tags: Vec<Tag>, touches: Option<u64>, now_ms: i64) {
@@ -54,8 +46,5 @@ fn retag<T: Carded>(row: &mut T, tags: Vec<Tag>, touches: Option<u64>, now_ms: i
 }
 
 fn lead_and_contact(lead_id: u64, contact_id: u64) -> (Element, Element) {
-    (
-        RecordKind::Lead.element(lead_id),
-        RecordKind::Contact.element(contact_id),
-    )
+    (RecordKind::Lead.element(lead_id), RecordKind::Contact.element(contact_id))
 }

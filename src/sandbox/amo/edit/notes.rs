@@ -9,13 +9,7 @@ use crate::sandbox::amo::state::records::{Element, Note, Task};
 impl Amo {
     /// Adds a note of any type, also of those only amoCRM itself writes; its number, or `None` when there
     /// is no such record.
-    pub fn add_note(
-        &mut self,
-        now_ms: i64,
-        element: Element,
-        note_type: u64,
-        text: &str,
-    ) -> Option<u64> {
+    pub fn add_note(&mut self, now_ms: i64, element: Element, note_type: u64, text: &str) -> Option<u64> {
         if !self.world.exists(element) {
             return None;
         }
@@ -36,13 +30,7 @@ impl Amo {
     }
 
     /// Adds a task to call; its number, or `None` when there is no such record.
-    pub fn add_task(
-        &mut self,
-        now_ms: i64,
-        element: Element,
-        text: &str,
-        complete_till_at: i64,
-    ) -> Option<u64> {
+    pub fn add_task(&mut self, now_ms: i64, element: Element, text: &str, complete_till_at: i64) -> Option<u64> {
         if !self.world.exists(element) {
             return None;
         }

@@ -23,9 +23,7 @@ impl Change<'_> {
         if let Some(name) = &patch.name {
             card.name.clone_from(name);
         }
-        card.responsible_user_id = patch
-            .responsible_user_id
-            .unwrap_or(card.responsible_user_id);
+        card.responsible_user_id = patch.responsible_user_id.unwrap_or(card.responsible_user_id);
         card.created_at = patch.created_at.unwrap_or(card.created_at);
         card.tags = self.tags.unwrap_or_else(|| std::mem::take(&mut card.tags));
         for (&field_id, values) in &patch.fields {
@@ -41,10 +39,7 @@ impl Change<'_> {
 pub(super) fn rename_contact(contact: &mut Contact, patch: &Patch, recognition: NameRecognition) {
     let parts_sent = patch.first_name.is_some() || patch.last_name.is_some();
     if !parts_sent {
-        let parts = patch
-            .name
-            .as_ref()
-            .and_then(|name| names::recognised(name, recognition));
+        let parts = patch.name.as_ref().and_then(|name| names::recognised(name, recognition));
         if let Some((first_name, last_name)) = parts {
             contact.first_name = first_name;
             contact.last_name = last_name;
@@ -88,11 +83,7 @@ pub(super) fn blank_contact(card: Card) -> Contact {
 }
 
 pub(super) fn blank_company(card: Card) -> Company {
-    Company {
-        card,
-        contact_ids: BTreeSet::new(),
-        lead_ids: BTreeSet::new(),
-    }
+    Company { card, contact_ids: BTreeSet::new(), lead_ids: BTreeSet::new() }
 }
 
 pub(super) fn blank_lead(card: Card, stage: Stage) -> Lead {

@@ -20,9 +20,7 @@ impl World {
             (Company, Contact) => self.settle_contact(far.id, Some(near.id), now_ms),
             (Lead, Company) => self.settle_lead(near.id, Some(far.id), now_ms),
             (Company, Lead) => self.settle_lead(far.id, Some(near.id), now_ms),
-            (Contact, Customer) => change(&mut self.contacts, near.id, now_ms, |c| {
-                c.customer_ids.insert(far.id)
-            }),
+            (Contact, Customer) => change(&mut self.contacts, near.id, now_ms, |c| c.customer_ids.insert(far.id)),
             _ => false,
         };
         self.touch_far_end(changed, near, far, now_ms);
@@ -40,15 +38,9 @@ impl World {
             (Company, Contact) if self.company_of_contact(far.id) == Some(near.id) => {
                 self.settle_contact(far.id, None, now_ms)
             }
-            (Lead, Company) if self.company_of_lead(near.id) == Some(far.id) => {
-                self.settle_lead(near.id, None, now_ms)
-            }
-            (Company, Lead) if self.company_of_lead(far.id) == Some(near.id) => {
-                self.settle_lead(far.id, None, now_ms)
-            }
-            (Contact, Customer) => change(&mut self.contacts, near.id, now_ms, |c| {
-                c.customer_ids.remove(&far.id)
-            }),
+            (Lead, Company) if self.company_of_lead(near.id) == Some(far.id) => self.settle_lead(near.id, None, now_ms),
+            (Company, Lead) if self.company_of_lead(far.id) == Some(near.id) => self.settle_lead(far.id, None, now_ms),
+            (Contact, Customer) => change(&mut self.contacts, near.id, now_ms, |c| c.customer_ids.remove(&far.id)),
             _ => false,
         };
         self.touch_far_end(changed, near, far, now_ms);
@@ -60,26 +52,17 @@ impl World {
             return false;
         };
         for &lead_id in &contact.lead_ids {
-            self.leads.change(lead_id, now_ms, |lead| {
-                lead.contact_ids.retain(|&c| c != id)
-            });
+            self.leads.change(lead_id, now_ms, |lead| lead.contact_ids.retain(|&c| c != id));
         }
         if let Some(company_id) = contact.company_id {
-            self.companies.change(company_id, now_ms, |company| {
-                company.contact_ids.remove(&id)
-            });
+            self.companies.change(company_id, now_ms, |company| company.contact_ids.remove(&id));
         }
         self.contacts.bury(contact);
         true
     }
 
     /// Takes a contact out of the trash; links to records that still exist come back.
-    pub(in crate::sandbox::amo) fn restore_contact(
-        &mut self,
-        id: u64,
-        user: u64,
-        now_ms: i64,
-    ) -> bool {
+    pub(in crate::sandbox::amo) fn restore_contact(&mut self, id: u64, user: u64, now_ms: i64) -> bool {
         let Some(mut contact) = self.contacts.unbury(id) else {
             return false;
         };
@@ -103,12 +86,10 @@ impl World {
             return false;
         };
         for &contact_id in &lead.contact_ids {
-            self.contacts
-                .change(contact_id, now_ms, |contact| contact.lead_ids.remove(&id));
+            self.contacts.change(contact_id, now_ms, |contact| contact.lead_ids.remove(&id));
         }
         if let Some(company_id) = lead.company_id {
-            self.companies
-                .change(company_id, now_ms, |company| company.lead_ids.remove(&id));
+            self.companies.change(company_id, now_ms, |company| company.lead_ids.remove(&id));
         }
         lead.is_deleted = true;
         lead.card.touch(user, now_ms);
@@ -117,12 +98,7 @@ impl World {
     }
 
     /// Takes a lead out of the trash; links to records that still exist come back.
-    pub(in crate::sandbox::amo) fn restore_lead(
-        &mut self,
-        id: u64,
-        user: u64,
-        now_ms: i64,
-    ) -> bool {
+    pub(in crate::sandbox::amo) fn restore_lead(&mut self, id: u64, user: u64, now_ms: i64) -> bool {
         let Some(mut lead) = self.leads.unbury(id) else {
             return false;
         };
@@ -150,8 +126,7 @@ impl World {
         user: u64,
         now_ms: i64,
     ) -> bool {
-        if survivor == loser || !self.contacts.contains(survivor) || !self.contacts.contains(loser)
-        {
+        if survivor == loser || !self.contacts.contains(survivor) || !self.contacts.contains(loser) {
             return false;
         }
         self.delete_contact(loser, now_ms);
@@ -179,14 +154,7 @@ impl World {
             self.connect(to, RecordKind::Company.element(company_id), now_ms);
         }
         for &id in &gone.customer_ids {
-            self.connect(
-                to,
-                Element {
-                    kind: ElementKind::Customer,
-                    id,
-                },
-                now_ms,
-            );
+            self.connect(to, Element { kind: ElementKind::Customer, id }, now_ms);
         }
         self.hand_over(RecordKind::Contact.element(gone.card.id), to, now_ms);
     }
@@ -217,66 +185,43 @@ impl World {
     }
 
     fn join_contact_and_lead(&mut self, contact_id: u64, lead_id: u64, now_ms: i64) -> bool {
-        let is_new = change(&mut self.contacts, contact_id, now_ms, |contact| {
-            contact.lead_ids.insert(lead_id)
-        });
+        let is_new = change(&mut self.contacts, contact_id, now_ms, |contact| contact.lead_ids.insert(lead_id));
         if is_new {
-            self.leads
-                .change(lead_id, now_ms, |lead| lead.contact_ids.push(contact_id));
+            self.leads.change(lead_id, now_ms, |lead| lead.contact_ids.push(contact_id));
         }
         is_new
     }
 
     fn part_contact_and_lead(&mut self, contact_id: u64, lead_id: u64, now_ms: i64) -> bool {
-        self.leads.change(lead_id, now_ms, |lead| {
-            lead.contact_ids.retain(|&id| id != contact_id)
-        });
-        change(&mut self.contacts, contact_id, now_ms, |contact| {
-            contact.lead_ids.remove(&lead_id)
-        })
+        self.leads.change(lead_id, now_ms, |lead| lead.contact_ids.retain(|&id| id != contact_id));
+        change(&mut self.contacts, contact_id, now_ms, |contact| contact.lead_ids.remove(&lead_id))
     }
 
     fn settle_contact(&mut self, id: u64, company_id: Option<u64>, now_ms: i64) -> bool {
-        let old = self.contacts.change(id, now_ms, |contact| {
-            std::mem::replace(&mut contact.company_id, company_id)
-        });
+        let old = self.contacts.change(id, now_ms, |contact| std::mem::replace(&mut contact.company_id, company_id));
         let old = old.flatten();
         if let Some(old_id) = old {
-            self.companies
-                .change(old_id, now_ms, |company| company.contact_ids.remove(&id));
+            self.companies.change(old_id, now_ms, |company| company.contact_ids.remove(&id));
         }
         if let Some(new_id) = company_id {
-            self.companies
-                .change(new_id, now_ms, |company| company.contact_ids.insert(id));
+            self.companies.change(new_id, now_ms, |company| company.contact_ids.insert(id));
         }
         old != company_id
     }
 
     fn settle_lead(&mut self, id: u64, company_id: Option<u64>, now_ms: i64) -> bool {
-        let old = self
-            .leads
-            .change(id, now_ms, |lead| {
-                std::mem::replace(&mut lead.company_id, company_id)
-            })
-            .flatten();
+        let old = self.leads.change(id, now_ms, |lead| std::mem::replace(&mut lead.company_id, company_id)).flatten();
         if let Some(old_id) = old {
-            self.companies
-                .change(old_id, now_ms, |company| company.lead_ids.remove(&id));
+            self.companies.change(old_id, now_ms, |company| company.lead_ids.remove(&id));
         }
         if let Some(new_id) = company_id {
-            self.companies
-                .change(new_id, now_ms, |company| company.lead_ids.insert(id));
+            self.companies.change(new_id, now_ms, |company| company.lead_ids.insert(id));
         }
         old != company_id
     }
 }
 
-fn change<T: Row>(
-    table: &mut Table<T>,
-    id: u64,
-    now_ms: i64,
-    change: impl FnOnce(&mut T) -> bool,
-) -> bool {
+fn change<T: Row>(table: &mut Table<T>, id: u64, now_ms: i64, change: impl FnOnce(&mut T) -> bool) -> bool {
     table.change(id, now_ms, change).unwrap_or(false)
 }
 
@@ -286,10 +231,7 @@ fn absorb(survivor: &mut Card, loser: Card, fields: &[Field]) {
         let own = survivor.fields.entry(field_id).or_default();
         if own.is_empty() {
             *own = values;
-        } else if fields
-            .iter()
-            .any(|field| field.id == field_id && holds_many(field.kind))
-        {
+        } else if fields.iter().any(|field| field.id == field_id && holds_many(field.kind)) {
             add_missing(own, values);
         }
     }

@@ -3,10 +3,7 @@
 use crate::sandbox::amo::options::NameRecognition;
 
 /// The parts recognised in a name; `None` leaves what was there.
-pub(in crate::sandbox::amo) fn recognised(
-    name: &str,
-    recognition: NameRecognition,
-) -> Option<(String, String)> {
+pub(in crate::sandbox::amo) fn recognised(name: &str, recognition: NameRecognition) -> Option<(String, String)> {
     match recognition {
         NameRecognition::Off => None,
         NameRecognition::WholeInFirst => Some((name.to_owned(), String::new())),
@@ -32,23 +29,14 @@ mod tests {
     #[test]
     fn two_words_are_a_first_and_a_last_name_and_three_are_not() {
         let parts = |name| recognised(name, NameRecognition::TwoWords);
-        assert_eq!(
-            parts("Анна  Тестова"),
-            Some(("Анна".into(), "Тестова".into()))
-        );
-        assert_eq!(
-            parts("Анна Ивановна Тестова"),
-            Some((String::new(), String::new()))
-        );
+        assert_eq!(parts("Анна  Тестова"), Some(("Анна".into(), "Тестова".into())));
+        assert_eq!(parts("Анна Ивановна Тестова"), Some((String::new(), String::new())));
     }
 
     #[test]
     fn the_other_recognitions() {
         assert_eq!(recognised("Anna Test", NameRecognition::Off), None);
-        assert_eq!(
-            recognised("Anna Test", NameRecognition::WholeInFirst),
-            Some(("Anna Test".into(), String::new()))
-        );
+        assert_eq!(recognised("Anna Test", NameRecognition::WholeInFirst), Some(("Anna Test".into(), String::new())));
     }
 
     #[test]

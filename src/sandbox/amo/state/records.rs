@@ -74,20 +74,12 @@ pub struct FieldValue {
 impl FieldValue {
     /// A value that is text and nothing more.
     pub fn plain(value: impl Into<String>) -> Self {
-        FieldValue {
-            value: value.into(),
-            choice_id: None,
-            subtype: None,
-        }
+        FieldValue { value: value.into(), choice_id: None, subtype: None }
     }
 
     /// A chosen value, or a phone or an e-mail of a kind.
     pub fn chosen(value: impl Into<String>, choice_id: u64) -> Self {
-        FieldValue {
-            value: value.into(),
-            choice_id: Some(choice_id),
-            subtype: None,
-        }
+        FieldValue { value: value.into(), choice_id: Some(choice_id), subtype: None }
     }
 }
 
@@ -124,10 +116,7 @@ impl Card {
 
     /// The texts of a field's values.
     pub fn texts(&self, field_id: u64) -> Vec<&str> {
-        self.values(field_id)
-            .iter()
-            .map(|value| value.value.as_str())
-            .collect()
+        self.values(field_id).iter().map(|value| value.value.as_str()).collect()
     }
 
     /// Replaces a field as a whole; no values clear it.
@@ -224,9 +213,7 @@ pub struct Note {
 impl Note {
     /// The words of the note, wherever its type keeps them.
     pub fn words(&self) -> &str {
-        self.params
-            .get("text")
-            .map_or(self.text.as_str(), String::as_str)
+        self.params.get("text").map_or(self.text.as_str(), String::as_str)
     }
 }
 

@@ -132,23 +132,16 @@ impl<T: Row> Table<T> {
     }
 
     /// Rows changed at `from_updated_at` or later, in the order of listings.
-    pub(in crate::sandbox::amo) fn walk(
-        &self,
-        from_updated_at: Option<i64>,
-    ) -> Box<dyn Iterator<Item = &T> + '_> {
+    pub(in crate::sandbox::amo) fn walk(&self, from_updated_at: Option<i64>) -> Box<dyn Iterator<Item = &T> + '_> {
         let from = from_updated_at.unwrap_or(i64::MIN);
         let changed = self.by_update.range((from, 0)..).map(|&(_, id)| id);
         match self.order {
             RowOrder::UpdatedAscending => Box::new(changed.filter_map(|id| self.rows.get(&id))),
-            RowOrder::UpdatedDescending => {
-                Box::new(changed.rev().filter_map(|id| self.rows.get(&id)))
-            }
-            RowOrder::Id | RowOrder::Shuffled(_) => {
-                match from_updated_at.and_then(|_| self.few_changed(changed)) {
-                    Some(ids) => Box::new(ids.into_iter().filter_map(|id| self.rows.get(&id))),
-                    None => Box::new(self.in_order().filter(move |row| row.updated_at() >= from)),
-                }
-            }
+            RowOrder::UpdatedDescending => Box::new(changed.rev().filter_map(|id| self.rows.get(&id))),
+            RowOrder::Id | RowOrder::Shuffled(_) => match from_updated_at.and_then(|_| self.few_changed(changed)) {
+                Some(ids) => Box::new(ids.into_iter().filter_map(|id| self.rows.get(&id))),
+                None => Box::new(self.in_order().filter(move |row| row.updated_at() >= from)),
+            },
         }
     }
 
@@ -160,12 +153,7 @@ impl<T: Row> Table<T> {
     }
 
     /// True if the search index finds the row at that moment.
-    pub(in crate::sandbox::amo) fn is_found(
-        &self,
-        row: &T,
-        now_ms: i64,
-        test: &mut dyn FnMut(&str) -> bool,
-    ) -> bool {
+    pub(in crate::sandbox::amo) fn is_found(&self, row: &T, now_ms: i64, test: &mut dyn FnMut(&str) -> bool) -> bool {
         let stale = self.stale.get(&row.id());
         match stale.and_then(|texts| texts.iter().find(|text| text.until_ms > now_ms)) {
             Some(old) => old.texts.iter().any(|text| test(text)),
@@ -175,9 +163,7 @@ impl<T: Row> Table<T> {
 
     fn in_order(&self) -> Box<dyn Iterator<Item = &T> + '_> {
         match self.order {
-            RowOrder::Shuffled(_) => {
-                Box::new(self.shuffled.iter().filter_map(|(_, id)| self.rows.get(id)))
-            }
+            RowOrder::Shuffled(_) => Box::new(self.shuffled.iter().filter_map(|(_, id)| self.rows.get(id))),
             _ => Box::new(self.rows.values()),
         }
     }
@@ -219,10 +205,7 @@ impl<T: Row> Table<T> {
         let known = self.stale.entry(id).or_default();
         known.retain(|old| old.until_ms > now_ms);
         if known.len() < MAX_STALE_TEXTS {
-            known.push_back(StaleTexts {
-                until_ms: now_ms + self.search_delay_ms,
-                texts,
-            });
+            known.push_back(StaleTexts { until_ms: now_ms + self.search_delay_ms, texts });
         }
     }
 }
@@ -246,11 +229,7 @@ fn mixed(id: u64, seed: u64) -> u64 {
 
 fn any_text_of_card(card: &Card, test: &mut dyn FnMut(&str) -> bool) -> bool {
     test(&card.name)
-        || card
-            .fields
-            .values()
-            .flatten()
-            .any(|value| test(&value.value))
+        || card.fields.values().flatten().any(|value| test(&value.value))
         || card.tags.iter().any(|tag| test(&tag.name))
 }
 

@@ -72,13 +72,7 @@ impl World {
     }
 
     /// Makes a record. Leads without a stage start at the first one of the main pipeline.
-    pub(in crate::sandbox::amo) fn create(
-        &mut self,
-        kind: RecordKind,
-        patch: Patch,
-        author: u64,
-        now_ms: i64,
-    ) -> u64 {
+    pub(in crate::sandbox::amo) fn create(&mut self, kind: RecordKind, patch: Patch, author: u64, now_ms: i64) -> u64 {
         let card = self.blank_card(&patch, author, now_ms);
         let id = card.id;
         match kind {
@@ -102,25 +96,15 @@ impl World {
         author: u64,
         now_ms: i64,
     ) -> Option<i64> {
-        let tags = patch
-            .tags
-            .as_ref()
-            .map(|names| self.resolve_tags(kind, names));
-        let change = Change {
-            patch: &patch,
-            tags,
-            author,
-            now_ms,
-        };
+        let tags = patch.tags.as_ref().map(|names| self.resolve_tags(kind, names));
+        let change = Change { patch: &patch, tags, author, now_ms };
         let recognition = self.names;
         let updated_at = match kind {
             RecordKind::Contact => self.contacts.change(id, now_ms, |contact| {
                 apply::rename_contact(contact, &patch, recognition);
                 change.apply(&mut contact.card)
             }),
-            RecordKind::Company => self
-                .companies
-                .change(id, now_ms, |company| change.apply(&mut company.card)),
+            RecordKind::Company => self.companies.change(id, now_ms, |company| change.apply(&mut company.card)),
             RecordKind::Lead => self.leads.change(id, now_ms, |lead| {
                 apply::move_lead(lead, &patch, now_ms);
                 change.apply(&mut lead.card)
@@ -135,10 +119,7 @@ impl World {
             self.disconnect(element, other, now_ms);
         }
         if let Some(name) = patch.company_name {
-            let company = Patch {
-                name: Some(name),
-                ..Patch::default()
-            };
+            let company = Patch { name: Some(name), ..Patch::default() };
             let id = self.create(RecordKind::Company, company, author, now_ms);
             self.connect(element, RecordKind::Company.element(id), now_ms);
         }
@@ -173,11 +154,7 @@ impl World {
     }
 
     /// The tags of these names, without repetition; new texts become new tags.
-    pub(in crate::sandbox::amo) fn resolve_tags(
-        &mut self,
-        kind: RecordKind,
-        names: &[TagName],
-    ) -> Vec<Tag> {
+    pub(in crate::sandbox::amo) fn resolve_tags(&mut self, kind: RecordKind, names: &[TagName]) -> Vec<Tag> {
         let mut tags: Vec<Tag> = Vec::new();
         for name in names {
             let tag = match name {
@@ -197,17 +174,11 @@ impl World {
         let id = self.take_id();
         self.tag_names.insert((kind, id), key.1.clone());
         self.tag_ids.insert(key, id);
-        Tag {
-            id,
-            name: text.to_owned(),
-        }
+        Tag { id, name: text.to_owned() }
     }
 
     fn tag_numbered(&self, kind: RecordKind, id: u64) -> Option<Tag> {
-        self.tag_names.get(&(kind, id)).map(|name| Tag {
-            id,
-            name: name.clone(),
-        })
+        self.tag_names.get(&(kind, id)).map(|name| Tag { id, name: name.clone() })
     }
 
     /// True if there is such a record to point at; customers are taken at their word.
@@ -259,19 +230,13 @@ impl World {
     }
 
     /// The notes on a record, oldest first.
-    pub(in crate::sandbox::amo) fn notes_on(
-        &self,
-        element: Element,
-    ) -> impl Iterator<Item = &Note> {
+    pub(in crate::sandbox::amo) fn notes_on(&self, element: Element) -> impl Iterator<Item = &Note> {
         let ids = self.notes_of.get(&element).into_iter().flatten();
         ids.filter_map(|&id| self.notes.get(id))
     }
 
     /// The tasks of a record, oldest first.
-    pub(in crate::sandbox::amo) fn tasks_on(
-        &self,
-        element: Element,
-    ) -> impl Iterator<Item = &Task> {
+    pub(in crate::sandbox::amo) fn tasks_on(&self, element: Element) -> impl Iterator<Item = &Task> {
         let ids = self.tasks_of.get(&element).into_iter().flatten();
         ids.filter_map(|&id| self.tasks.get(id))
     }
@@ -297,7 +262,5 @@ impl World {
 
 /// The zone of that name from the tables compiled in; UTC when there is none.
 fn zone_named(name: &str) -> TimeZone {
-    TimeZoneDatabase::bundled()
-        .get(name)
-        .unwrap_or(TimeZone::UTC)
+    TimeZoneDatabase::bundled().get(name).unwrap_or(TimeZone::UTC)
 }

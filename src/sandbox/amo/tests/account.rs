@@ -6,17 +6,13 @@ use super::*;
 use crate::sandbox::amo::fixture::*;
 use crate::sandbox::amo::options::CollectionShape;
 
-const EVERYTHING: &str =
-    "/api/v2/account?with=custom_fields,users,pipelines,groups,note_types,task_types";
+const EVERYTHING: &str = "/api/v2/account?with=custom_fields,users,pipelines,groups,note_types,task_types";
 
 #[test]
 fn the_bare_account_has_its_settings_and_no_parts() {
     let account = body(&Bench::new().get("/api/v2/account"));
     assert_eq!(account["id"], 13_667_499);
-    assert_eq!(
-        (&account["timezone"], &account["timezone_offset"]),
-        (&json!("Europe/Moscow"), &json!("+03:00"))
-    );
+    assert_eq!((&account["timezone"], &account["timezone_offset"]), (&json!("Europe/Moscow"), &json!("+03:00")));
     assert_eq!(account["current_user"], USER_ADMIN);
     assert_eq!(account["_embedded"], json!({}));
 }
@@ -24,30 +20,15 @@ fn the_bare_account_has_its_settings_and_no_parts() {
 #[test]
 fn parts_are_given_as_asked_for() {
     let parts = body(&Bench::new().get(EVERYTHING))["_embedded"].clone();
-    assert_eq!(
-        parts["users"][USER_SALES.to_string()]["login"],
-        "petr@example.test"
-    );
+    assert_eq!(parts["users"][USER_SALES.to_string()]["login"], "petr@example.test");
     assert_eq!(parts["groups"][1]["id"], 7);
-    assert!(
-        parts["note_types"]
-            .as_array()
-            .expect("a list")
-            .iter()
-            .any(|t| t["code"] == "COMMON")
-    );
+    assert!(parts["note_types"].as_array().expect("a list").iter().any(|t| t["code"] == "COMMON"));
     assert_eq!(parts["task_types"][0]["id"], 1);
     let main = &parts["pipelines"]["61"];
-    assert_eq!(
-        (&main["is_main"], &main["statuses"]["1001"]["id"]),
-        (&json!(true), &json!(1001))
-    );
+    assert_eq!((&main["is_main"], &main["statuses"]["1001"]["id"]), (&json!(true), &json!(1001)));
     for pipeline in ["61", "62"] {
         let won = &parts["pipelines"][pipeline]["statuses"]["142"];
-        assert_eq!(
-            (&won["sort"], &won["editable"]),
-            (&json!(10_000), &json!(false))
-        );
+        assert_eq!((&won["sort"], &won["editable"]), (&json!(10_000), &json!(false)));
     }
     let users_alone = body(&Bench::new().get("/api/v2/account?with=users"))["_embedded"].clone();
     assert_eq!(users_alone.as_object().map(|parts| parts.len()), Some(1));
@@ -56,16 +37,8 @@ fn parts_are_given_as_asked_for() {
 #[test]
 fn every_kind_of_field_has_its_number_and_lists_have_choices() {
     let parts = body(&Bench::new().get(EVERYTHING))["_embedded"].clone();
-    let fields = parts["custom_fields"]["contacts"]
-        .as_array()
-        .expect("a list")
-        .clone();
-    let number = |id: u64| {
-        fields
-            .iter()
-            .find(|f| f["id"] == id)
-            .map(|f| f["field_type"].clone())
-    };
+    let fields = parts["custom_fields"]["contacts"].as_array().expect("a list").clone();
+    let number = |id: u64| fields.iter().find(|f| f["id"] == id).map(|f| f["field_type"].clone());
     for (id, expected) in [
         (FIELD_POSITION, 1),
         (FIELD_NUMERIC, 2),
@@ -82,18 +55,9 @@ fn every_kind_of_field_has_its_number_and_lists_have_choices() {
     ] {
         assert_eq!(number(id), Some(json!(expected)));
     }
-    let phone = fields
-        .iter()
-        .find(|field| field["id"] == FIELD_PHONE)
-        .expect("the phone");
-    assert_eq!(
-        phone["enums"][2],
-        json!({ "id": PHONE_CHOICES[2], "value": "MOB" })
-    );
-    assert_eq!(
-        (phone.get("code"), &phone["is_multiple"]),
-        (None, &json!(true))
-    );
+    let phone = fields.iter().find(|field| field["id"] == FIELD_PHONE).expect("the phone");
+    assert_eq!(phone["enums"][2], json!({ "id": PHONE_CHOICES[2], "value": "MOB" }));
+    assert_eq!((phone.get("code"), &phone["is_multiple"]), (None, &json!(true)));
     assert_eq!(parts["custom_fields"]["leads"][0]["id"], FIELD_LEAD_SOURCE);
 }
 
@@ -113,23 +77,12 @@ fn collections_may_be_maps_and_fields_may_have_codes() {
 #[test]
 fn free_users_are_shown_on_request() {
     let mut bench = Bench::with(|options| {
-        let user = options
-            .account
-            .users
-            .get_mut(&USER_SUPPORT)
-            .expect("a user");
+        let user = options.account.users.get_mut(&USER_SUPPORT).expect("a user");
         user.is_free = true;
     });
-    let count = |response: &Response| {
-        body(response)["_embedded"]["users"]
-            .as_object()
-            .map(|users| users.len())
-    };
+    let count = |response: &Response| body(response)["_embedded"]["users"].as_object().map(|users| users.len());
     assert_eq!(count(&bench.get("/api/v2/account?with=users")), Some(2));
-    assert_eq!(
-        count(&bench.get("/api/v2/account?with=users&free_users=Y")),
-        Some(3)
-    );
+    assert_eq!(count(&bench.get("/api/v2/account?with=users&free_users=Y")), Some(3));
 }
 
 #[test]

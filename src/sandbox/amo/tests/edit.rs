@@ -10,11 +10,7 @@ use crate::sandbox::amo::records::{Element, ElementKind};
 const CONTACTS: &str = "/api/v2/contacts";
 
 fn deal(bench: &mut Bench, contact_ids: Vec<u64>) -> u64 {
-    let draft = LeadDraft {
-        name: "Deal".into(),
-        contact_ids,
-        ..LeadDraft::default()
-    };
+    let draft = LeadDraft { name: "Deal".into(), contact_ids, ..LeadDraft::default() };
     bench.amo.create_lead(bench.now_ms, draft)
 }
 
@@ -24,16 +20,9 @@ fn an_edit_is_made_now_in_the_name_of_the_manager() {
     let id = bench.add(CONTACTS, json!({ "name": "Anna" }));
     bench.amo.act_as(USER_SUPPORT);
     bench.wait(60);
-    assert!(
-        bench
-            .amo
-            .set_contact_text(bench.now_ms, id, FIELD_POSITION, "Boss")
-    );
+    assert!(bench.amo.set_contact_text(bench.now_ms, id, FIELD_POSITION, "Boss"));
     let contact = bench.contact(id);
-    assert_eq!(
-        (&contact["updated_by"], &contact["updated_at"]),
-        (&json!(USER_SUPPORT), &json!(START_S + 60))
-    );
+    assert_eq!((&contact["updated_by"], &contact["updated_at"]), (&json!(USER_SUPPORT), &json!(START_S + 60)));
     assert_eq!(contact["created_by"], USER_ADMIN);
     assert!(!bench.amo.rename_contact(bench.now_ms, 5, "Nobody"));
 }
@@ -45,10 +34,7 @@ fn two_edits_in_one_second_show_one_time() {
     bench.amo.rename_contact(bench.now_ms + 400, id, "Boris");
     bench.amo.rename_contact(bench.now_ms + 800, id, "Clara");
     let contact = bench.contact(id);
-    assert_eq!(
-        (&contact["name"], &contact["updated_at"]),
-        (&json!("Clara"), &json!(START_S))
-    );
+    assert_eq!((&contact["name"], &contact["updated_at"]), (&json!("Clara"), &json!(START_S)));
 }
 
 #[test]
@@ -82,24 +68,14 @@ fn a_deleted_contact_leaves_its_leads_and_comes_back_to_them() {
     let people = bench.people(2);
     let lead = deal(&mut bench, people.clone());
     bench.amo.delete_contact(bench.now_ms, people[0]);
-    assert_eq!(
-        bench.item("/api/v2/leads", lead)["main_contact"]["id"],
-        people[1]
-    );
-    let update =
-        json!({ "update": [{ "id": people[0], "updated_at": START_S + 99, "name": "x" }] });
+    assert_eq!(bench.item("/api/v2/leads", lead)["main_contact"]["id"], people[1]);
+    let update = json!({ "update": [{ "id": people[0], "updated_at": START_S + 99, "name": "x" }] });
     assert!(bench.write(CONTACTS, &update).get("errors").is_some());
     bench.wait(10);
     assert!(bench.amo.restore_contact(bench.now_ms, people[0]));
-    assert_eq!(
-        bench.item("/api/v2/leads", lead)["contacts"]["id"],
-        json!([people[1], people[0]])
-    );
+    assert_eq!(bench.item("/api/v2/leads", lead)["contacts"]["id"], json!([people[1], people[0]]));
     let restored = bench.contact(people[0]);
-    assert_eq!(
-        (&restored["leads"]["id"], &restored["updated_at"]),
-        (&json!([lead]), &json!(bench.now_s()))
-    );
+    assert_eq!((&restored["leads"]["id"], &restored["updated_at"]), (&json!([lead]), &json!(bench.now_s())));
 }
 
 #[test]
@@ -110,21 +86,12 @@ fn a_merge_unites_values_links_and_notes_and_the_loser_vanishes() {
     bench.amo.add_phone(bench.now_ms, survivor, "+79990000001");
     bench.amo.add_phone(bench.now_ms, loser, "+79990000001");
     bench.amo.add_phone(bench.now_ms, loser, "+79990000002");
-    bench
-        .amo
-        .choose(bench.now_ms, survivor, FIELD_SELECT, &SELECT_CHOICES[..1]);
-    bench
-        .amo
-        .choose(bench.now_ms, loser, FIELD_SELECT, &SELECT_CHOICES[1..2]);
-    bench
-        .amo
-        .set_contact_text(bench.now_ms, loser, FIELD_POSITION, "Boss");
+    bench.amo.choose(bench.now_ms, survivor, FIELD_SELECT, &SELECT_CHOICES[..1]);
+    bench.amo.choose(bench.now_ms, loser, FIELD_SELECT, &SELECT_CHOICES[1..2]);
+    bench.amo.set_contact_text(bench.now_ms, loser, FIELD_POSITION, "Boss");
     bench.amo.set_contact_tags(bench.now_ms, loser, &["vip"]);
     let lead = deal(&mut bench, vec![loser]);
-    let old = Element {
-        kind: ElementKind::Contact,
-        id: loser,
-    };
+    let old = Element { kind: ElementKind::Contact, id: loser };
     bench.amo.add_note(bench.now_ms, old, 4, "hello");
     bench.wait(10);
     assert!(bench.amo.merge_contacts(bench.now_ms, survivor, loser));
@@ -134,28 +101,10 @@ fn a_merge_unites_values_links_and_notes_and_the_loser_vanishes() {
     assert_eq!(card.texts(FIELD_SELECT), ["Новый"]);
     assert_eq!(card.texts(FIELD_POSITION), ["Boss"]);
     assert_eq!((card.tags.len(), card.updated_at), (1, bench.now_s()));
-    assert_eq!(
-        bench
-            .amo
-            .notes_of(Element {
-                kind: ElementKind::Contact,
-                id: survivor
-            })
-            .count(),
-        1
-    );
-    assert_eq!(
-        bench.item("/api/v2/leads", lead)["main_contact"]["id"],
-        survivor
-    );
-    assert_eq!(
-        bench.get(&format!("/api/v2/contacts?id={loser}")).status,
-        204
-    );
-    assert!(
-        !bench.amo.restore_contact(bench.now_ms, loser),
-        "not even in the trash"
-    );
+    assert_eq!(bench.amo.notes_of(Element { kind: ElementKind::Contact, id: survivor }).count(), 1);
+    assert_eq!(bench.item("/api/v2/leads", lead)["main_contact"]["id"], survivor);
+    assert_eq!(bench.get(&format!("/api/v2/contacts?id={loser}")).status, 204);
+    assert!(!bench.amo.restore_contact(bench.now_ms, loser), "not even in the trash");
 }
 
 #[test]
@@ -172,22 +121,11 @@ fn leads_move_change_price_and_go_to_the_trash_and_back() {
     let mut bench = Bench::new();
     let person = bench.person("Anna");
     let lead = deal(&mut bench, vec![person]);
-    assert!(
-        bench
-            .amo
-            .move_lead(bench.now_ms, lead, PIPELINE_SERVICE, 2002)
-    );
-    assert!(
-        !bench
-            .amo
-            .move_lead(bench.now_ms, lead, PIPELINE_SERVICE, 1001)
-    );
+    assert!(bench.amo.move_lead(bench.now_ms, lead, PIPELINE_SERVICE, 2002));
+    assert!(!bench.amo.move_lead(bench.now_ms, lead, PIPELINE_SERVICE, 1001));
     assert!(bench.amo.set_lead_price(bench.now_ms, lead, 700));
     let read = bench.item("/api/v2/leads", lead);
-    assert_eq!(
-        (&read["pipeline"]["id"], &read["status_id"], &read["sale"]),
-        (&json!(62), &json!(2002), &json!(700))
-    );
+    assert_eq!((&read["pipeline"]["id"], &read["status_id"], &read["sale"]), (&json!(62), &json!(2002), &json!(700)));
     assert!(bench.amo.delete_lead(bench.now_ms, lead));
     assert_eq!(bench.contact(person)["leads"], json!({}));
     assert!(bench.amo.restore_lead(bench.now_ms, lead));
@@ -211,15 +149,9 @@ fn leads_and_contacts_are_linked_and_parted_by_hand() {
 fn edits_pass_the_lock_even_under_a_time_in_the_future() {
     let mut bench = Bench::new();
     let id = bench.person("Anna");
-    bench.write(
-        CONTACTS,
-        &json!({ "update": [{ "id": id, "updated_at": START_S + 9_000 }] }),
-    );
+    bench.write(CONTACTS, &json!({ "update": [{ "id": id, "updated_at": START_S + 9_000 }] }));
     bench.wait(1);
     bench.amo.rename_contact(bench.now_ms, id, "By hand");
     let contact = bench.contact(id);
-    assert_eq!(
-        (&contact["name"], &contact["updated_at"]),
-        (&json!("By hand"), &json!(START_S + 1))
-    );
+    assert_eq!((&contact["name"], &contact["updated_at"]), (&json!("By hand"), &json!(START_S + 1)));
 }

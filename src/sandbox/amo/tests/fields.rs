@@ -16,10 +16,7 @@ fn with_field(field: u64, values: Value) -> Value {
 /// The values of a field as they read, or null.
 fn read(bench: &mut Bench, id: u64, field: u64) -> Value {
     let contact = bench.contact(id);
-    let fields = contact["custom_fields"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
+    let fields = contact["custom_fields"].as_array().cloned().unwrap_or_default();
     let found = fields.into_iter().find(|entry| entry["id"] == field);
     found.map_or(Value::Null, |entry| entry["values"].clone())
 }
@@ -55,43 +52,23 @@ fn phones_are_written_by_the_name_of_their_kind_and_read_by_its_number() {
     });
     let id = numeric.add(CONTACTS, with_field(FIELD_PHONE, phones));
     let field = numeric.contact(id)["custom_fields"][0].clone();
-    assert_eq!(
-        (&field["values"][0]["enum"], &field["field_type"]),
-        (&json!(PHONE_CHOICES[2]), &json!(8))
-    );
+    assert_eq!((&field["values"][0]["enum"], &field["field_type"]), (&json!(PHONE_CHOICES[2]), &json!(8)));
     assert!(field.get("code").is_none());
 }
 
 #[test]
 fn a_phone_without_a_kind_is_of_the_first_one() {
-    let read = round_trip(
-        &mut Bench::new(),
-        FIELD_PHONE,
-        json!([{ "value": 89_990_000_001_u64 }]),
-    );
-    assert_eq!(
-        read,
-        json!([{ "value": "89990000001", "enum": PHONE_CHOICES[0].to_string() }])
-    );
+    let read = round_trip(&mut Bench::new(), FIELD_PHONE, json!([{ "value": 89_990_000_001_u64 }]));
+    assert_eq!(read, json!([{ "value": "89990000001", "enum": PHONE_CHOICES[0].to_string() }]));
 }
 
 #[test]
 fn the_number_of_a_kind_is_refused_unless_chosen_otherwise() {
-    let item = with_field(
-        FIELD_EMAIL,
-        json!([{ "value": "a@example.test", "enum": EMAIL_CHOICES[1] }]),
-    );
-    assert!(
-        Bench::new()
-            .refused(CONTACTS, item.clone())
-            .contains("no such kind")
-    );
+    let item = with_field(FIELD_EMAIL, json!([{ "value": "a@example.test", "enum": EMAIL_CHOICES[1] }]));
+    assert!(Bench::new().refused(CONTACTS, item.clone()).contains("no such kind"));
     let mut lax = Bench::with(|options| options.writing.multitext_accepts_choice_ids = true);
     let id = lax.add(CONTACTS, item);
-    assert_eq!(
-        read(&mut lax, id, FIELD_EMAIL)[0]["enum"],
-        EMAIL_CHOICES[1].to_string()
-    );
+    assert_eq!(read(&mut lax, id, FIELD_EMAIL)[0]["enum"], EMAIL_CHOICES[1].to_string());
 }
 
 #[test]
@@ -116,9 +93,7 @@ fn empty_values_clear(#[case] values: Value) {
     let mut bench = Bench::new();
     let id = bench.person("Anna");
     bench.amo.add_phone(bench.now_ms, id, "+79990000001");
-    bench
-        .amo
-        .choose(bench.now_ms, id, FIELD_MULTISELECT, &MULTISELECT_CHOICES);
+    bench.amo.choose(bench.now_ms, id, FIELD_MULTISELECT, &MULTISELECT_CHOICES);
     for field in [FIELD_PHONE, FIELD_MULTISELECT] {
         let fields = json!([{ "id": field, "values": values }]);
         let embedded = bench.update_contact(id, json!({ "custom_fields": fields }));
@@ -130,11 +105,7 @@ fn empty_values_clear(#[case] values: Value) {
 #[test]
 fn a_field_without_values_is_refused() {
     let item = json!({ "name": "Anna", "custom_fields": [{ "id": FIELD_PHONE }] });
-    assert!(
-        Bench::new()
-            .refused(CONTACTS, item)
-            .contains("has no value")
-    );
+    assert!(Bench::new().refused(CONTACTS, item).contains("has no value"));
 }
 
 #[rstest]
@@ -147,10 +118,7 @@ fn list_choices_go_by_number(#[case] values: Value) {
         { "value": "1", "enum": MULTISELECT_CHOICES[0].to_string() },
         { "value": "3", "enum": MULTISELECT_CHOICES[2].to_string() },
     ]);
-    assert_eq!(
-        round_trip(&mut Bench::new(), FIELD_MULTISELECT, values),
-        expected
-    );
+    assert_eq!(round_trip(&mut Bench::new(), FIELD_MULTISELECT, values), expected);
 }
 
 #[rstest]
@@ -168,11 +136,7 @@ fn list_choices_go_by_number(#[case] values: Value) {
 #[case::unknown_field(99, json!([{ "value": "a" }]))]
 fn unsuitable_values_are_refused(#[case] field: u64, #[case] values: Value) {
     let mut bench = Bench::new();
-    assert!(
-        bench
-            .refused(CONTACTS, with_field(field, values))
-            .contains(&field.to_string())
-    );
+    assert!(bench.refused(CONTACTS, with_field(field, values)).contains(&field.to_string()));
     assert_eq!(bench.amo.contact_count(), 0);
 }
 
@@ -189,21 +153,12 @@ fn address_parts_go_by_name_and_come_by_number_and_those_not_sent_are_erased() {
     ]);
     let id = bench.add(CONTACTS, with_field(FIELD_ADDRESS, parts));
     let stored = read(&mut bench, id, FIELD_ADDRESS);
-    let numbers: Vec<&Value> = stored
-        .as_array()
-        .expect("values")
-        .iter()
-        .map(|v| &v["subtype"])
-        .collect();
+    let numbers: Vec<&Value> = stored.as_array().expect("values").iter().map(|v| &v["subtype"]).collect();
     assert_eq!(numbers, ["1", "2", "3", "4", "5", "6"]);
     assert_eq!(stored[2], json!({ "value": "Moscow", "subtype": "3" }));
-    let fields =
-        json!([{ "id": FIELD_ADDRESS, "values": [{ "value": "Tver", "subtype": "city" }] }]);
+    let fields = json!([{ "id": FIELD_ADDRESS, "values": [{ "value": "Tver", "subtype": "city" }] }]);
     bench.update_contact(id, json!({ "custom_fields": fields }));
-    assert_eq!(
-        read(&mut bench, id, FIELD_ADDRESS),
-        json!([{ "value": "Tver", "subtype": "3" }])
-    );
+    assert_eq!(read(&mut bench, id, FIELD_ADDRESS), json!([{ "value": "Tver", "subtype": "3" }]));
 }
 
 #[rstest]

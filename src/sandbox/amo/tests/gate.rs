@@ -21,32 +21,20 @@ fn only_the_token_in_force_is_accepted() {
     bench.amo.set_token("another");
     let refused = bench.get(CONTACTS);
     assert_eq!((refused.status, code(&refused)), (401, 110));
-    assert_eq!(
-        header(&refused, "content-type"),
-        Some("application/problem+json")
-    );
+    assert_eq!(header(&refused, "content-type"), Some("application/problem+json"));
     bench.amo.set_token("sandbox-token");
     assert_eq!(bench.get(CONTACTS).status, 204);
     bench.amo.revoke_token();
     assert_eq!(bench.get(CONTACTS).status, 401);
-    let bare = Request {
-        headers: vec![],
-        ..request("GET", CONTACTS, None)
-    };
+    let bare = Request { headers: vec![], ..request("GET", CONTACTS, None) };
     assert_eq!(bench.send(&bare).status, 401);
 }
 
 #[test]
 fn a_request_without_a_bearer_is_refused() {
     let mut bench = Bench::new();
-    for headers in [
-        vec![],
-        vec![("authorization".into(), "sandbox-token".into())],
-    ] {
-        let bare = Request {
-            headers,
-            ..request("GET", CONTACTS, None)
-        };
+    for headers in [vec![], vec![("authorization".into(), "sandbox-token".into())]] {
+        let bare = Request { headers, ..request("GET", CONTACTS, None) };
         assert_eq!(bench.send(&bare).status, 401);
     }
 }
@@ -86,10 +74,7 @@ fn those_who_go_on_are_blocked_for_a_time_whatever_their_token() {
     let statuses: Vec<u16> = (0..5).map(|_| bench.get(CONTACTS).status).collect();
     assert_eq!(statuses, [204, 429, 429, 429, 403]);
     let page = bench.wait(59).get(CONTACTS);
-    assert_eq!(
-        (page.status, header(&page, "content-type")),
-        (403, Some("text/html"))
-    );
+    assert_eq!((page.status, header(&page, "content-type")), (403, Some("text/html")));
     assert_eq!(bench.wait(1).get(CONTACTS).status, 204);
     assert_eq!(bench.amo.statistics().blocked(), 2);
 }
@@ -115,10 +100,7 @@ fn requests_are_counted_by_route_and_status_and_at_their_peak() {
     assert_eq!(statistics.requests, 5);
     assert_eq!(statistics.calls("GET /api/v2/contacts"), 3);
     assert_eq!(statistics.calls("GET /api/v2/leads"), 1);
-    assert_eq!(
-        (statistics.with_status(204), statistics.with_status(404)),
-        (4, 1)
-    );
+    assert_eq!((statistics.with_status(204), statistics.with_status(404)), (4, 1));
     assert_eq!((statistics.too_many(), statistics.peak_per_second), (0, 4));
 }
 
@@ -130,15 +112,9 @@ fn the_log_keeps_the_latest_requests() {
     bench.get_since("/api/v2/contacts?limit_rows=500", START_S);
     let log: Vec<_> = bench.amo.request_log().collect();
     assert_eq!(log.len(), 2);
-    assert_eq!(
-        (log[0].path.as_str(), log[0].status, log[0].at_ms),
-        (CONTACTS, 204, bench.now_ms)
-    );
+    assert_eq!((log[0].path.as_str(), log[0].status, log[0].at_ms), (CONTACTS, 204, bench.now_ms));
     assert_eq!(log[1].query, [("limit_rows".to_owned(), "500".to_owned())]);
-    assert_eq!(
-        log[1].if_modified_since.as_deref(),
-        Some("Tue, 04 Mar 2025 10:00:00 UTC")
-    );
+    assert_eq!(log[1].if_modified_since.as_deref(), Some("Tue, 04 Mar 2025 10:00:00 UTC"));
 }
 
 #[test]
@@ -147,10 +123,7 @@ fn unknown_addresses_wrong_methods_and_other_bodies_than_json() {
     assert_eq!(bench.get("/api/v2/catalogs").status, 404);
     assert_eq!(bench.send(&request("PATCH", CONTACTS, None)).status, 405);
     assert_eq!(bench.post("/api/v2/account", &json!({})).status, 405);
-    let form = Request {
-        body: b"add[0][name]=Anna".to_vec(),
-        ..request("POST", CONTACTS, None)
-    };
+    let form = Request { body: b"add[0][name]=Anna".to_vec(), ..request("POST", CONTACTS, None) };
     let refused = bench.send(&form);
     assert_eq!((refused.status, code(&refused)), (400, 102));
 }
@@ -180,14 +153,8 @@ fn answers_tell_the_clock_of_the_service() {
     bench.person("Anna");
     let response = bench.get(CONTACTS);
     assert_eq!(header(&response, "runtime-timestamp"), Some("1741082400"));
-    assert_eq!(
-        header(&response, "date"),
-        Some("Tue, 04 Mar 2025 10:00:00 GMT")
-    );
-    assert_eq!(
-        header(&response, "content-type"),
-        Some("application/hal+json")
-    );
+    assert_eq!(header(&response, "date"), Some("Tue, 04 Mar 2025 10:00:00 GMT"));
+    assert_eq!(header(&response, "content-type"), Some("application/hal+json"));
 }
 
 #[test]

@@ -12,20 +12,14 @@ use crate::sandbox::amo::records::{Element, ElementKind};
 const LEADS: &str = "/api/v2/leads";
 
 fn deal(bench: &mut Bench, stage: (u64, u64)) -> u64 {
-    let draft = LeadDraft {
-        name: "Deal".into(),
-        stage: Some(stage),
-        ..LeadDraft::default()
-    };
+    let draft = LeadDraft { name: "Deal".into(), stage: Some(stage), ..LeadDraft::default() };
     bench.amo.create_lead(bench.now_ms, draft)
 }
 
 /// Updates a lead one second later; the `_embedded` of the answer.
 fn update(bench: &mut Bench, id: u64, changes: Value) -> Value {
     let mut item = json!({ "id": id, "updated_at": bench.wait(1).now_s() });
-    item.as_object_mut()
-        .expect("an object")
-        .extend(changes.as_object().expect("one").clone());
+    item.as_object_mut().expect("an object").extend(changes.as_object().expect("one").clone());
     bench.write(LEADS, &json!({ "update": [item] }))
 }
 
@@ -66,13 +60,7 @@ fn empty_containers_of_leads_may_be_null() {
     let mut bench = Bench::with(|options| options.shapes.empty = EmptyShape::Null);
     let id = deal(&mut bench, (61, 1001));
     let lead = bench.item(LEADS, id);
-    for key in [
-        "company",
-        "contacts",
-        "main_contact",
-        "tags",
-        "custom_fields",
-    ] {
+    for key in ["company", "contacts", "main_contact", "tags", "custom_fields"] {
         assert_eq!(lead.get(key), Some(&Value::Null), "{key}");
     }
 }
@@ -86,9 +74,7 @@ fn empty_containers_of_leads_may_be_null() {
 fn a_new_lead_finds_its_stage(#[case] stage: Value, #[case] expected: (u64, u64)) {
     let mut bench = Bench::new();
     let mut item = json!({ "name": "Deal" });
-    item.as_object_mut()
-        .expect("an object")
-        .extend(stage.as_object().expect("one").clone());
+    item.as_object_mut().expect("an object").extend(stage.as_object().expect("one").clone());
     let id = bench.add(LEADS, item);
     let lead = bench.amo.lead(id).expect("a lead");
     assert_eq!((lead.pipeline_id, lead.status_id), expected);
@@ -111,10 +97,7 @@ fn closing_sets_a_time_and_reopening_clears_it() {
     let id = deal(&mut bench, (62, 2001));
     update(&mut bench, id, json!({ "status_id": 142 }));
     let lead = bench.item(LEADS, id);
-    assert_eq!(
-        (&lead["pipeline"]["id"], &lead["closed_at"]),
-        (&json!(62), &json!(START_S + 1))
-    );
+    assert_eq!((&lead["pipeline"]["id"], &lead["closed_at"]), (&json!(62), &json!(START_S + 1)));
     update(&mut bench, id, json!({ "status_id": 2002 }));
     assert_eq!(bench.item(LEADS, id)["closed_at"], 0);
 }
@@ -125,19 +108,11 @@ fn the_lock_holds_for_leads_and_all_four_keys_may_be_required() {
     let id = deal(&mut bench, (61, 1001));
     let stale = json!({ "update": [{ "id": id, "updated_at": START_S, "sale": 5 }] });
     assert!(bench.write(LEADS, &stale)["errors"]["update"][id.to_string()].is_string());
-    assert!(
-        update(&mut bench, id, json!({ "sale": 5 }))
-            .get("errors")
-            .is_none()
-    );
+    assert!(update(&mut bench, id, json!({ "sale": 5 })).get("errors").is_none());
 
     let mut strict = Bench::with(|options| options.writing.lead_update_needs_all = true);
     let id = deal(&mut strict, (61, 1001));
-    assert!(
-        update(&mut strict, id, json!({ "sale": 5 }))
-            .get("errors")
-            .is_some()
-    );
+    assert!(update(&mut strict, id, json!({ "sale": 5 })).get("errors").is_some());
     let whole = json!({ "sale": 5, "name": "Deal", "status_id": 1002 });
     assert!(update(&mut strict, id, whole).get("errors").is_none());
 }
@@ -146,20 +121,13 @@ fn the_lock_holds_for_leads_and_all_four_keys_may_be_required() {
 fn contacts_are_linked_the_first_is_the_main_one_and_the_next_follows_it() {
     let mut bench = Bench::new();
     let people = bench.people(2);
-    let id = bench.add(
-        LEADS,
-        json!({ "name": "Deal", "contacts_id": people[1].to_string() }),
-    );
+    let id = bench.add(LEADS, json!({ "name": "Deal", "contacts_id": people[1].to_string() }));
     update(&mut bench, id, json!({ "contacts_id": [people[0]] }));
     let lead = bench.item(LEADS, id);
     assert_eq!(lead["main_contact"]["id"], people[1]);
     assert_eq!(lead["contacts"]["id"], json!([people[1], people[0]]));
     assert_eq!(bench.contact(people[0])["leads"]["id"], json!([id]));
-    update(
-        &mut bench,
-        id,
-        json!({ "unlink": { "contacts_id": [people[1]] } }),
-    );
+    update(&mut bench, id, json!({ "unlink": { "contacts_id": [people[1]] } }));
     assert_eq!(bench.item(LEADS, id)["main_contact"]["id"], people[0]);
 }
 
@@ -168,14 +136,8 @@ fn a_lead_has_at_most_forty_contacts_from_either_side() {
     let mut bench = Bench::new();
     let people = bench.people(41);
     bench.refused(LEADS, json!({ "name": "Deal", "contacts_id": people }));
-    let id = bench.add(
-        LEADS,
-        json!({ "name": "Deal", "contacts_id": people[..40] }),
-    );
-    bench.refused(
-        "/api/v2/contacts",
-        json!({ "name": "One more", "leads_id": [id] }),
-    );
+    let id = bench.add(LEADS, json!({ "name": "Deal", "contacts_id": people[..40] }));
+    bench.refused("/api/v2/contacts", json!({ "name": "One more", "leads_id": [id] }));
     let again = bench.update_contact(people[0], json!({ "leads_id": [id] }));
     assert!(again.get("errors").is_none(), "already linked: {again}");
 }
@@ -204,31 +166,18 @@ fn filters_by_stage_activity_and_time() {
     bench.wait(100);
     let service = bench.amo.create_lead(
         bench.now_ms,
-        LeadDraft {
-            name: "Service".into(),
-            stage: Some((62, 2001)),
-            ..LeadDraft::default()
-        },
+        LeadDraft { name: "Service".into(), stage: Some((62, 2001)), ..LeadDraft::default() },
     );
     let won = deal(bench.wait(100), (61, 142));
-    assert_eq!(
-        bench.ids("/api/v2/leads?status[]=1001&status[]=142"),
-        [open, won]
-    );
+    assert_eq!(bench.ids("/api/v2/leads?status[]=1001&status[]=142"), [open, won]);
     assert_eq!(bench.ids("/api/v2/leads?status=2001"), [service]);
     assert_eq!(bench.ids("/api/v2/leads?filter[active]=1"), [open, service]);
     let modified = format!("/api/v2/leads?filter[date_modify][from]={}", START_S + 100);
     assert_eq!(bench.ids(&modified), [service, won]);
-    let created = format!(
-        "/api/v2/leads?filter[date_create][from]={}&filter[date_create][to]={}",
-        START_S + 50,
-        START_S + 100
-    );
+    let created =
+        format!("/api/v2/leads?filter[date_create][from]={}&filter[date_create][to]={}", START_S + 50, START_S + 100);
     assert_eq!(bench.ids(&created), [service]);
-    assert_eq!(
-        bench.ids("/api/v2/leads?filter[date_create][from]=2025-03-04 13:01:40"),
-        [service, won]
-    );
+    assert_eq!(bench.ids("/api/v2/leads?filter[date_create][from]=2025-03-04 13:01:40"), [service, won]);
     assert_eq!(bench.ids("/api/v2/leads?query=serv"), [service]);
     assert_eq!(bench.ids_since(LEADS, START_S + 100), [won]);
 }
@@ -237,14 +186,8 @@ fn filters_by_stage_activity_and_time() {
 fn filters_by_tasks() {
     let mut bench = Bench::new();
     let (idle, busy) = (deal(&mut bench, (61, 1001)), deal(&mut bench, (61, 1001)));
-    let lead = Element {
-        kind: ElementKind::Lead,
-        id: busy,
-    };
-    let task = bench
-        .amo
-        .add_task(bench.now_ms, lead, "Call", START_S + 60)
-        .expect("a task");
+    let lead = Element { kind: ElementKind::Lead, id: busy };
+    let task = bench.amo.add_task(bench.now_ms, lead, "Call", START_S + 60).expect("a task");
     assert_eq!(bench.ids("/api/v2/leads?filter[tasks]=1"), [idle]);
     assert_eq!(bench.ids("/api/v2/leads?filter[tasks]=2"), [busy]);
     bench.amo.complete_task(bench.now_ms, task);
@@ -261,18 +204,9 @@ fn deleted_leads_are_in_the_trash_alone() {
     assert_eq!(bench.get(&format!("/api/v2/leads?id={gone}")).status, 204);
     let trash = body(&bench.get("/api/v2/leads?with=only_deleted"));
     let items = trash["_embedded"]["items"].as_array().expect("items");
-    assert_eq!(
-        (items.len(), &items[0]["id"], &items[0]["is_deleted"]),
-        (1, &json!(gone), &json!(true))
-    );
-    assert_eq!(
-        bench.ids_since("/api/v2/leads?with=only_deleted", START_S + 5),
-        [gone]
-    );
-    assert_eq!(
-        bench.ids_since("/api/v2/leads?with=only_deleted", START_S + 50),
-        NOTHING
-    );
+    assert_eq!((items.len(), &items[0]["id"], &items[0]["is_deleted"]), (1, &json!(gone), &json!(true)));
+    assert_eq!(bench.ids_since("/api/v2/leads?with=only_deleted", START_S + 5), [gone]);
+    assert_eq!(bench.ids_since("/api/v2/leads?with=only_deleted", START_S + 50), NOTHING);
 }
 
 #[test]
@@ -289,39 +223,22 @@ fn additions_named_in_with_are_given() {
     deal(&mut bench, (61, 1001));
     let target = "/api/v2/leads?with=is_price_modified_by_robot,loss_reason_name";
     let lead = body(&bench.get(target))["_embedded"]["items"][0].clone();
-    assert_eq!(
-        (
-            &lead["is_price_modified_by_robot"],
-            &lead["loss_reason_name"]
-        ),
-        (&json!(false), &json!(""))
-    );
+    assert_eq!((&lead["is_price_modified_by_robot"], &lead["loss_reason_name"]), (&json!(false), &json!("")));
 }
 
 #[test]
 fn a_lead_has_one_company_seen_from_both_ends() {
     let mut bench = Bench::new();
     let id = bench.add(LEADS, json!({ "name": "Deal", "company_name": "Acme" }));
-    let company = bench.item(LEADS, id)["company"]["id"]
-        .as_u64()
-        .expect("an id");
-    assert_eq!(
-        bench.item("/api/v2/companies", company)["leads"]["id"],
-        json!([id])
-    );
+    let company = bench.item(LEADS, id)["company"]["id"].as_u64().expect("an id");
+    assert_eq!(bench.item("/api/v2/companies", company)["leads"]["id"], json!([id]));
     update(&mut bench, id, json!({ "unlink": { "company_id": 77 } }));
     assert_eq!(bench.item(LEADS, id)["company"]["id"], company);
-    let other = bench.add(
-        "/api/v2/companies",
-        json!({ "name": "Umbra", "leads_id": [id] }),
-    );
+    let other = bench.add("/api/v2/companies", json!({ "name": "Umbra", "leads_id": [id] }));
     assert_eq!(bench.item(LEADS, id)["company"]["name"], "Umbra");
     assert_eq!(bench.item("/api/v2/companies", company)["leads"], json!({}));
     bench.amo.delete_lead(bench.now_ms, id);
     assert_eq!(bench.item("/api/v2/companies", other)["leads"], json!({}));
     bench.amo.restore_lead(bench.now_ms, id);
-    assert_eq!(
-        bench.item("/api/v2/companies", other)["leads"]["id"],
-        json!([id])
-    );
+    assert_eq!(bench.item("/api/v2/companies", other)["leads"]["id"], json!([id]));
 }

@@ -17,10 +17,7 @@ fn a_page_has_the_default_size_unless_rows_are_asked_for_and_never_more_than_500
     assert_eq!(bench.ids(CONTACTS), all[..50]);
     assert_eq!(bench.ids("/api/v2/contacts?limit_rows=3"), all[..3]);
     assert_eq!(bench.ids("/api/v2/contacts/?limit_rows=1000").len(), 500);
-    assert_eq!(
-        bench.ids("/api/v2/contacts?limit_rows=500&limit_offset=500"),
-        all[500..]
-    );
+    assert_eq!(bench.ids("/api/v2/contacts?limit_rows=500&limit_offset=500"), all[500..]);
 }
 
 #[test]
@@ -28,10 +25,7 @@ fn an_offset_works_only_together_with_rows() {
     let mut bench = Bench::new();
     let all = bench.people(4);
     assert_eq!(bench.ids("/api/v2/contacts?limit_offset=2"), all);
-    assert_eq!(
-        bench.ids("/api/v2/contacts?limit_rows=9&limit_offset=2"),
-        all[2..]
-    );
+    assert_eq!(bench.ids("/api/v2/contacts?limit_rows=9&limit_offset=2"), all[2..]);
 }
 
 #[test]
@@ -54,10 +48,7 @@ fn rows_come_in_the_chosen_order(#[case] order: RowOrder, #[case] expected: &[us
     let expected: Vec<u64> = expected.iter().map(|&place| all[place]).collect();
     assert_eq!(bench.ids(CONTACTS), expected);
     assert_eq!(bench.ids_since(CONTACTS, 0), expected);
-    let by_id = format!(
-        "/api/v2/contacts?id[]={}&id[]={}&id[]={}",
-        all[2], all[1], all[0]
-    );
+    let by_id = format!("/api/v2/contacts?id[]={}&id[]={}&id[]={}", all[2], all[1], all[0]);
     assert_eq!(bench.ids(&by_id), expected);
 }
 
@@ -82,14 +73,9 @@ fn a_row_that_changes_while_pages_are_read_hides_another_one() {
     let all = bench.people(6);
     let mut seen = bench.ids("/api/v2/contacts?limit_rows=3&limit_offset=0");
     bench.wait(1);
-    bench
-        .amo
-        .rename_contact(bench.now_ms, all[0], "Moved behind");
+    bench.amo.rename_contact(bench.now_ms, all[0], "Moved behind");
     seen.extend(bench.ids("/api/v2/contacts?limit_rows=3&limit_offset=3"));
-    assert!(
-        !seen.contains(&all[3]),
-        "the row that slid forward is missed"
-    );
+    assert!(!seen.contains(&all[3]), "the row that slid forward is missed");
     assert_eq!(seen.iter().filter(|id| **id == all[0]).count(), 2);
 }
 
@@ -119,9 +105,7 @@ fn a_header_that_is_no_date_is_passed_over() {
     let mut bench = Bench::new();
     let id = bench.person("Anna");
     let mut request = request("GET", CONTACTS, None);
-    request
-        .headers
-        .push(("if-modified-since".into(), "yesterday".into()));
+    request.headers.push(("if-modified-since".into(), "yesterday".into()));
     assert_eq!(ids_of(&bench.send(&request)), [id]);
 }
 
@@ -129,17 +113,10 @@ fn a_header_that_is_no_date_is_passed_over() {
 #[case::no_content(NothingFound::NoContent, 204, 204)]
 #[case::not_modified(NothingFound::NotModified, 304, 204)]
 #[case::empty_body(NothingFound::EmptyBody, 200, 200)]
-fn nothing_found_has_no_body(
-    #[case] nothing_found: NothingFound,
-    #[case] with_header: u16,
-    #[case] without: u16,
-) {
+fn nothing_found_has_no_body(#[case] nothing_found: NothingFound, #[case] with_header: u16, #[case] without: u16) {
     let mut bench = Bench::with(|options| options.listing.nothing_found = nothing_found);
     let conditional = bench.get_since(CONTACTS, START_S);
-    assert_eq!(
-        (conditional.status, conditional.body.len()),
-        (with_header, 0)
-    );
+    assert_eq!((conditional.status, conditional.body.len()), (with_header, 0));
     let plain = bench.get(CONTACTS);
     assert_eq!((plain.status, plain.body.len()), (without, 0));
     assert_eq!(bench.get("/api/v2/contacts?id=5").status, 204);
@@ -149,25 +126,17 @@ fn nothing_found_has_no_body(
 fn nothing_found_may_be_an_empty_list() {
     let mut bench = Bench::with(|options| options.listing.nothing_found = NothingFound::EmptyItems);
     let response = bench.get_since(CONTACTS, START_S);
-    assert_eq!(
-        (response.status, &body(&response)["_embedded"]),
-        (200, &json!({ "items": [] }))
-    );
+    assert_eq!((response.status, &body(&response)["_embedded"]), (200, &json!({ "items": [] })));
 }
 
 #[test]
 fn ids_switch_off_all_other_parameters() {
     let mut bench = Bench::new();
     let all = bench.people(3);
-    let target = format!(
-        "/api/v2/contacts?id={}&query=nobody&limit_rows=1&limit_offset=1&responsible_user_id=1",
-        all[1]
-    );
+    let target =
+        format!("/api/v2/contacts?id={}&query=nobody&limit_rows=1&limit_offset=1&responsible_user_id=1", all[1]);
     assert_eq!(bench.ids(&target), [all[1]]);
-    let indexed = format!(
-        "/api/v2/contacts?id[0]={}&id[1]={}&id[2]=77",
-        all[2], all[0]
-    );
+    let indexed = format!("/api/v2/contacts?id[0]={}&id[1]={}&id[2]=77", all[2], all[0]);
     assert_eq!(bench.ids(&indexed), [all[0], all[2]]);
     assert_eq!(bench.get("/api/v2/contacts?id=77").status, 204);
 }
@@ -186,14 +155,10 @@ fn the_header_with_ids_is_undocumented(#[case] applies: bool, #[case] found: usi
 fn listings_can_be_thinned_out_by_the_user_in_charge() {
     let mut bench = Bench::new();
     let all = bench.people(3);
-    bench
-        .amo
-        .set_contact_responsible(bench.now_ms, all[1], USER_SUPPORT);
+    bench.amo.set_contact_responsible(bench.now_ms, all[1], USER_SUPPORT);
     let one = format!("/api/v2/contacts?responsible_user_id={USER_SUPPORT}");
     assert_eq!(bench.ids(&one), [all[1]]);
-    let both = format!(
-        "/api/v2/contacts?responsible_user_id[]={USER_SUPPORT}&responsible_user_id[]={USER_SALES}"
-    );
+    let both = format!("/api/v2/contacts?responsible_user_id[]={USER_SUPPORT}&responsible_user_id[]={USER_SALES}");
     assert_eq!(bench.ids(&both), all);
 }
 
@@ -215,10 +180,7 @@ fn the_search_looks_for_text_in_filled_fields(#[case] query: &str, #[case] found
     };
     let id = bench.amo.add_contact(bench.now_ms, anna);
     let expected: &[u64] = if found { &[id] } else { &[] };
-    assert_eq!(
-        bench.ids(&format!("/api/v2/contacts?query={query}")),
-        expected
-    );
+    assert_eq!(bench.ids(&format!("/api/v2/contacts?query={query}")), expected);
 }
 
 #[test]
@@ -226,10 +188,7 @@ fn the_search_may_compare_digits_alone() {
     let mut bench = Bench::with(|options| options.listing.search_ignores_phone_format = true);
     let id = bench.person("Anna");
     bench.amo.add_phone(bench.now_ms, id, "8 (999) 000-00-01");
-    assert_eq!(
-        bench.ids("/api/v2/contacts?query=+7 999-000-00-01"),
-        NOTHING
-    );
+    assert_eq!(bench.ids("/api/v2/contacts?query=+7 999-000-00-01"), NOTHING);
     assert_eq!(bench.ids("/api/v2/contacts?query=999-000-00-01"), [id]);
 }
 
@@ -249,10 +208,7 @@ fn a_changed_row_shows_late_in_conditional_listings_alone() {
 #[test]
 fn the_search_index_lags_behind_and_meanwhile_knows_the_old_text() {
     let mut bench = Bench::with(|options| options.listing.search_visible_after_ms = 5_000);
-    let (old, new) = (
-        "/api/v2/contacts?query=Anna",
-        "/api/v2/contacts?query=Boris",
-    );
+    let (old, new) = ("/api/v2/contacts?query=Anna", "/api/v2/contacts?query=Boris");
     let id = bench.person("Anna");
     assert_eq!(bench.ids(old), NOTHING);
     assert_eq!(bench.wait(5).ids(old), [id]);
@@ -269,29 +225,18 @@ fn a_deleted_contact_leaves_listings_and_cannot_be_read() {
     bench.amo.delete_contact(bench.now_ms, all[0]);
     assert_eq!(bench.ids(CONTACTS), [all[1]]);
     assert_eq!(bench.ids_since(CONTACTS, 0), [all[1]]);
-    assert_eq!(
-        bench.get(&format!("/api/v2/contacts?id={}", all[0])).status,
-        204
-    );
+    assert_eq!(bench.get(&format!("/api/v2/contacts?id={}", all[0])).status, 204);
 }
 
 #[test]
 fn a_write_with_a_time_in_the_future_is_listed_under_that_time() {
     let mut bench = Bench::new();
     let id = bench.person("Anna");
-    let embedded = bench.write(
-        CONTACTS,
-        &json!({ "update": [{ "id": id, "updated_at": START_S + 1_000, "name": "Later" }] }),
-    );
+    let embedded =
+        bench.write(CONTACTS, &json!({ "update": [{ "id": id, "updated_at": START_S + 1_000, "name": "Later" }] }));
     assert_eq!(embedded["items"][0]["updated_at"], START_S + 1_000);
     assert_eq!(bench.ids_since(CONTACTS, START_S + 999), [id]);
-    assert_eq!(
-        bench
-            .amo
-            .contact(id)
-            .map(|row| row.card.texts(FIELD_PHONE).len()),
-        Some(0)
-    );
+    assert_eq!(bench.amo.contact(id).map(|row| row.card.texts(FIELD_PHONE).len()), Some(0));
 }
 
 #[test]

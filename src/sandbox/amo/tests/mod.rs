@@ -42,10 +42,7 @@ impl Bench {
         let mut options = AmoOptions::default();
         options.limits.requests_per_second = None;
         adjust(&mut options);
-        Bench {
-            amo: Amo::new(options),
-            now_ms: START_S * 1_000,
-        }
+        Bench { amo: Amo::new(options), now_ms: START_S * 1_000 }
     }
 
     fn now_s(&self) -> i64 {
@@ -69,9 +66,7 @@ impl Bench {
     /// `GET` with `IF-MODIFIED-SINCE`.
     fn get_since(&mut self, target: &str, since_s: i64) -> Response {
         let mut request = request("GET", target, None);
-        request
-            .headers
-            .push(("if-modified-since".into(), header_date(since_s)));
+        request.headers.push(("if-modified-since".into(), header_date(since_s)));
         self.send(&request)
     }
 
@@ -116,19 +111,14 @@ impl Bench {
     fn refused(&mut self, path: &str, item: Value) -> String {
         let embedded = self.write(path, &json!({ "add": [item] }));
         assert_eq!(embedded["items"], json!([]), "the item was written");
-        embedded["errors"]["add"]["0"]
-            .as_str()
-            .expect("a message")
-            .to_owned()
+        embedded["errors"]["add"]["0"].as_str().expect("a message").to_owned()
     }
 
     /// Updates one contact under a time later than the stored one; the `_embedded` of the answer.
     fn update_contact(&mut self, id: u64, changes: Value) -> Value {
         let stored = self.amo.contact(id).expect("a contact").card.updated_at;
         let mut item = json!({ "id": id, "updated_at": self.now_s().max(stored + 1) });
-        item.as_object_mut()
-            .expect("an object")
-            .extend(changes.as_object().expect("one").clone());
+        item.as_object_mut().expect("an object").extend(changes.as_object().expect("one").clone());
         self.write("/api/v2/contacts", &json!({ "update": [item] }))
     }
 
@@ -145,10 +135,7 @@ impl Bench {
 }
 
 fn draft(name: &str) -> ContactDraft {
-    ContactDraft {
-        name: name.into(),
-        ..ContactDraft::default()
-    }
+    ContactDraft { name: name.into(), ..ContactDraft::default() }
 }
 
 /// A request with the good token; `target` is a path with an optional query, not encoded.
@@ -158,13 +145,9 @@ fn request(method: &str, target: &str, content: Option<&Value>) -> Request {
     Request {
         method: method.into(),
         path: path.into(),
-        query: pairs
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect(),
+        query: pairs.map(|(name, value)| (name.into(), value.into())).collect(),
         headers: vec![("authorization".into(), "Bearer sandbox-token".into())],
-        body: content
-            .map(|content| content.to_string().into_bytes())
-            .unwrap_or_default(),
+        body: content.map(|content| content.to_string().into_bytes()).unwrap_or_default(),
     }
 }
 
@@ -182,11 +165,7 @@ fn body(response: &Response) -> Value {
 }
 
 fn header<'r>(response: &'r Response, name: &str) -> Option<&'r str> {
-    response
-        .headers
-        .iter()
-        .find(|(key, _)| key == name)
-        .map(|(_, value)| value.as_str())
+    response.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
 fn ids_of(response: &Response) -> Vec<u64> {
@@ -195,19 +174,12 @@ fn ids_of(response: &Response) -> Vec<u64> {
     }
     let body = body(response);
     let items = body["_embedded"]["items"].as_array().expect("items").iter();
-    items
-        .map(|item| item["id"].as_u64().expect("an id"))
-        .collect()
+    items.map(|item| item["id"].as_u64().expect("an id")).collect()
 }
 
 /// The code at the head of an error's `detail`.
 fn code(response: &Response) -> u16 {
     let body = body(response);
     let detail = body["detail"].as_str().expect("a detail");
-    detail
-        .split(':')
-        .next()
-        .expect("a code")
-        .parse()
-        .expect("a number")
+    detail.split(':').next().expect("a code").parse().expect("a number")
 }

@@ -8,14 +8,8 @@ use super::*;
 use crate::sandbox::amo::fixture::{FIELD_ADDRESS, FIELD_DATE, FIELD_MULTISELECT, FIELD_PHONE};
 use crate::sandbox::amo::options::{ItemErrors, WriteTime};
 
-const PATHS: [&str; 6] = [
-    "/api/v2/contacts",
-    "/api/v2/leads",
-    "/api/v2/companies",
-    "/api/v2/notes",
-    "/api/v2/tasks",
-    "/api/v2/account",
-];
+const PATHS: [&str; 6] =
+    ["/api/v2/contacts", "/api/v2/leads", "/api/v2/companies", "/api/v2/notes", "/api/v2/tasks", "/api/v2/account"];
 
 const KEYS: [&str; 24] = [
     "id",
@@ -79,12 +73,7 @@ fn content() -> impl Strategy<Value = Value> {
         let object = prop::collection::vec((select(KEYS.to_vec()), inner.clone()), 0..5);
         prop_oneof![
             prop::collection::vec(inner, 0..4).prop_map(Value::from),
-            object.prop_map(|pairs| {
-                pairs
-                    .into_iter()
-                    .map(|(key, value)| (key.to_owned(), value))
-                    .collect()
-            }),
+            object.prop_map(|pairs| { pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect() }),
         ]
     })
 }
@@ -105,15 +94,8 @@ fn query() -> impl Strategy<Value = Vec<(String, String)>> {
         "responsible_user_id[0]",
     ];
     let value = prop_oneof![
-        select(vec![
-            "contact",
-            "only_deleted",
-            "custom_fields",
-            "18446744073709551615",
-            "-1",
-            ""
-        ])
-        .prop_map(str::to_owned),
+        select(vec!["contact", "only_deleted", "custom_fields", "18446744073709551615", "-1", ""])
+            .prop_map(str::to_owned),
         select(NUMBERS.to_vec()).prop_map(|number| number.to_string()),
         "[a-zа-я0-9.:-]{0,6}",
     ];
@@ -192,33 +174,23 @@ fn take(bench: &mut Bench, step: Step) {
     let known = |index: Index| 10_000_001 + index.index(12) as u64;
     let now_ms = bench.now_ms;
     let response = match step {
-        Step::Write(path, content) => {
-            bench.post(path, &json!({ "add": [content], "update": [content] }))
-        }
+        Step::Write(path, content) => bench.post(path, &json!({ "add": [content], "update": [content] })),
         Step::Named(path, content) => {
             let content = named(bench, content);
             bench.post(path, &content)
         }
-        Step::Raw(body) => bench.send(&Request {
-            body,
-            ..request("POST", PATHS[0], None)
-        }),
+        Step::Raw(body) => bench.send(&Request { body, ..request("POST", PATHS[0], None) }),
         Step::Read(path, query, since) => {
-            let mut request = Request {
-                query,
-                ..request("GET", path, None)
-            };
+            let mut request = Request { query, ..request("GET", path, None) };
             request.headers.push(("if-modified-since".into(), since));
             bench.send(&request)
         }
         Step::Delete(index) => {
-            let _ = bench.amo.delete_contact(now_ms, known(index))
-                || bench.amo.delete_lead(now_ms, known(index));
+            let _ = bench.amo.delete_contact(now_ms, known(index)) || bench.amo.delete_lead(now_ms, known(index));
             return;
         }
         Step::Restore(index) => {
-            let _ = bench.amo.restore_contact(now_ms, known(index))
-                || bench.amo.restore_lead(now_ms, known(index));
+            let _ = bench.amo.restore_contact(now_ms, known(index)) || bench.amo.restore_lead(now_ms, known(index));
             return;
         }
         Step::Merge(one, other) => {
@@ -226,11 +198,7 @@ fn take(bench: &mut Bench, step: Step) {
             return;
         }
     };
-    assert!(
-        [200, 204, 400, 405].contains(&response.status),
-        "{}",
-        response.status
-    );
+    assert!([200, 204, 400, 405].contains(&response.status), "{}", response.status);
 }
 
 proptest! {

@@ -11,17 +11,10 @@ const CONTACTS: &str = "/api/v2/contacts";
 
 /// Two leads and a company for the sample to link.
 fn surroundings(bench: &mut Bench) -> (u64, u64, u64) {
-    let deal = || LeadDraft {
-        name: "Deal".into(),
-        ..LeadDraft::default()
-    };
+    let deal = || LeadDraft { name: "Deal".into(), ..LeadDraft::default() };
     let first = bench.amo.create_lead(bench.now_ms, deal());
     let second = bench.amo.create_lead(bench.now_ms, deal());
-    (
-        first,
-        second,
-        bench.add("/api/v2/companies", json!({ "name": "ООО Пример" })),
-    )
+    (first, second, bench.add("/api/v2/companies", json!({ "name": "ООО Пример" })))
 }
 
 fn sample_contact(first: u64, second: u64, company: u64) -> Value {
@@ -98,12 +91,7 @@ fn the_sample_contact_reads_back_as_shown() {
     assert_eq!(
         contact["custom_fields"],
         json!([
-            field(
-                4_396_817,
-                "Должность",
-                true,
-                json!([{ "value": "Менеджер" }])
-            ),
+            field(4_396_817, "Должность", true, json!([{ "value": "Менеджер" }])),
             field(
                 4_396_818,
                 "Телефон",
@@ -169,10 +157,7 @@ fn the_sample_of_updating_changes_one_field_alone() {
         ],
     }] });
     let items = bench.write(CONTACTS, &update)["items"].clone();
-    assert_eq!(
-        (&items[0]["id"], &items[0]["updated_at"]),
-        (&json!(id), &json!(later))
-    );
+    assert_eq!((&items[0]["id"], &items[0]["updated_at"]), (&json!(id), &json!(later)));
     let mut expected = before;
     expected["updated_at"] = later.into();
     expected["custom_fields"][2]["values"] =
@@ -186,14 +171,8 @@ fn the_sample_listings_are_served() {
     let all = bench.people(20);
     assert_eq!(bench.ids("/api/v2/contacts/"), all);
     assert_eq!(bench.ids("/api/v2/contacts/?limit_rows=15"), all[..15]);
-    assert_eq!(
-        bench.ids("/api/v2/contacts/?limit_rows=15&limit_offset=2"),
-        all[2..17]
-    );
+    assert_eq!(bench.ids("/api/v2/contacts/?limit_rows=15&limit_offset=2"), all[2..17]);
     let mut request = request("GET", "/api/v2/contacts/", None);
-    request.headers.push((
-        "if-modified-since".into(),
-        "Mon, 01 Aug 2013 07:07:23".into(),
-    ));
+    request.headers.push(("if-modified-since".into(), "Mon, 01 Aug 2013 07:07:23".into()));
     assert_eq!(ids_of(&bench.send(&request)), all);
 }

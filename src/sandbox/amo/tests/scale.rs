@@ -30,10 +30,7 @@ fn a_hundred_thousand_contacts_can_be_read_anywhere_in_any_order(#[case] order: 
     let sizes = [0, 50_000, PEOPLE - 3, PEOPLE].map(|offset| page(&mut bench, 0, offset).len());
     assert_eq!(sizes, [500, 500, 3, 0]);
     let since_s = bench.now_s() - 101;
-    let mut seen: Vec<u64> = [0, 500, 1_000]
-        .into_iter()
-        .flat_map(|offset| page(&mut bench, since_s, offset))
-        .collect();
+    let mut seen: Vec<u64> = [0, 500, 1_000].into_iter().flat_map(|offset| page(&mut bench, since_s, offset)).collect();
     seen.sort_unstable();
     assert_eq!(seen, latest);
     assert_eq!(bench.get("/api/v2/contacts?query=Nobody").status, 204);

@@ -28,14 +28,8 @@ fn a_task_is_made_listed_and_completed() {
     item["responsible_user_id"] = USER_SALES.into();
     let id = bench.add(TASKS, item);
     let task = bench.item(TASKS, id);
-    assert_eq!(
-        (&task["element_id"], &task["complete_till_at"]),
-        (&json!(person), &json!(START_S + 3_600))
-    );
-    assert_eq!(
-        (&task["is_completed"], &task["responsible_user_id"]),
-        (&json!(false), &json!(USER_SALES))
-    );
+    assert_eq!((&task["element_id"], &task["complete_till_at"]), (&json!(person), &json!(START_S + 3_600)));
+    assert_eq!((&task["is_completed"], &task["responsible_user_id"]), (&json!(false), &json!(USER_SALES)));
     assert_eq!(bench.contact(person)["closest_task_at"], START_S + 3_600);
     let done = json!({ "update": [{ "id": id, "updated_at": START_S, "text": "Called", "is_completed": true }] });
     assert!(bench.write(TASKS, &done).get("errors").is_none());
@@ -56,16 +50,8 @@ fn an_update_without_a_good_time_or_text_changes_nothing(#[case] changes: Value)
     item["is_completed"] = true.into();
     let embedded = bench.write(TASKS, &json!({ "update": [item] }));
     assert!(embedded["errors"]["update"][task.to_string()].is_string());
-    let contact = Element {
-        kind: ElementKind::Contact,
-        id,
-    };
-    assert!(
-        bench
-            .amo
-            .tasks_of(contact)
-            .all(|task| !task.is_completed && task.text == "Call")
-    );
+    let contact = Element { kind: ElementKind::Contact, id };
+    assert!(bench.amo.tasks_of(contact).all(|task| !task.is_completed && task.text == "Call"));
 }
 
 #[rstest]
@@ -106,10 +92,7 @@ fn listings_thin_out_by_kind_element_and_state() {
     bench.amo.complete_task(bench.now_ms, second);
     assert_eq!(bench.ids("/api/v2/tasks?type=contact"), [first, second]);
     assert_eq!(bench.get("/api/v2/tasks?type=lead").status, 204);
-    assert_eq!(
-        bench.ids(&format!("/api/v2/tasks?element_id={}", people[1])),
-        [second]
-    );
+    assert_eq!(bench.ids(&format!("/api/v2/tasks?element_id={}", people[1])), [second]);
     assert_eq!(bench.ids("/api/v2/tasks?filter[status][]=0"), [first]);
     assert_eq!(bench.ids("/api/v2/tasks?filter[status][]=1"), [second]);
     assert_eq!(bench.ids("/api/v2/tasks?filter[task_type][]=2"), NOTHING);

@@ -15,13 +15,7 @@ fn the_same_request_twice_makes_two_contacts() {
     let content = json!({ "add": [{ "name": "Anna", "request_id": "r-1" }] });
     let first = bench.write(CONTACTS, &content);
     let second = bench.write(CONTACTS, &content);
-    assert_eq!(
-        (
-            &first["items"][0]["request_id"],
-            &second["items"][0]["request_id"]
-        ),
-        (&json!("r-1"), &json!("r-1"))
-    );
+    assert_eq!((&first["items"][0]["request_id"], &second["items"][0]["request_id"]), (&json!("r-1"), &json!("r-1")));
     assert_ne!(first["items"][0]["id"], second["items"][0]["id"]);
     assert_eq!(bench.amo.contact_count(), 2);
 }
@@ -53,10 +47,7 @@ fn successes_and_errors_share_one_answer() {
     assert_eq!(embedded["items"][1]["id"], id);
     let errors = &embedded["errors"];
     assert!(errors["add"]["1"].is_string() && errors["update"]["5"].is_string());
-    assert!(
-        errors["update"]["2"].is_string(),
-        "without an id the position counts: {errors}"
-    );
+    assert!(errors["update"]["2"].is_string(), "without an id the position counts: {errors}");
     assert_eq!(bench.contact(id)["name"], "Anna Test");
 }
 
@@ -80,14 +71,8 @@ fn an_update_needs_a_time_later_than_the_stored_one(#[case] step: i64, #[case] w
     let item = json!({ "id": id.to_string(), "updated_at": (START_S + step).to_string(), "name": "Boris" });
     let embedded = bench.write(CONTACTS, &json!({ "update": [item] }));
     let message = embedded["errors"]["update"][id.to_string()].as_str();
-    assert_eq!(
-        message,
-        (!written).then_some("Last modified date is older than in database")
-    );
-    assert_eq!(
-        bench.contact(id)["name"],
-        if written { "Boris" } else { "Anna" }
-    );
+    assert_eq!(message, (!written).then_some("Last modified date is older than in database"));
+    assert_eq!(bench.contact(id)["name"], if written { "Boris" } else { "Anna" });
     let stored = if written { START_S + step } else { START_S };
     assert_eq!(bench.contact(id)["updated_at"], stored);
 }
@@ -111,10 +96,7 @@ fn times_are_stored_as_sent() {
     let sent = json!({ "name": "Old", "created_at": "1509051600", "updated_at": 1_509_051_700 });
     let id = bench.add(CONTACTS, sent);
     let read = bench.contact(id);
-    assert_eq!(
-        (&read["created_at"], &read["updated_at"]),
-        (&json!(1_509_051_600), &json!(1_509_051_700))
-    );
+    assert_eq!((&read["created_at"], &read["updated_at"]), (&json!(1_509_051_600), &json!(1_509_051_700)));
     bench.update_contact(id, json!({ "created_at": 1_509_051_000 }));
     assert_eq!(bench.contact(id)["created_at"], 1_509_051_000);
     let plain = bench.add(CONTACTS, json!({ "name": "New" }));
@@ -156,10 +138,7 @@ fn a_large_batch_may_time_out(#[case] writes: bool, #[case] expected: usize) {
     let batch = |size| json!({ "add": vec![json!({ "name": "Anna" }); size] });
     assert_eq!(bench.post(CONTACTS, &batch(2)).status, 200);
     let response = bench.post(CONTACTS, &batch(3));
-    assert_eq!(
-        (response.status, header(&response, "content-type")),
-        (504, Some("text/html"))
-    );
+    assert_eq!((response.status, header(&response, "content-type")), (504, Some("text/html")));
     assert_eq!(bench.amo.contact_count(), expected);
 }
 
@@ -172,8 +151,7 @@ fn an_unknown_field_may_spoil_one_item_or_all() {
     let mut one = Bench::new();
     assert!(one.write(CONTACTS, &content)["errors"]["add"]["1"].is_string());
     assert_eq!(one.amo.contact_count(), 1);
-    let mut all =
-        Bench::with(|options| options.writing.unknown_field = UnknownField::RefusesRequest);
+    let mut all = Bench::with(|options| options.writing.unknown_field = UnknownField::RefusesRequest);
     let response = all.post(CONTACTS, &content);
     assert_eq!((response.status, code(&response)), (400, 400));
     assert_eq!(all.amo.contact_count(), 0);
@@ -181,21 +159,12 @@ fn an_unknown_field_may_spoil_one_item_or_all() {
 
 #[test]
 fn answers_name_their_links_one_way_or_the_other() {
-    for (links, key, absent) in [
-        (LinksKey::Links, "_links", "_link"),
-        (LinksKey::Link, "_link", "_links"),
-    ] {
+    for (links, key, absent) in [(LinksKey::Links, "_links", "_link"), (LinksKey::Link, "_link", "_links")] {
         let mut bench = Bench::with(|options| options.shapes.write_links = links);
         let answer = body(&bench.post(CONTACTS, &json!({ "add": [{ "name": "Anna" }] })));
-        assert_eq!(
-            answer[key]["self"],
-            json!({ "href": CONTACTS, "method": "post" })
-        );
+        assert_eq!(answer[key]["self"], json!({ "href": CONTACTS, "method": "post" }));
         assert!(answer.get(absent).is_none());
-        assert_eq!(
-            answer["_embedded"]["items"][0][key]["self"]["method"],
-            "get"
-        );
+        assert_eq!(answer["_embedded"]["items"][0][key]["self"]["method"], "get");
     }
 }
 
@@ -203,10 +172,7 @@ fn answers_name_their_links_one_way_or_the_other() {
 #[case::seconds(WriteTime::Seconds, json!(START_S))]
 #[case::milliseconds(WriteTime::Milliseconds, json!(START_S * 1_000))]
 #[case::absent(WriteTime::Absent, json!(null))]
-fn answers_tell_the_time_in_several_ways(
-    #[case] shape: WriteTime,
-    #[case] expected: serde_json::Value,
-) {
+fn answers_tell_the_time_in_several_ways(#[case] shape: WriteTime, #[case] expected: serde_json::Value) {
     let mut bench = Bench::with(|options| options.shapes.write_time = shape);
     let embedded = bench.write(CONTACTS, &json!({ "add": [{ "name": "Anna" }] }));
     assert_eq!(embedded["items"][0]["updated_at"], expected);

@@ -30,10 +30,8 @@ const NOTE_TYPES: [(u64, &str, bool); 8] = [
 /// Answers with the account and the parts named in `with`.
 pub(super) fn get(world: &World, call: &Call) -> Response {
     let account = &world.account;
-    let with: BTreeSet<&str> = listing::list_param(call, "with")
-        .flat_map(|names| names.split(','))
-        .map(str::trim)
-        .collect();
+    let with: BTreeSet<&str> =
+        listing::list_param(call, "with").flat_map(|names| names.split(',')).map(str::trim).collect();
     let body = json!({
         "_links": answer::links(PATH, "get"),
         "id": account.id,
@@ -69,30 +67,21 @@ fn embedded(account: &Account, call: &Call, with: &BTreeSet<&str>) -> Value {
         parts.insert("custom_fields".into(), custom_fields(account, call));
     }
     if with.contains("pipelines") {
-        let pipelines = account
-            .pipelines
-            .values()
-            .map(|p| (p.id.to_string(), pipeline(p)));
+        let pipelines = account.pipelines.values().map(|p| (p.id.to_string(), pipeline(p)));
         parts.insert("pipelines".into(), pipelines.collect());
     }
     if with.contains("groups") {
-        let groups = account
-            .groups
-            .iter()
-            .map(|(id, name)| json!({ "id": id, "name": name }));
+        let groups = account.groups.iter().map(|(id, name)| json!({ "id": id, "name": name }));
         parts.insert("groups".into(), groups.collect());
     }
     if with.contains("note_types") {
-        let types = NOTE_TYPES.iter().map(|(id, code, editable)| {
-            json!({ "id": id, "name": "", "code": code, "editable": editable })
-        });
+        let types = NOTE_TYPES
+            .iter()
+            .map(|(id, code, editable)| json!({ "id": id, "name": "", "code": code, "editable": editable }));
         parts.insert("note_types".into(), types.collect());
     }
     if with.contains("task_types") {
-        let types = account
-            .task_types
-            .iter()
-            .map(|(id, name)| json!({ "id": id, "name": name }));
+        let types = account.task_types.iter().map(|(id, name)| json!({ "id": id, "name": name }));
         parts.insert("task_types".into(), types.collect());
     }
     Value::Object(parts)
@@ -100,13 +89,8 @@ fn embedded(account: &Account, call: &Call, with: &BTreeSet<&str>) -> Value {
 
 fn users(account: &Account, call: &Call) -> Value {
     let shows_free = call.request.param("free_users") == Some("Y");
-    let shown = account
-        .users
-        .values()
-        .filter(|user| shows_free || !user.is_free);
-    shown
-        .map(|user| (user.id.to_string(), user_item(user)))
-        .collect()
+    let shown = account.users.values().filter(|user| shows_free || !user.is_free);
+    shown.map(|user| (user.id.to_string(), user_item(user))).collect()
 }
 
 fn user_item(user: &User) -> Value {
@@ -130,10 +114,7 @@ fn user_item(user: &User) -> Value {
 
 fn custom_fields(account: &Account, call: &Call) -> Value {
     let list = |fields: &[Field]| {
-        let items = fields
-            .iter()
-            .zip(1..)
-            .map(|(field, sort)| (field.id, field_item(call, field, sort)));
+        let items = fields.iter().zip(1..).map(|(field, sort)| (field.id, field_item(call, field, sort)));
         collection(call.options.shapes.account_fields, items.collect())
     };
     json!({
@@ -154,11 +135,7 @@ fn field_item(call: &Call, field: &Field, sort: u64) -> Value {
         "is_system": field.is_system,
         "is_editable": true,
     });
-    if let Some(code) = field
-        .code
-        .as_ref()
-        .filter(|_| call.options.shapes.account_field_codes)
-    {
+    if let Some(code) = field.code.as_ref().filter(|_| call.options.shapes.account_field_codes) {
         item["code"] = code.clone().into();
     }
     if !field.choices.is_empty() {
@@ -170,22 +147,17 @@ fn field_item(call: &Call, field: &Field, sort: u64) -> Value {
 fn choices(call: &Call, field: &Field) -> Value {
     let choices = field.choices.iter();
     match call.options.shapes.account_choices {
-        CollectionShape::List => choices
-            .map(|choice| json!({ "id": choice.id, "value": choice.value }))
-            .collect(),
-        CollectionShape::Map => choices
-            .map(|choice| (choice.id.to_string(), Value::from(choice.value.clone())))
-            .collect(),
+        CollectionShape::List => choices.map(|choice| json!({ "id": choice.id, "value": choice.value })).collect(),
+        CollectionShape::Map => {
+            choices.map(|choice| (choice.id.to_string(), Value::from(choice.value.clone()))).collect()
+        }
     }
 }
 
 fn collection(shape: CollectionShape, items: Vec<(u64, Value)>) -> Value {
     match shape {
         CollectionShape::List => items.into_iter().map(|(_, item)| item).collect(),
-        CollectionShape::Map => items
-            .into_iter()
-            .map(|(id, item)| (id.to_string(), item))
-            .collect(),
+        CollectionShape::Map => items.into_iter().map(|(id, item)| (id.to_string(), item)).collect(),
     }
 }
 

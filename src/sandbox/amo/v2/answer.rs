@@ -24,12 +24,7 @@ pub(super) fn empty(call: &Call, status: u16) -> Response {
 }
 
 /// An error of the whole request. `code` is amoCRM's own number (v2 error codes page).
-pub(in crate::sandbox::amo) fn problem(
-    call: &Call,
-    status: u16,
-    code: u16,
-    text: &str,
-) -> Response {
+pub(in crate::sandbox::amo) fn problem(call: &Call, status: u16, code: u16, text: &str) -> Response {
     let body = match call.options.shapes.problems {
         ProblemShape::Problem => json!({
             "title": title(status),
@@ -61,9 +56,7 @@ pub(in crate::sandbox::amo) fn too_many(call: &Call) -> Response {
         RejectionBody::Problem => problem(call, 429, 429, "too many requests"),
     };
     if let Some(seconds) = limits.retry_after_s {
-        response
-            .headers
-            .push(("retry-after".into(), seconds.to_string()));
+        response.headers.push(("retry-after".into(), seconds.to_string()));
     }
     response
 }
@@ -84,15 +77,8 @@ fn page(call: &Call, status: u16, title: &str) -> Response {
         "<html>\r\n<head><title>{status} {title}</title></head>\r\n\
          <body><center><h1>{status} {title}</h1></center></body>\r\n</html>\r\n"
     );
-    let headers = vec![
-        ("content-type".into(), "text/html".into()),
-        ("date".into(), http_date(call.now_ms)),
-    ];
-    Response {
-        status,
-        headers,
-        body: html.into_bytes(),
-    }
+    let headers = vec![("content-type".into(), "text/html".into()), ("date".into(), http_date(call.now_ms))];
+    Response { status, headers, body: html.into_bytes() }
 }
 
 fn with_body(call: &Call, status: u16, content_type: &str, body: String) -> Response {
@@ -101,11 +87,7 @@ fn with_body(call: &Call, status: u16, content_type: &str, body: String) -> Resp
         ("date".into(), http_date(call.now_ms)),
         ("runtime-timestamp".into(), call.now_s().to_string()),
     ];
-    Response {
-        status,
-        headers,
-        body: body.into_bytes(),
-    }
+    Response { status, headers, body: body.into_bytes() }
 }
 
 fn http_date(now_ms: i64) -> String {

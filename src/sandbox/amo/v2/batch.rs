@@ -22,10 +22,7 @@ pub(super) struct Fault {
 
 impl Fault {
     pub(super) fn new(code: u16, text: impl Into<String>) -> Self {
-        Fault {
-            code,
-            text: text.into(),
-        }
+        Fault { code, text: text.into() }
     }
 }
 
@@ -86,18 +83,12 @@ pub(super) fn post<S: Subject>(world: &mut World, call: &Call) -> Response {
     if let Some(fault) = refusal_of_all::<S>(world, call, &batch) {
         return answer::problem(call, 400, fault.code, &fault.text);
     }
-    let times_out = writing
-        .gateway_timeout_above
-        .is_some_and(|most| items > most);
+    let times_out = writing.gateway_timeout_above.is_some_and(|most| items > most);
     if times_out && !writing.gateway_timeout_writes {
         return answer::gateway_timeout(call);
     }
     let body = write::<S>(world, call, &batch);
-    if times_out {
-        answer::gateway_timeout(call)
-    } else {
-        answer::json(call, 200, &body)
-    }
+    if times_out { answer::gateway_timeout(call) } else { answer::json(call, 200, &body) }
 }
 
 fn parse<S: Subject>(call: &Call) -> Result<Batch, Fault> {
@@ -107,16 +98,11 @@ fn parse<S: Subject>(call: &Call) -> Result<Batch, Fault> {
     let update = items_of(&body, "update")?;
     match (&add, &update) {
         (None, None) => Err(Fault::new(S::CODES.no_request, "the request is empty")),
-        (Some(add), None) if add.is_empty() => {
-            Err(Fault::new(S::CODES.nothing_to_add, "nothing to add"))
-        }
+        (Some(add), None) if add.is_empty() => Err(Fault::new(S::CODES.nothing_to_add, "nothing to add")),
         (_, Some(update)) if update.is_empty() && add.as_ref().is_none_or(Vec::is_empty) => {
             Err(Fault::new(S::CODES.nothing_to_update, "nothing to update"))
         }
-        _ => Ok(Batch {
-            add: add.unwrap_or_default(),
-            update: update.unwrap_or_default(),
-        }),
+        _ => Ok(Batch { add: add.unwrap_or_default(), update: update.unwrap_or_default() }),
     }
 }
 
@@ -133,51 +119,25 @@ fn refusal_of_all<S: Subject>(world: &World, call: &Call, batch: &Batch) -> Opti
         return None;
     }
     let items = batch.add.iter().chain(&batch.update);
-    let unknown = items
-        .into_iter()
-        .find_map(|item| S::unknown_field(world, item))?;
-    Some(Fault::new(
-        400,
-        format!("custom field {unknown} was not found"),
-    ))
+    let unknown = items.into_iter().find_map(|item| S::unknown_field(world, item))?;
+    Some(Fault::new(400, format!("custom field {unknown} was not found")))
 }
 
 fn write<S: Subject>(world: &mut World, call: &Call, batch: &Batch) -> Value {
     let mut report = Report::default();
     for (index, item) in batch.add.iter().enumerate() {
         let result = object(item).and_then(|item| S::add(world, call, item));
-        report.add(
-            world,
-            call,
-            S::PATH,
-            Place {
-                key: "add",
-                index,
-                item,
-            },
-            result,
-        );
+        report.add(world, call, S::PATH, Place { key: "add", index, item }, result);
     }
     for (index, item) in batch.update.iter().enumerate() {
         let result = object(item).and_then(|item| S::update(world, call, item));
-        report.add(
-            world,
-            call,
-            S::PATH,
-            Place {
-                key: "update",
-                index,
-                item,
-            },
-            result,
-        );
+        report.add(world, call, S::PATH, Place { key: "update", index, item }, result);
     }
     report.into_body(call, S::PATH)
 }
 
 fn object(item: &Value) -> Result<&Object, Fault> {
-    item.as_object()
-        .ok_or_else(|| Fault::new(400, "an item must be an object"))
+    item.as_object().ok_or_else(|| Fault::new(400, "an item must be an object"))
 }
 
 /// Where in the request an item stands.
@@ -190,11 +150,7 @@ struct Place<'a> {
 impl Place<'_> {
     /// What errors are filed under: the id of an update, else the position.
     fn name(&self) -> String {
-        let id = self
-            .item
-            .get("id")
-            .and_then(wire::number)
-            .filter(|_| self.key == "update");
+        let id = self.item.get("id").and_then(wire::number).filter(|_| self.key == "update");
         id.map_or_else(|| self.index.to_string(), |id| id.to_string())
     }
 }
@@ -207,19 +163,8 @@ struct Report {
 }
 
 impl Report {
-    fn add(
-        &mut self,
-        world: &mut World,
-        call: &Call,
-        path: &str,
-        place: Place,
-        result: Result<Done, Fault>,
-    ) {
-        let sent = place
-            .item
-            .get("request_id")
-            .filter(|id| !id.is_null())
-            .cloned();
+    fn add(&mut self, world: &mut World, call: &Call, path: &str, place: Place, result: Result<Done, Fault>) {
+        let sent = place.item.get("request_id").filter(|id| !id.is_null()).cloned();
         let request_id = sent.unwrap_or_else(|| world.take_request_id().into());
         match result {
             Ok(done) => self.items.push(written(call, path, done, request_id)),
@@ -242,9 +187,7 @@ fn written(call: &Call, path: &str, done: Done, request_id: Value) -> Value {
     let mut item = json!({ "id": done.id, "request_id": request_id });
     match call.options.shapes.write_time {
         WriteTime::Seconds => item["updated_at"] = done.updated_at.into(),
-        WriteTime::Milliseconds => {
-            item["updated_at"] = done.updated_at.saturating_mul(1_000).into()
-        }
+        WriteTime::Milliseconds => item["updated_at"] = done.updated_at.saturating_mul(1_000).into(),
         WriteTime::Absent => {}
     }
     item[answer::write_links_key(call)] = answer::record_links(path, [done.id]);

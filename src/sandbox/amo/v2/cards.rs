@@ -48,43 +48,22 @@ impl CardForm {
     }
 
     /// The id and the time of an update, which must be newer than what is stored.
-    pub(super) fn locked(
-        self,
-        item: &Object,
-        stored: impl FnOnce(u64) -> Option<i64>,
-    ) -> Result<u64, Fault> {
+    pub(super) fn locked(self, item: &Object, stored: impl FnOnce(u64) -> Option<i64>) -> Result<u64, Fault> {
         let id = item.get("id").and_then(wire::number);
         let updated_at = item.get("updated_at").and_then(wire::integer);
         let (Some(id), Some(updated_at)) = (id, updated_at) else {
-            return Err(Fault::new(
-                self.codes.incomplete,
-                "id and updated_at are required",
-            ));
+            return Err(Fault::new(self.codes.incomplete, "id and updated_at are required"));
         };
         match stored(id) {
-            None => Err(Fault::new(
-                self.codes.not_updated,
-                format!("record {id} was not found"),
-            )),
+            None => Err(Fault::new(self.codes.not_updated, format!("record {id} was not found"))),
             Some(stored) if updated_at <= stored => Err(Fault::new(self.codes.not_updated, STALE)),
             Some(_) => Ok(id),
         }
     }
 
     /// Reads an item of `add`.
-    pub(super) fn new_record(
-        self,
-        world: &World,
-        call: &Call,
-        item: &Object,
-    ) -> Result<Patch, Fault> {
-        let patch = self.patch(
-            world,
-            call,
-            item,
-            self.codes.not_created,
-            self.codes.add_fields,
-        )?;
+    pub(super) fn new_record(self, world: &World, call: &Call, item: &Object) -> Result<Patch, Fault> {
+        let patch = self.patch(world, call, item, self.codes.not_created, self.codes.add_fields)?;
         if patch.name.as_ref().is_none_or(String::is_empty) {
             return Err(Fault::new(self.codes.not_created, "name is required"));
         }
@@ -93,13 +72,7 @@ impl CardForm {
 
     /// Reads an item of `update`.
     pub(super) fn change(self, world: &World, call: &Call, item: &Object) -> Result<Patch, Fault> {
-        let patch = self.patch(
-            world,
-            call,
-            item,
-            self.codes.not_updated,
-            self.codes.update_fields,
-        )?;
+        let patch = self.patch(world, call, item, self.codes.not_updated, self.codes.update_fields)?;
         if patch.name.as_ref().is_some_and(String::is_empty) {
             return Err(Fault::new(self.codes.not_updated, "name must not be empty"));
         }
@@ -115,18 +88,10 @@ impl CardForm {
     }
 
     /// Writes the change.
-    pub(super) fn apply(
-        self,
-        world: &mut World,
-        call: &Call,
-        id: u64,
-        patch: Patch,
-    ) -> Result<Done, Fault> {
+    pub(super) fn apply(self, world: &mut World, call: &Call, id: u64, patch: Patch) -> Result<Done, Fault> {
         let updated_at = world.update(self.kind, id, patch, call.author, call.now_ms);
         let lost = || Fault::new(self.codes.not_updated, format!("record {id} was not found"));
-        updated_at
-            .map(|updated_at| Done { id, updated_at })
-            .ok_or_else(lost)
+        updated_at.map(|updated_at| Done { id, updated_at }).ok_or_else(lost)
     }
 
     fn patch(
@@ -137,12 +102,7 @@ impl CardForm {
         code: u16,
         field_codes: FieldCodes,
     ) -> Result<Patch, Fault> {
-        let form = Form {
-            world,
-            call,
-            item,
-            code,
-        };
+        let form = Form { world, call, item, code };
         let is_contact = self.kind == RecordKind::Contact;
         let own_name = |key| if is_contact { form.text(key) } else { Ok(None) };
         let sent_fields = item.get("custom_fields").unwrap_or(&Value::Null);
@@ -216,12 +176,7 @@ impl Form<'_> {
     pub(super) fn user(&self, key: &str) -> Result<Option<u64>, Fault> {
         let id = self.number(key)?;
         let Some(known) = id else { return Ok(None) };
-        let is_active = self
-            .world
-            .account
-            .users
-            .get(&known)
-            .is_some_and(|user| user.is_active);
+        let is_active = self.world.account.users.get(&known).is_some_and(|user| user.is_active);
         if !is_active && self.call.options.writing.refuses_unknown_users {
             return Err(self.bad(key));
         }
@@ -233,13 +188,8 @@ impl Form<'_> {
         match self.get("tags") {
             None => Ok(None),
             Some(Value::String(text)) => {
-                let names = text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|name| !name.is_empty());
-                Ok(Some(
-                    names.map(|name| TagName::Text(name.to_owned())).collect(),
-                ))
+                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                Ok(Some(names.map(|name| TagName::Text(name.to_owned())).collect()))
             }
             Some(Value::Array(ids)) if kind == RecordKind::Lead => {
                 let ids: Option<Vec<u64>> = ids.iter().map(wire::number).collect();
@@ -260,14 +210,8 @@ impl Form<'_> {
             found.extend(ids.into_iter().map(|id| Element { kind, id }));
         }
         let refuses = self.call.options.writing.refuses_unknown_links;
-        match found
-            .iter()
-            .find(|element| refuses && !self.world.exists(**element))
-        {
-            Some(element) => Err(Fault::new(
-                self.code,
-                format!("linked record {} was not found", element.id),
-            )),
+        match found.iter().find(|element| refuses && !self.world.exists(**element)) {
+            Some(element) => Err(Fault::new(self.code, format!("linked record {} was not found", element.id))),
             None => Ok(found),
         }
     }
@@ -283,17 +227,9 @@ impl Form<'_> {
 }
 
 /// Refuses a patch that would give a lead more contacts than allowed.
-pub(super) fn check_room(
-    world: &World,
-    call: &Call,
-    contact_id: Option<u64>,
-    patch: &Patch,
-) -> Result<(), Fault> {
+pub(super) fn check_room(world: &World, call: &Call, contact_id: Option<u64>, patch: &Patch) -> Result<(), Fault> {
     let most = call.options.writing.max_contacts_per_lead;
-    let leads = patch
-        .links
-        .iter()
-        .filter(|element| element.kind == ElementKind::Lead);
+    let leads = patch.links.iter().filter(|element| element.kind == ElementKind::Lead);
     for lead in leads.filter_map(|element| world.leads.get(element.id)) {
         let is_there = contact_id.is_some_and(|id| lead.contact_ids.contains(&id));
         if !is_there && lead.contact_ids.len() >= most {

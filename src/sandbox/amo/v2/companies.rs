@@ -17,10 +17,7 @@ use crate::sandbox::http::Response;
 /// Companies as v2 offers them.
 pub(super) struct Companies;
 
-const FORM: CardForm = CardForm {
-    kind: RecordKind::Company,
-    codes: contacts::CODES,
-};
+const FORM: CardForm = CardForm { kind: RecordKind::Company, codes: contacts::CODES };
 
 impl Subject for Companies {
     const PATH: &'static str = "/api/v2/companies";
@@ -31,10 +28,7 @@ impl Subject for Companies {
         let filter = CardFilter::of(call);
         let table = &world.companies;
         let rows = query.select(call, table, |row| filter.keeps(call, table, row));
-        query.answer(
-            call,
-            rows.into_iter().map(|row| item(world, call, row)).collect(),
-        )
+        query.answer(call, rows.into_iter().map(|row| item(world, call, row)).collect())
     }
 
     fn add(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
@@ -43,12 +37,7 @@ impl Subject for Companies {
     }
 
     fn update(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
-        let stored = |id| {
-            world
-                .companies
-                .get(id)
-                .map(|company| company.card.updated_at)
-        };
+        let stored = |id| world.companies.get(id).map(|company| company.card.updated_at);
         let id = FORM.locked(item, stored)?;
         let patch = FORM.change(world, call, item)?;
         FORM.apply(world, call, id, patch)
@@ -65,18 +54,8 @@ fn item(world: &World, call: &Call, company: &Company) -> Value {
     let mut object = read::card(world, call, Companies::PATH, element, &company.card, fields);
     let contact_ids: Vec<u64> = company.contact_ids.iter().copied().collect();
     let lead_ids: Vec<u64> = company.lead_ids.iter().copied().collect();
-    read::put(
-        call,
-        &mut object,
-        "contacts",
-        read::id_list("/api/v2/contacts", &contact_ids),
-    );
-    read::put(
-        call,
-        &mut object,
-        "leads",
-        read::id_list("/api/v2/leads", &lead_ids),
-    );
+    read::put(call, &mut object, "contacts", read::id_list("/api/v2/contacts", &contact_ids));
+    read::put(call, &mut object, "leads", read::id_list("/api/v2/leads", &lead_ids));
     read::put(call, &mut object, "customers", None);
     Value::Object(object)
 }

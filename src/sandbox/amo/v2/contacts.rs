@@ -21,38 +21,22 @@ pub(super) const CODES: CardCodes = CardCodes {
     not_created: 205,
     not_updated: 212,
     incomplete: 209,
-    add_fields: FieldCodes {
-        unknown: 204,
-        unfit: 203,
-    },
-    update_fields: FieldCodes {
-        unknown: 211,
-        unfit: 210,
-    },
+    add_fields: FieldCodes { unknown: 204, unfit: 203 },
+    update_fields: FieldCodes { unknown: 211, unfit: 210 },
 };
 
-const FORM: CardForm = CardForm {
-    kind: RecordKind::Contact,
-    codes: CODES,
-};
+const FORM: CardForm = CardForm { kind: RecordKind::Contact, codes: CODES };
 
 impl Subject for Contacts {
     const PATH: &'static str = "/api/v2/contacts";
-    const CODES: BatchCodes = BatchCodes {
-        no_request: 206,
-        nothing_to_add: 201,
-        nothing_to_update: 208,
-    };
+    const CODES: BatchCodes = BatchCodes { no_request: 206, nothing_to_add: 201, nothing_to_update: 208 };
 
     fn list(world: &World, call: &Call) -> Response {
         let query = Query::of(call);
         let filter = CardFilter::of(call);
         let table = &world.contacts;
         let rows = query.select(call, table, |row| filter.keeps(call, table, row));
-        query.answer(
-            call,
-            rows.into_iter().map(|row| item(world, call, row)).collect(),
-        )
+        query.answer(call, rows.into_iter().map(|row| item(world, call, row)).collect())
     }
 
     fn add(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
@@ -62,12 +46,7 @@ impl Subject for Contacts {
     }
 
     fn update(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
-        let stored = |id| {
-            world
-                .contacts
-                .get(id)
-                .map(|contact| contact.card.updated_at)
-        };
+        let stored = |id| world.contacts.get(id).map(|contact| contact.card.updated_at);
         let id = FORM.locked(item, stored)?;
         let patch = FORM.change(world, call, item)?;
         cards::check_room(world, call, Some(id), &patch)?;
@@ -89,23 +68,8 @@ fn item(world: &World, call: &Call, contact: &Contact) -> Value {
     }
     let lead_ids: Vec<u64> = contact.lead_ids.iter().copied().collect();
     let customer_ids: Vec<u64> = contact.customer_ids.iter().copied().collect();
-    read::put(
-        call,
-        &mut object,
-        "company",
-        read::company(world, contact.company_id),
-    );
-    read::put(
-        call,
-        &mut object,
-        "leads",
-        read::id_list("/api/v2/leads", &lead_ids),
-    );
-    read::put(
-        call,
-        &mut object,
-        "customers",
-        read::id_list("/api/v2/customers", &customer_ids),
-    );
+    read::put(call, &mut object, "company", read::company(world, contact.company_id));
+    read::put(call, &mut object, "leads", read::id_list("/api/v2/leads", &lead_ids));
+    read::put(call, &mut object, "customers", read::id_list("/api/v2/customers", &customer_ids));
     Value::Object(object)
 }

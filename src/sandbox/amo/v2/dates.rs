@@ -16,21 +16,14 @@ pub(super) fn local(text: &str, zone: &TimeZone) -> Option<DateTime> {
         let moment = Timestamp::from_second(unix_s).ok()?;
         return Some(moment.to_zoned(zone.clone()).datetime());
     }
-    let times = TIME_FORMATS
-        .iter()
-        .filter_map(|format| DateTime::strptime(format, text).ok());
-    let days = DAY_FORMATS
-        .iter()
-        .filter_map(|format| Date::strptime(format, text).ok());
+    let times = TIME_FORMATS.iter().filter_map(|format| DateTime::strptime(format, text).ok());
+    let days = DAY_FORMATS.iter().filter_map(|format| Date::strptime(format, text).ok());
     times.chain(days.map(|day| day.at(0, 0, 0, 0))).next()
 }
 
 /// The moment a text means, in Unix seconds.
 pub(super) fn unix_s(text: &str, zone: &TimeZone) -> Option<i64> {
-    let moment = zone
-        .to_ambiguous_timestamp(local(text, zone)?)
-        .compatible()
-        .ok()?;
+    let moment = zone.to_ambiguous_timestamp(local(text, zone)?).compatible().ok()?;
     Some(moment.as_second())
 }
 
@@ -41,9 +34,7 @@ mod tests {
     use rstest::rstest;
 
     fn moscow() -> TimeZone {
-        TimeZoneDatabase::bundled()
-            .get("Europe/Moscow")
-            .expect("a bundled zone")
+        TimeZoneDatabase::bundled().get("Europe/Moscow").expect("a bundled zone")
     }
 
     #[rstest]
@@ -53,10 +44,7 @@ mod tests {
     #[case::time("2025-03-04 13:00:00", Some(1_741_082_400))]
     #[case::unix("1741082400", Some(1_741_082_400))]
     #[case::words("tomorrow", None)]
-    fn texts_are_meant_in_the_zone_of_the_account(
-        #[case] text: &str,
-        #[case] expected: Option<i64>,
-    ) {
+    fn texts_are_meant_in_the_zone_of_the_account(#[case] text: &str, #[case] expected: Option<i64>) {
         assert_eq!(unix_s(text, &moscow()), expected);
     }
 }

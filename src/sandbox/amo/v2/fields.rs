@@ -14,14 +14,7 @@ use crate::sandbox::amo::state::world::World;
 
 /// The parts of an address; the place in the list, from 1, is the number read back
 /// (amoCRM v2 contacts page).
-const ADDRESS_PARTS: [&str; 6] = [
-    "address_line_1",
-    "address_line_2",
-    "city",
-    "state",
-    "zip",
-    "country",
-];
+const ADDRESS_PARTS: [&str; 6] = ["address_line_1", "address_line_2", "city", "state", "zip", "country"];
 
 /// The error numbers of one kind of record.
 #[derive(Debug, Clone, Copy)]
@@ -49,12 +42,7 @@ pub(super) fn parse(
     let mut parsed = BTreeMap::new();
     for item in entries(sent)? {
         let (field, values) = field_and_values(fields, codes, item)?;
-        let reader = Reader {
-            world,
-            call,
-            field,
-            unfit: codes.unfit,
-        };
+        let reader = Reader { world, call, field, unfit: codes.unfit };
         parsed.insert(field.id, reader.read(values)?);
     }
     Ok(parsed)
@@ -63,11 +51,8 @@ pub(super) fn parse(
 /// The first field of an item that the account does not have.
 pub(super) fn unknown_in(fields: &[Field], item: &Value) -> Option<u64> {
     let sent = item.get("custom_fields")?.as_array()?;
-    let ids = sent
-        .iter()
-        .filter_map(|entry| entry.get("id").and_then(wire::number));
-    ids.into_iter()
-        .find(|id| fields.iter().all(|field| field.id != *id))
+    let ids = sent.iter().filter_map(|entry| entry.get("id").and_then(wire::number));
+    ids.into_iter().find(|id| fields.iter().all(|field| field.id != *id))
 }
 
 fn entries(sent: &Value) -> Result<Vec<&Object>, Fault> {
@@ -75,10 +60,7 @@ fn entries(sent: &Value) -> Result<Vec<&Object>, Fault> {
     match sent {
         Value::Null => Ok(Vec::new()),
         Value::Object(map) if map.is_empty() => Ok(Vec::new()),
-        Value::Array(items) => items
-            .iter()
-            .map(|item| item.as_object().ok_or_else(bad))
-            .collect(),
+        Value::Array(items) => items.iter().map(|item| item.as_object().ok_or_else(bad)).collect(),
         _ => Err(bad()),
     }
 }
@@ -91,11 +73,8 @@ fn field_and_values<'a>(
     let id = item.get("id").and_then(wire::number);
     let id = id.ok_or_else(|| Fault::new(BAD_STRUCTURE, "a custom field needs an id"))?;
     let field = fields.iter().find(|field| field.id == id);
-    let field = field
-        .ok_or_else(|| Fault::new(codes.unknown, format!("custom field {id} was not found")))?;
-    let values = item
-        .get("values")
-        .ok_or_else(|| Fault::new(NO_VALUES, format!("custom field {id} has no value")))?;
+    let field = field.ok_or_else(|| Fault::new(codes.unknown, format!("custom field {id} was not found")))?;
+    let values = item.get("values").ok_or_else(|| Fault::new(NO_VALUES, format!("custom field {id} has no value")))?;
     let values = match values {
         Value::Array(values) => values.iter().collect(),
         Value::Null => Vec::new(),
@@ -114,18 +93,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn read(&self, values: Vec<&Value>) -> Result<Vec<FieldValue>, Fault> {
-        let read: Result<Vec<Option<FieldValue>>, Fault> = values
-            .into_iter()
-            .map(|value| self.read_one(value))
-            .collect();
+        let read: Result<Vec<Option<FieldValue>>, Fault> =
+            values.into_iter().map(|value| self.read_one(value)).collect();
         let mut read: Vec<FieldValue> = read?.into_iter().flatten().collect();
         if self.field.kind == FieldKind::SmartAddress {
             read.sort_by_key(|value| value.subtype);
         }
-        let holds_many = matches!(
-            self.field.kind,
-            FieldKind::Multitext | FieldKind::Multiselect | FieldKind::SmartAddress
-        );
+        let holds_many =
+            matches!(self.field.kind, FieldKind::Multitext | FieldKind::Multiselect | FieldKind::SmartAddress);
         if read.len() > 1 && !holds_many {
             return Err(self.refusal("takes one value"));
         }
@@ -144,9 +119,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         match self.field.kind {
-            FieldKind::Select | FieldKind::Radio | FieldKind::Multiselect => {
-                self.choice(sent, value).map(Some)
-            }
+            FieldKind::Select | FieldKind::Radio | FieldKind::Multiselect => self.choice(sent, value).map(Some),
             FieldKind::Multitext => self.kind_of_text(sent, &text),
             FieldKind::SmartAddress => self.address_part(sent, &text),
             FieldKind::Checkbox => {
@@ -158,18 +131,12 @@ impl Reader<'_> {
     }
 
     fn is_list(&self) -> bool {
-        matches!(
-            self.field.kind,
-            FieldKind::Select | FieldKind::Radio | FieldKind::Multiselect
-        )
+        matches!(self.field.kind, FieldKind::Select | FieldKind::Radio | FieldKind::Multiselect)
     }
 
     /// A choice by its number: bare, as `value`, or as `enum`. Its text is not accepted.
     fn choice(&self, sent: &Value, value: &Value) -> Result<FieldValue, Fault> {
-        let id = sent
-            .get("enum")
-            .and_then(wire::number)
-            .or_else(|| wire::number(value));
+        let id = sent.get("enum").and_then(wire::number).or_else(|| wire::number(value));
         let choice = id.and_then(|id| self.field.choice(id));
         let choice = choice.ok_or_else(|| self.refusal("has no such choice"))?;
         Ok(FieldValue::chosen(choice.value.clone(), choice.id))
@@ -189,28 +156,17 @@ impl Reader<'_> {
     fn named_kind(&self, name: &Value) -> Option<&crate::sandbox::amo::account::Choice> {
         let by_id = || {
             let accepts = self.call.options.writing.multitext_accepts_choice_ids;
-            wire::number(name)
-                .filter(|_| accepts)
-                .and_then(|id| self.field.choice(id))
+            wire::number(name).filter(|_| accepts).and_then(|id| self.field.choice(id))
         };
-        name.as_str()
-            .and_then(|name| self.field.choice_named(name))
-            .or_else(by_id)
+        name.as_str().and_then(|name| self.field.choice_named(name)).or_else(by_id)
     }
 
     fn address_part(&self, sent: &Value, text: &str) -> Result<Option<FieldValue>, Fault> {
-        let name = sent
-            .get("subtype")
-            .and_then(Value::as_str)
-            .unwrap_or_default();
+        let name = sent.get("subtype").and_then(Value::as_str).unwrap_or_default();
         let subtype = (1..=6).zip(ADDRESS_PARTS).find(|(_, part)| *part == name);
         let (subtype, _) = subtype.ok_or_else(|| self.refusal("has no such subtype"))?;
         let text = self.checked_text(text)?;
-        Ok(text.map(|value| FieldValue {
-            value,
-            choice_id: None,
-            subtype: Some(subtype),
-        }))
+        Ok(text.map(|value| FieldValue { value, choice_id: None, subtype: Some(subtype) }))
     }
 
     /// A text that suits the field, as it will be stored; `None` when nothing of it is.
@@ -221,9 +177,9 @@ impl Reader<'_> {
             FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday => {
                 dates::local(text, &self.world.zone).is_some()
             }
-            FieldKind::Text | FieldKind::Url | FieldKind::StreetAddress => writing
-                .text_limit_chars
-                .is_none_or(|limit| text.chars().count() <= limit),
+            FieldKind::Text | FieldKind::Url | FieldKind::StreetAddress => {
+                writing.text_limit_chars.is_none_or(|limit| text.chars().count() <= limit)
+            }
             _ => true,
         };
         if !suits {
@@ -239,10 +195,7 @@ impl Reader<'_> {
     }
 
     fn refusal(&self, reason: &str) -> Fault {
-        Fault::new(
-            self.unfit,
-            format!("custom field {} {reason}", self.field.id),
-        )
+        Fault::new(self.unfit, format!("custom field {} {reason}", self.field.id))
     }
 }
 
@@ -256,8 +209,6 @@ pub(super) fn stored_text(call: &Call, text: &str) -> String {
 
 /// The text before its first 4-byte character.
 fn before_emoji(text: &str) -> &str {
-    let end = text
-        .char_indices()
-        .find(|(_, character)| character.len_utf8() == 4);
+    let end = text.char_indices().find(|(_, character)| character.len_utf8() == 4);
     end.map_or(text, |(at, _)| &text[..at])
 }

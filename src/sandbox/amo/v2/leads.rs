@@ -24,24 +24,14 @@ const FORM: CardForm = CardForm {
         not_created: 217,
         not_updated: 217,
         incomplete: 217,
-        add_fields: FieldCodes {
-            unknown: 240,
-            unfit: 240,
-        },
-        update_fields: FieldCodes {
-            unknown: 240,
-            unfit: 240,
-        },
+        add_fields: FieldCodes { unknown: 240, unfit: 240 },
+        update_fields: FieldCodes { unknown: 240, unfit: 240 },
     },
 };
 
 impl Subject for Leads {
     const PATH: &'static str = "/api/v2/leads";
-    const CODES: BatchCodes = BatchCodes {
-        no_request: 214,
-        nothing_to_add: 213,
-        nothing_to_update: 216,
-    };
+    const CODES: BatchCodes = BatchCodes { no_request: 214, nothing_to_add: 213, nothing_to_update: 216 };
 
     fn list(world: &World, call: &Call) -> Response {
         let query = Query::of(call);
@@ -54,10 +44,7 @@ impl Subject for Leads {
         } else {
             select(world, call, &query, &filter)
         };
-        query.answer(
-            call,
-            rows.into_iter().map(|row| item(world, call, row)).collect(),
-        )
+        query.answer(call, rows.into_iter().map(|row| item(world, call, row)).collect())
     }
 
     fn add(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
@@ -91,21 +78,14 @@ fn refusal(text: &str) -> Fault {
 }
 
 /// Adds what only leads have: stage and budget.
-fn complete(
-    world: &World,
-    item: &Object,
-    lead: Option<&Lead>,
-    patch: &mut Patch,
-) -> Result<(), Fault> {
+fn complete(world: &World, item: &Object, lead: Option<&Lead>, patch: &mut Patch) -> Result<(), Fault> {
     let sent = |key: &str| item.get(key).filter(|value| !value.is_null());
     if let Some(sale) = sent("sale") {
         patch.price = Some(wire::integer(sale).ok_or_else(|| refusal("sale must be whole"))?);
     }
     let number = |key: &str| match sent(key) {
         None => Ok(None),
-        Some(value) => wire::number(value)
-            .map(Some)
-            .ok_or_else(|| refusal("no such stage")),
+        Some(value) => wire::number(value).map(Some).ok_or_else(|| refusal("no such stage")),
     };
     let pipeline_id = number("pipeline_id")?;
     patch.stage = match number("status_id")? {
@@ -116,12 +96,7 @@ fn complete(
 }
 
 /// The stage meant: its number is enough but for the closing ones, which every pipeline has.
-fn stage(
-    world: &World,
-    status_id: u64,
-    pipeline_id: Option<u64>,
-    lead: Option<&Lead>,
-) -> Result<Stage, Fault> {
+fn stage(world: &World, status_id: u64, pipeline_id: Option<u64>, lead: Option<&Lead>) -> Result<Stage, Fault> {
     let account = &world.account;
     let of_lead = lead.map(|lead| lead.pipeline_id);
     let pipeline_id = pipeline_id
@@ -130,10 +105,7 @@ fn stage(
         .or_else(|| account.main_pipeline().map(|pipeline| pipeline.id));
     let pipeline = pipeline_id.and_then(|id| account.pipelines.get(&id));
     match pipeline.filter(|pipeline| pipeline.status(status_id).is_some()) {
-        Some(pipeline) => Ok(Stage {
-            pipeline_id: pipeline.id,
-            status_id,
-        }),
+        Some(pipeline) => Ok(Stage { pipeline_id: pipeline.id, status_id }),
         None => Err(refusal("no such stage")),
     }
 }
@@ -142,46 +114,24 @@ fn first_stage(world: &World, pipeline_id: u64) -> Result<Stage, Fault> {
     let pipeline = world.account.pipelines.get(&pipeline_id);
     let status = pipeline.and_then(|pipeline| pipeline.statuses.first());
     let status = status.ok_or_else(|| refusal("no such pipeline"))?;
-    Ok(Stage {
-        pipeline_id,
-        status_id: status.id,
-    })
+    Ok(Stage { pipeline_id, status_id: status.id })
 }
 
-fn check_contacts(
-    world: &World,
-    call: &Call,
-    lead: Option<&Lead>,
-    patch: &Patch,
-) -> Result<(), Fault> {
-    let mut ids: Vec<u64> = lead
-        .map(|lead| lead.contact_ids.clone())
-        .unwrap_or_default();
-    for element in patch
-        .links
-        .iter()
-        .filter(|element| element.kind == ElementKind::Contact)
-    {
+fn check_contacts(world: &World, call: &Call, lead: Option<&Lead>, patch: &Patch) -> Result<(), Fault> {
+    let mut ids: Vec<u64> = lead.map(|lead| lead.contact_ids.clone()).unwrap_or_default();
+    for element in patch.links.iter().filter(|element| element.kind == ElementKind::Contact) {
         if world.exists(*element) && !ids.contains(&element.id) {
             ids.push(element.id);
         }
     }
     let most = call.options.writing.max_contacts_per_lead;
-    if ids.len() > most {
-        Err(cards::too_many_links())
-    } else {
-        Ok(())
-    }
+    if ids.len() > most { Err(cards::too_many_links()) } else { Ok(()) }
 }
 
 fn select<'w>(world: &'w World, call: &Call, query: &Query, filter: &LeadFilter) -> Vec<&'w Lead> {
     let table = &world.leads;
     let mut rows = query.select(call, table, |row| filter.keeps(world, call, table, row));
-    if let Some(ids) = query
-        .ids
-        .as_ref()
-        .filter(|_| call.options.listing.deleted_leads_by_id)
-    {
+    if let Some(ids) = query.ids.as_ref().filter(|_| call.options.listing.deleted_leads_by_id) {
         rows.extend(ids.iter().filter_map(|&id| table.get_deleted(id)));
     }
     rows
@@ -205,10 +155,7 @@ impl LeadFilter {
             created: Span::of(world, call, "filter[date_create]"),
             modified: Span::of(world, call, "filter[date_modify]"),
             only_active: call.request.param("filter[active]") == Some("1"),
-            tasks: call
-                .request
-                .param("filter[tasks]")
-                .and_then(|tasks| tasks.parse().ok()),
+            tasks: call.request.param("filter[tasks]").and_then(|tasks| tasks.parse().ok()),
         }
     }
 
@@ -245,10 +192,7 @@ impl Span {
             let text = call.request.param(&format!("{name}[{key}]"))?;
             dates::unix_s(text, &world.zone)
         };
-        Span {
-            from: end("from").unwrap_or(i64::MIN),
-            to: end("to").unwrap_or(i64::MAX),
-        }
+        Span { from: end("from").unwrap_or(i64::MIN), to: end("to").unwrap_or(i64::MAX) }
     }
 
     pub(super) fn contains(&self, unix_s: i64) -> bool {
@@ -258,9 +202,7 @@ impl Span {
 
 /// Whether `with` names this addition.
 fn has_with(call: &Call, name: &str) -> bool {
-    listing::list_param(call, "with")
-        .flat_map(|with| with.split(','))
-        .any(|with| with == name)
+    listing::list_param(call, "with").flat_map(|with| with.split(',')).any(|with| with == name)
 }
 
 fn item(world: &World, call: &Call, lead: &Lead) -> Value {
@@ -280,30 +222,11 @@ fn item(world: &World, call: &Call, lead: &Lead) -> Value {
         object.insert("loss_reason_name".into(), "".into());
     }
     // Contacts in the trash left the lead's side of the link; a deleted lead keeps its own side.
-    let live = lead
-        .contact_ids
-        .iter()
-        .copied()
-        .filter(|&id| world.contacts.contains(id));
+    let live = lead.contact_ids.iter().copied().filter(|&id| world.contacts.contains(id));
     let contact_ids: Vec<u64> = live.collect();
-    read::put(
-        call,
-        &mut object,
-        "company",
-        read::company(world, lead.company_id),
-    );
-    read::put(
-        call,
-        &mut object,
-        "main_contact",
-        main_contact(contact_ids.first().copied()),
-    );
-    read::put(
-        call,
-        &mut object,
-        "contacts",
-        read::id_list("/api/v2/contacts", &contact_ids),
-    );
+    read::put(call, &mut object, "company", read::company(world, lead.company_id));
+    read::put(call, &mut object, "main_contact", main_contact(contact_ids.first().copied()));
+    read::put(call, &mut object, "contacts", read::id_list("/api/v2/contacts", &contact_ids));
     Value::Object(object)
 }
 

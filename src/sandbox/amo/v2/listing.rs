@@ -25,21 +25,13 @@ impl Query {
     /// Reads them; what cannot be read counts as not sent.
     pub(super) fn of(call: &Call) -> Self {
         let listing = &call.options.listing;
-        let sent_rows = call
-            .request
-            .param("limit_rows")
-            .and_then(|rows| rows.parse().ok());
+        let sent_rows = call.request.param("limit_rows").and_then(|rows| rows.parse().ok());
         let rows = sent_rows.filter(|&rows: &usize| rows > 0);
-        let offset = call
-            .request
-            .param("limit_offset")
-            .and_then(|offset| offset.parse().ok());
+        let offset = call.request.param("limit_offset").and_then(|offset| offset.parse().ok());
         Query {
             ids: id_params(call, "id"),
             from_updated_at: from_updated_at(call),
-            rows: rows
-                .unwrap_or(listing.default_page_rows)
-                .min(listing.max_page_rows),
+            rows: rows.unwrap_or(listing.default_page_rows).min(listing.max_page_rows),
             // "Works only on condition that limit_rows is given too" (contacts page).
             offset: rows.and(offset).unwrap_or(0),
         }
@@ -51,12 +43,7 @@ impl Query {
     }
 
     /// The rows of one page of a table.
-    pub(super) fn select<'t, T: Row>(
-        &self,
-        call: &Call,
-        table: &'t Table<T>,
-        keep: impl Fn(&T) -> bool,
-    ) -> Vec<&'t T> {
+    pub(super) fn select<'t, T: Row>(&self, call: &Call, table: &'t Table<T>, keep: impl Fn(&T) -> bool) -> Vec<&'t T> {
         if let Some(ids) = &self.ids {
             return self.select_ids(call, table, ids);
         }
@@ -64,15 +51,8 @@ impl Query {
         self.page(rows.filter(|row| self.is_visible(call, *row) && keep(row)))
     }
 
-    fn select_ids<'t, T: Row>(
-        &self,
-        call: &Call,
-        table: &'t Table<T>,
-        ids: &BTreeSet<u64>,
-    ) -> Vec<&'t T> {
-        let since = self
-            .from_updated_at
-            .filter(|_| call.options.listing.since_applies_to_ids);
+    fn select_ids<'t, T: Row>(&self, call: &Call, table: &'t Table<T>, ids: &BTreeSet<u64>) -> Vec<&'t T> {
+        let since = self.from_updated_at.filter(|_| call.options.listing.since_applies_to_ids);
         let mut rows = table.pick(ids);
         rows.retain(|row| since.is_none_or(|from| row.updated_at() >= from));
         rows.truncate(call.options.listing.max_page_rows);
@@ -82,8 +62,7 @@ impl Query {
     /// True if the listing already knows of the row's last change and it is late enough.
     pub(super) fn is_visible<T: Row>(&self, call: &Call, row: &T) -> bool {
         self.from_updated_at.is_none_or(|from| {
-            row.updated_at() >= from
-                && row.changed_at_ms() + call.options.listing.visible_after_ms <= call.now_ms
+            row.updated_at() >= from && row.changed_at_ms() + call.options.listing.visible_after_ms <= call.now_ms
         })
     }
 
@@ -114,17 +93,8 @@ fn with_items(call: &Call, items: Vec<Value>) -> Response {
 
 fn own_href(call: &Call) -> String {
     let path = call.request.path.trim_end_matches('/');
-    let pairs: Vec<String> = call
-        .request
-        .query
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect();
-    if pairs.is_empty() {
-        path.to_owned()
-    } else {
-        format!("{path}?{}", pairs.join("&"))
-    }
+    let pairs: Vec<String> = call.request.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if pairs.is_empty() { path.to_owned() } else { format!("{path}?{}", pairs.join("&")) }
 }
 
 fn from_updated_at(call: &Call) -> Option<i64> {
@@ -141,28 +111,17 @@ pub(super) fn list_param<'c>(call: &'c Call, name: &'c str) -> impl Iterator<Ite
         let Some(rest) = key.strip_prefix(name) else {
             return false;
         };
-        let index = rest
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'));
+        let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
         rest.is_empty() || index.is_some_and(|i| i.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    call.request
-        .query
-        .iter()
-        .filter(move |(key, _)| named(key))
-        .map(|(_, value)| value.as_str())
+    call.request.query.iter().filter(move |(key, _)| named(key)).map(|(_, value)| value.as_str())
 }
 
 /// The numbers of such a parameter; `None` when it was not sent at all.
 pub(super) fn id_params(call: &Call, name: &str) -> Option<BTreeSet<u64>> {
     let mut values = list_param(call, name).peekable();
     values.peek()?;
-    Some(
-        values
-            .flat_map(|value| value.split(','))
-            .filter_map(|id| id.trim().parse().ok())
-            .collect(),
-    )
+    Some(values.flat_map(|value| value.split(',')).filter_map(|id| id.trim().parse().ok()).collect())
 }
 
 /// Whether a value is among those asked for; all are when nothing was asked for.
@@ -178,11 +137,7 @@ pub(super) struct CardFilter {
 
 impl CardFilter {
     pub(super) fn of(call: &Call) -> Self {
-        let sent = call
-            .request
-            .param("query")
-            .map(str::trim)
-            .filter(|query| !query.is_empty());
+        let sent = call.request.param("query").map(str::trim).filter(|query| !query.is_empty());
         let ignores_format = call.options.listing.search_ignores_phone_format;
         CardFilter {
             responsible: id_params(call, "responsible_user_id"),
@@ -193,9 +148,10 @@ impl CardFilter {
     pub(super) fn keeps<T: Row + Carded>(&self, call: &Call, table: &Table<T>, row: &T) -> bool {
         let card: &Card = row.card();
         is_asked_for(self.responsible.as_ref(), card.responsible_user_id)
-            && self.needle.as_ref().is_none_or(|needle| {
-                table.is_found(row, call.now_ms, &mut |text| needle.is_in(text))
-            })
+            && self
+                .needle
+                .as_ref()
+                .is_none_or(|needle| table.is_found(row, call.now_ms, &mut |text| needle.is_in(text)))
     }
 }
 
@@ -224,8 +180,7 @@ impl Needle {
         if let Some(digits) = &self.digits {
             return digits_of(text).contains(digits);
         }
-        text.contains(&self.lower)
-            || (self.needs_lowering && text.to_lowercase().contains(&self.lower))
+        text.contains(&self.lower) || (self.needs_lowering && text.to_lowercase().contains(&self.lower))
     }
 }
 

@@ -52,12 +52,7 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
         tasks::Tasks::PATH => dispatch::<tasks::Tasks>(world, call),
         account::PATH if call.request.method == "GET" => account::get(world, call),
         account::PATH => answer::wrong_method(call),
-        _ => answer::problem(
-            call,
-            404,
-            104,
-            "unknown method: there is nothing at this address",
-        ),
+        _ => answer::problem(call, 404, 104, "unknown method: there is nothing at this address"),
     }
 }
 

@@ -32,11 +32,7 @@ const BAD_STRUCTURE: u16 = 400;
 
 impl Subject for Notes {
     const PATH: &'static str = "/api/v2/notes";
-    const CODES: BatchCodes = BatchCodes {
-        no_request: 222,
-        nothing_to_add: 218,
-        nothing_to_update: 224,
-    };
+    const CODES: BatchCodes = BatchCodes { no_request: 222, nothing_to_add: 218, nothing_to_update: 224 };
 
     fn list(world: &World, call: &Call) -> Response {
         let Some(kind) = call.request.param("type").and_then(kind_named) else {
@@ -44,28 +40,17 @@ impl Subject for Notes {
         };
         let query = Query::of(call);
         let rows = select(world, call, &query, kind);
-        query.answer(
-            call,
-            rows.into_iter().map(|row| item(world, call, row)).collect(),
-        )
+        query.answer(call, rows.into_iter().map(|row| item(world, call, row)).collect())
     }
 
     fn add(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
         let note = parse(world, call, item)?;
         let updated_at = note.updated_at;
-        Ok(Done {
-            id: world.add_note(note, call.now_ms),
-            updated_at,
-        })
+        Ok(Done { id: world.add_note(note, call.now_ms), updated_at })
     }
 
     fn update(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
-        let form = Form {
-            world,
-            call,
-            item,
-            code: BAD_STRUCTURE,
-        };
+        let form = Form { world, call, item, code: BAD_STRUCTURE };
         let (Some(id), Some(updated_at)) = (form.number("id")?, form.time("updated_at")?) else {
             return Err(Fault::new(BAD_STRUCTURE, "id and updated_at are required"));
         };
@@ -74,9 +59,7 @@ impl Subject for Notes {
         if updated_at < note.updated_at {
             return Err(Fault::new(BAD_STRUCTURE, STALE));
         }
-        let words = has_words(item)
-            .then(|| words(call, item, note.note_type))
-            .transpose()?;
+        let words = has_words(item).then(|| words(call, item, note.note_type)).transpose()?;
         world.notes.change(id, call.now_ms, |note| {
             if let Some((text, params)) = words {
                 note.text = text;
@@ -102,9 +85,7 @@ fn kind_named(name: &str) -> Option<ElementKind> {
 fn select<'w>(world: &'w World, call: &Call, query: &Query, kind: ElementKind) -> Vec<&'w Note> {
     let elements = listing::id_params(call, "element_id");
     let types = listing::id_params(call, "note_type");
-    let suits = |note: &Note| {
-        note.element.kind == kind && listing::is_asked_for(types.as_ref(), note.note_type)
-    };
+    let suits = |note: &Note| note.element.kind == kind && listing::is_asked_for(types.as_ref(), note.note_type);
     match elements.filter(|_| query.ids.is_none()) {
         Some(ids) => {
             let rows = on_elements(world, kind, &ids);
@@ -114,34 +95,20 @@ fn select<'w>(world: &'w World, call: &Call, query: &Query, kind: ElementKind) -
     }
 }
 
-fn on_elements<'w>(
-    world: &'w World,
-    kind: ElementKind,
-    ids: &BTreeSet<u64>,
-) -> impl Iterator<Item = &'w Note> {
-    let notes = ids
-        .iter()
-        .flat_map(|&id| world.notes_on(Element { kind, id }));
+fn on_elements<'w>(world: &'w World, kind: ElementKind, ids: &BTreeSet<u64>) -> impl Iterator<Item = &'w Note> {
+    let notes = ids.iter().flat_map(|&id| world.notes_on(Element { kind, id }));
     let ids: BTreeSet<u64> = notes.map(|note| note.id).collect();
     world.notes.pick(&ids).into_iter()
 }
 
 fn parse(world: &World, call: &Call, item: &Object) -> Result<Note, Fault> {
-    let form = Form {
-        world,
-        call,
-        item,
-        code: BAD_STRUCTURE,
-    };
+    let form = Form { world, call, item, code: BAD_STRUCTURE };
     let element = element(&form)?;
     let note_type = form.number("note_type")?;
     let note_type = note_type.ok_or_else(|| Fault::new(BAD_STRUCTURE, "note_type is required"))?;
     let is_addable = matches!(note_type, COMMON | TASK_RESULT | SERVICE | SMS_IN | SMS_OUT);
     if !is_addable || (element.kind == ElementKind::Task) != (note_type == TASK_RESULT) {
-        return Err(Fault::new(
-            232,
-            "the element and the type of the note do not go together",
-        ));
+        return Err(Fault::new(232, "the element and the type of the note do not go together"));
     }
     let (text, params) = words(call, item, note_type)?;
     let created_at = form.time("created_at")?.unwrap_or(call.now_s());
@@ -160,9 +127,7 @@ fn parse(world: &World, call: &Call, item: &Object) -> Result<Note, Fault> {
 }
 
 fn element(form: &Form) -> Result<Element, Fault> {
-    let kind = form
-        .number("element_type")?
-        .and_then(ElementKind::from_number);
+    let kind = form.number("element_type")?.and_then(ElementKind::from_number);
     let (Some(kind), Some(id)) = (kind, form.number("element_id")?) else {
         return Err(Fault::new(232, "element_id and element_type are required"));
     };
@@ -187,28 +152,17 @@ fn has_words(item: &Object) -> bool {
 }
 
 /// The text, or the parameters for the types that have them.
-fn words(
-    call: &Call,
-    item: &Object,
-    note_type: u64,
-) -> Result<(String, BTreeMap<String, String>), Fault> {
+fn words(call: &Call, item: &Object, note_type: u64) -> Result<(String, BTreeMap<String, String>), Fault> {
     let missing = || Fault::new(BAD_STRUCTURE, "the text of the note is required");
     let stored = |value: &Value| wire::text(value).map(|text| fields::stored_text(call, &text));
     if !has_params(note_type) {
-        let text = item
-            .get("text")
-            .and_then(stored)
-            .filter(|text| !text.is_empty());
+        let text = item.get("text").and_then(stored).filter(|text| !text.is_empty());
         return text.map(|text| (text, BTreeMap::new())).ok_or_else(missing);
     }
-    let sent = item
-        .get("params")
-        .and_then(Value::as_object)
-        .ok_or_else(missing)?;
+    let sent = item.get("params").and_then(Value::as_object).ok_or_else(missing)?;
     let known = ["text", "service", "phone"].into_iter();
-    let params: BTreeMap<String, String> = known
-        .filter_map(|key| Some((key.to_owned(), stored(sent.get(key)?)?)))
-        .collect();
+    let params: BTreeMap<String, String> =
+        known.filter_map(|key| Some((key.to_owned(), stored(sent.get(key)?)?))).collect();
     if params.get("text").is_none_or(String::is_empty) {
         return Err(missing());
     }
@@ -243,14 +197,7 @@ fn params(call: &Call, note: &Note) -> Value {
     let is_sms = matches!(note.note_type, SMS_IN | SMS_OUT);
     let upper = is_sms && call.options.shapes.sms_params_upper_case;
     let name = |key: &String| {
-        if upper {
-            key.to_uppercase()
-        } else {
-            key.clone()
-        }
+        if upper { key.to_uppercase() } else { key.clone() }
     };
-    note.params
-        .iter()
-        .map(|(key, text)| (name(key), Value::from(text.clone())))
-        .collect()
+    note.params.iter().map(|(key, text)| (name(key), Value::from(text.clone()))).collect()
 }

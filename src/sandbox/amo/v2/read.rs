@@ -38,14 +38,7 @@ pub(super) fn company(world: &World, id: Option<u64>) -> Option<Value> {
 }
 
 /// What contacts, leads and companies have in common.
-pub(super) fn card(
-    world: &World,
-    call: &Call,
-    path: &str,
-    element: Element,
-    card: &Card,
-    fields: &[Field],
-) -> Object {
+pub(super) fn card(world: &World, call: &Call, path: &str, element: Element, card: &Card, fields: &[Field]) -> Object {
     let mut object = Object::new();
     for (key, number) in [
         ("id", card.id),
@@ -60,27 +53,15 @@ pub(super) fn card(
     object.insert("name".into(), card.name.clone().into());
     object.insert("created_at".into(), card.created_at.into());
     object.insert("updated_at".into(), card.updated_at.into());
-    object.insert(
-        "closest_task_at".into(),
-        world.closest_task_at(element).into(),
-    );
+    object.insert("closest_task_at".into(), world.closest_task_at(element).into());
     object.insert("_links".into(), answer::record_links(path, [card.id]));
     put(call, &mut object, "tags", tags(card));
-    put(
-        call,
-        &mut object,
-        "custom_fields",
-        custom_fields(world, call, card, fields),
-    );
+    put(call, &mut object, "custom_fields", custom_fields(world, call, card, fields));
     object
 }
 
 fn tags(card: &Card) -> Option<Value> {
-    let tags: Vec<Value> = card
-        .tags
-        .iter()
-        .map(|tag| json!({ "id": tag.id, "name": tag.name }))
-        .collect();
+    let tags: Vec<Value> = card.tags.iter().map(|tag| json!({ "id": tag.id, "name": tag.name })).collect();
     (!tags.is_empty()).then_some(Value::Array(tags))
 }
 
@@ -95,10 +76,7 @@ fn custom_fields(world: &World, call: &Call, card: &Card, fields: &[Field]) -> O
 
 fn custom_field(world: &World, call: &Call, field: &Field, values: &[FieldValue]) -> Value {
     let shapes = &call.options.shapes;
-    let values: Vec<Value> = values
-        .iter()
-        .map(|value| field_value(world, call, field, value))
-        .collect();
+    let values: Vec<Value> = values.iter().map(|value| field_value(world, call, field, value)).collect();
     let mut object = Object::new();
     object.insert("id".into(), field.id.into());
     object.insert("name".into(), field.name.clone().into());
@@ -130,16 +108,10 @@ fn field_value(world: &World, call: &Call, field: &Field, value: &FieldValue) ->
 }
 
 fn shown(world: &World, call: &Call, field: &Field, value: &FieldValue) -> String {
-    let is_date = matches!(
-        field.kind,
-        FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday
-    );
+    let is_date = matches!(field.kind, FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday);
     let local = match call.options.shapes.dates {
         DateShape::Local if is_date => dates::local(&value.value, &world.zone),
         DateShape::Local | DateShape::AsSent => None,
     };
-    local.map_or_else(
-        || value.value.clone(),
-        |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-    )
+    local.map_or_else(|| value.value.clone(), |moment| moment.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }

@@ -4,9 +4,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 /// Month names as PHP's `M` prints them.
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// The moment in Unix seconds, or `None` for text that is no such date.
 ///
@@ -26,27 +24,13 @@ pub(super) fn moment(header: &str) -> Option<i64> {
 }
 
 fn civil([day, month, year, time]: [&str; 4]) -> Option<DateTime> {
-    let month = MONTHS
-        .iter()
-        .position(|name| name.eq_ignore_ascii_case(month))?;
-    let clock: Vec<i8> = time
-        .split(':')
-        .map(|part| part.parse().ok())
-        .collect::<Option<_>>()?;
+    let month = MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))?;
+    let clock: Vec<i8> = time.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hour, minute, second] = clock[..] else {
         return None;
     };
     let month = i8::try_from(month + 1).ok()?;
-    DateTime::new(
-        year.parse().ok()?,
-        month,
-        day.parse().ok()?,
-        hour,
-        minute,
-        second,
-        0,
-    )
-    .ok()
+    DateTime::new(year.parse().ok()?, month, day.parse().ok()?, hour, minute, second, 0).ok()
 }
 
 fn offset(zone: &str) -> Option<Offset> {
@@ -58,11 +42,7 @@ fn offset(zone: &str) -> Option<Offset> {
         b'-' => -1,
         _ => return None,
     };
-    let digits: i32 = zone
-        .get(1..)
-        .filter(|digits| digits.len() == 4)?
-        .parse()
-        .ok()?;
+    let digits: i32 = zone.get(1..).filter(|digits| digits.len() == 4)?.parse().ok()?;
     Offset::from_seconds(sign * (digits / 100 * 3_600 + digits % 100 * 60)).ok()
 }
 

@@ -20,11 +20,7 @@ const BAD_STRUCTURE: u16 = 400;
 
 impl Subject for Tasks {
     const PATH: &'static str = "/api/v2/tasks";
-    const CODES: BatchCodes = BatchCodes {
-        no_request: 228,
-        nothing_to_add: 227,
-        nothing_to_update: 230,
-    };
+    const CODES: BatchCodes = BatchCodes { no_request: 228, nothing_to_add: 227, nothing_to_update: 230 };
 
     fn list(world: &World, call: &Call) -> Response {
         let query = Query::of(call);
@@ -36,39 +32,22 @@ impl Subject for Tasks {
     fn add(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
         let task = parse(world, call, item)?;
         let updated_at = task.updated_at;
-        Ok(Done {
-            id: world.add_task(task, call.now_ms),
-            updated_at,
-        })
+        Ok(Done { id: world.add_task(task, call.now_ms), updated_at })
     }
 
     fn update(world: &mut World, call: &Call, item: &Object) -> Result<Done, Fault> {
-        let form = Form {
-            world,
-            call,
-            item,
-            code: BAD_STRUCTURE,
-        };
-        let (Some(id), Some(updated_at), Some(text)) = (
-            form.number("id")?,
-            form.time("updated_at")?,
-            form.text("text")?,
-        ) else {
-            return Err(Fault::new(
-                BAD_STRUCTURE,
-                "id, updated_at and text are required",
-            ));
+        let form = Form { world, call, item, code: BAD_STRUCTURE };
+        let (Some(id), Some(updated_at), Some(text)) =
+            (form.number("id")?, form.time("updated_at")?, form.text("text")?)
+        else {
+            return Err(Fault::new(BAD_STRUCTURE, "id, updated_at and text are required"));
         };
         let task = world.tasks.get(id);
         let task = task.ok_or_else(|| Fault::new(231, format!("task {id} was not found")))?;
         if updated_at < task.updated_at {
             return Err(Fault::new(BAD_STRUCTURE, STALE));
         }
-        let changed = Task {
-            text,
-            updated_at,
-            ..rescheduled(&form, task)?
-        };
+        let changed = Task { text, updated_at, ..rescheduled(&form, task)? };
         world.tasks.change(id, call.now_ms, |task| *task = changed);
         Ok(Done { id, updated_at })
     }
@@ -81,31 +60,21 @@ fn rescheduled(form: &Form, task: &Task) -> Result<Task, Fault> {
         task_type: task_type(form)?.unwrap_or(task.task_type),
         complete_till_at: deadline(form)?.unwrap_or(task.complete_till_at),
         is_completed: is_completed(form)?.unwrap_or(task.is_completed),
-        responsible_user_id: form
-            .user("responsible_user_id")?
-            .unwrap_or(task.responsible_user_id),
+        responsible_user_id: form.user("responsible_user_id")?.unwrap_or(task.responsible_user_id),
         changed_at_ms: form.call.now_ms,
         ..task
     })
 }
 
 fn parse(world: &World, call: &Call, item: &Object) -> Result<Task, Fault> {
-    let form = Form {
-        world,
-        call,
-        item,
-        code: BAD_STRUCTURE,
-    };
+    let form = Form { world, call, item, code: BAD_STRUCTURE };
     let required = |key: &str| Fault::new(BAD_STRUCTURE, format!("{key} is required"));
     let created_at = form.time("created_at")?.unwrap_or(call.now_s());
     Ok(Task {
         id: 0,
         element: element(&form)?,
         task_type: task_type(&form)?.ok_or_else(|| required("task_type"))?,
-        text: form
-            .text("text")?
-            .filter(|t| !t.is_empty())
-            .ok_or_else(|| required("text"))?,
+        text: form.text("text")?.filter(|t| !t.is_empty()).ok_or_else(|| required("text"))?,
         complete_till_at: deadline(&form)?.ok_or_else(|| required("complete_till_at"))?,
         is_completed: is_completed(&form)?.unwrap_or(false),
         created_at,
@@ -117,9 +86,7 @@ fn parse(world: &World, call: &Call, item: &Object) -> Result<Task, Fault> {
 }
 
 fn element(form: &Form) -> Result<Element, Fault> {
-    let kind = form
-        .number("element_type")?
-        .and_then(ElementKind::from_number);
+    let kind = form.number("element_type")?.and_then(ElementKind::from_number);
     let kind = kind.filter(|kind| *kind != ElementKind::Task);
     let kind = kind.ok_or_else(|| Fault::new(235, "element_type is required"))?;
     let id = form.number("element_id")?;
@@ -135,32 +102,22 @@ fn element(form: &Form) -> Result<Element, Fault> {
 fn task_type(form: &Form) -> Result<Option<u64>, Fault> {
     let sent = form.number("task_type")?;
     match sent.filter(|kind| !form.world.account.task_types.contains_key(kind)) {
-        Some(kind) => Err(Fault::new(
-            BAD_STRUCTURE,
-            format!("task type {kind} was not found"),
-        )),
+        Some(kind) => Err(Fault::new(BAD_STRUCTURE, format!("task type {kind} was not found"))),
         None => Ok(sent),
     }
 }
 
 /// The examples say `complete_till_at`, the table of parameters `complete_till`.
 fn deadline(form: &Form) -> Result<Option<i64>, Fault> {
-    Ok(form
-        .time("complete_till_at")?
-        .or(form.time("complete_till")?))
+    Ok(form.time("complete_till_at")?.or(form.time("complete_till")?))
 }
 
 fn is_completed(form: &Form) -> Result<Option<bool>, Fault> {
-    let Some(sent) = form
-        .item
-        .get("is_completed")
-        .filter(|value| !value.is_null())
-    else {
+    let Some(sent) = form.item.get("is_completed").filter(|value| !value.is_null()) else {
         return Ok(None);
     };
     let flag = wire::flag(sent);
-    flag.map(Some)
-        .ok_or_else(|| Fault::new(BAD_STRUCTURE, "is_completed is not valid"))
+    flag.map(Some).ok_or_else(|| Fault::new(BAD_STRUCTURE, "is_completed is not valid"))
 }
 
 /// The filters of tasks.
@@ -173,13 +130,7 @@ struct TaskFilter {
 
 impl TaskFilter {
     fn of(world: &World, call: &Call) -> Self {
-        let names = [
-            "element_id",
-            "responsible_user_id",
-            "filter[status]",
-            "filter[task_type]",
-            "filter[created_by]",
-        ];
+        let names = ["element_id", "responsible_user_id", "filter[status]", "filter[task_type]", "filter[created_by]"];
         TaskFilter {
             kind: call.request.param("type").and_then(kind_named),
             ids: names.map(|name| listing::id_params(call, name)),
@@ -189,13 +140,8 @@ impl TaskFilter {
     }
 
     fn keeps(&self, task: &Task) -> bool {
-        let values = [
-            task.element.id,
-            task.responsible_user_id,
-            u64::from(task.is_completed),
-            task.task_type,
-            task.created_by,
-        ];
+        let values =
+            [task.element.id, task.responsible_user_id, u64::from(task.is_completed), task.task_type, task.created_by];
         let mut asked = self.ids.iter().zip(values);
         self.kind.is_none_or(|kind| task.element.kind == kind)
             && asked.all(|(ids, value)| listing::is_asked_for(ids.as_ref(), value))

@@ -41,10 +41,7 @@ pub(super) fn ids(value: &Value) -> Option<Vec<u64>> {
         Value::Array(items) => items.iter().map(number).collect(),
         Value::Object(map) if map.is_empty() => Some(Vec::new()),
         Value::String(text) => {
-            let parts = text
-                .split(',')
-                .map(str::trim)
-                .filter(|part| !part.is_empty());
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             parts.map(|part| part.parse().ok()).collect()
         }
         other => number(other).map(|id| vec![id]),
