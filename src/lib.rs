@@ -2,4 +2,5 @@
 
 pub mod core;
 pub mod ports;
+pub mod remote;
 pub mod sandbox;
