@@ -248,7 +248,7 @@ impl Lane {
             granted: state.granted,
             throttled: state.throttled,
             blocked: state.blocked,
-            requests_per_second: state.rate.current(),
+            requests_per_second: state.rate.current(now_ms),
             budget_left: self.options.daily_budget.map(|budget| budget.saturating_sub(state.budget_used)),
             until: until_ms.map(|until_ms| wall.plus(until_ms - now_ms)),
         }

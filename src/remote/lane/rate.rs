@@ -85,7 +85,8 @@ impl Rate {
     }
 
     /// The rate at this moment, requests a second.
-    pub(super) fn current(&self) -> f64 {
+    pub(super) fn current(&mut self, now_ms: i64) -> f64 {
+        self.recover(now_ms);
         self.current
     }
 
@@ -128,12 +129,12 @@ mod tests {
         assert_eq!(rate.take(0), Ok(()));
         assert_eq!(rate.take(0), Err(500));
         assert_eq!(rate.take(10_000), Ok(()));
-        assert_eq!(rate.current(), 2.4);
+        assert_eq!(rate.current(10_000), 2.4);
         for _ in 0..10 {
             rate.decrease(10_000);
         }
-        assert_eq!(rate.current(), 0.4);
+        assert_eq!(rate.current(10_000), 0.4);
         assert_eq!(rate.take(1_000_000), Ok(()));
-        assert_eq!(rate.current(), 4.0);
+        assert_eq!(rate.current(1_000_000), 4.0);
     }
 }
