@@ -4,4 +4,5 @@ pub mod config;
 pub mod core;
 pub mod engine;
 pub mod ports;
+pub mod remote;
 pub mod sandbox;
