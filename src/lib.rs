@@ -1,5 +1,6 @@
 //! salebridge keeps an amoCRM account and a Salebot project in step, both ways.
 
 pub mod core;
+pub mod inbound;
 pub mod ports;
 pub mod sandbox;

@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod fault;
+pub mod flex;
 pub mod id;
 pub mod link;
 pub mod model;
