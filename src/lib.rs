@@ -3,4 +3,5 @@
 pub mod core;
 pub mod inbound;
 pub mod ports;
+pub mod remote;
 pub mod sandbox;

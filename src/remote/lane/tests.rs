@@ -1,0 +1,1 @@
+//! A lane under a clock that only the test moves.

@@ -1,0 +1,4 @@
+//! Outward adapters: the only code that talks to the two services.
+
+pub mod http;
+pub mod lane;
