@@ -8,9 +8,11 @@
 mod attachments;
 mod literal;
 mod moment;
+mod notice;
 
 pub use attachments::attachments;
 pub use moment::Moment;
+pub use notice::{Notices, Reading};
 
 use super::id::ClientId;
 use super::model::{Client, Variables};
