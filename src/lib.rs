@@ -3,6 +3,7 @@
 pub mod config;
 pub mod core;
 pub mod engine;
+pub mod inbound;
 pub mod ports;
 pub mod remote;
 pub mod sandbox;

@@ -7,6 +7,7 @@ pub mod action;
 pub mod apply;
 pub mod fault;
 pub mod fingerprint;
+pub mod flex;
 pub mod id;
 pub mod link;
 pub mod merge;

@@ -3,3 +3,4 @@
 pub mod amocrm;
 pub mod http;
 pub mod lane;
+pub mod salebot;

@@ -174,7 +174,7 @@ async fn a_stop_lets_slow_answers_out_and_ends_idle_connections() {
     let (server, _) = start(&service, vec![slow]).await;
     let address = server.address();
     let mut idle = TcpStream::connect(address).await.expect("a listening server");
-    let waiting = tokio::spawn(async move { exchange(address, "GET", "/", b"").await });
+    let waiting = tokio_util::task::TaskTracker::new().spawn(async move { exchange(address, "GET", "/", b"").await });
     until("the slow request", || lock(&service).requests.len() == 1).await;
     assert!(!waiting.is_finished(), "the answer is an hour away");
     tokio::time::timeout(DEADLINE, server.stop()).await.expect("a stop");

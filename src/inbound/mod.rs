@@ -1,0 +1,173 @@
+//! The HTTP side: what the services push to us, and what operators ask.
+//!
+//! | route | answers |
+//! |---|---|
+//! | `POST /hooks/salebot/{bridge}/{secret}` | 200 after the body is on disk; see [`salebot`] |
+//! | `GET /health/live` | 200 while the process answers at all |
+//! | `GET /health/ready` | 200 or 503 with reasons |
+//!
+//! Addresses hold secrets. Logs name the matched route and never the path.
+
+mod body;
+mod health;
+mod salebot;
+mod secret;
+mod server;
+
+pub use body::BodyLimits;
+pub use health::{Readiness, ReadyReport};
+pub use salebot::SalebotDecoder;
+pub use server::{ServerLimits, serve};
+
+use crate::core::flex::Notices;
+use crate::ports::env::{Bell, Env};
+use crate::ports::store::Store;
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use secrecy::SecretString;
+use secret::Digest;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::trace::TraceLayer;
+
+/// The door of one bridge.
+pub struct Door {
+    secret: Digest,
+    bell: Arc<Bell>,
+    decoder: SalebotDecoder,
+}
+
+impl Door {
+    /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
+    /// `notices` tells what is no message.
+    pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
+        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices) }
+    }
+}
+
+/// What the HTTP side works with.
+pub struct Inbound {
+    doors: BTreeMap<String, Door>,
+    store: Arc<dyn Store>,
+    env: Arc<dyn Env>,
+    readiness: Arc<dyn Readiness>,
+    limits: BodyLimits,
+    tasks: TaskTracker,
+    counters: Counters,
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound").field("bridges", &self.doors.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Inbound {
+    /// `doors` by the name of the bridge.
+    pub fn new(
+        doors: BTreeMap<String, Door>,
+        store: Arc<dyn Store>,
+        env: Arc<dyn Env>,
+        readiness: Arc<dyn Readiness>,
+        limits: BodyLimits,
+    ) -> Inbound {
+        let (tasks, counters) = (TaskTracker::new(), Counters::default());
+        Inbound { doors, store, env, readiness, limits, tasks, counters }
+    }
+
+    /// What became of the pushed bodies since the start.
+    pub fn counts(&self) -> PushCounts {
+        self.counters.read()
+    }
+
+    /// Comes back when every body whose sender has hung up is stored too. For the end, after
+    /// [`serve`] has come back.
+    pub async fn settle(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// What became of pushed bodies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PushCounts {
+    /// On disk, dead letters included.
+    pub stored: u64,
+    /// Of these, dead letters.
+    pub broken: u64,
+    /// There already.
+    pub known: u64,
+    /// Of nobody, and so dropped.
+    pub dropped: u64,
+    /// Not stored, because the store did not do it: answered 503.
+    pub failed: u64,
+    /// Turned away: wrong address, too large, too slow.
+    pub refused: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    stored: AtomicU64,
+    broken: AtomicU64,
+    known: AtomicU64,
+    dropped: AtomicU64,
+    failed: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Counters {
+    fn add(counter: &AtomicU64) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> PushCounts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        PushCounts {
+            stored: of(&self.stored),
+            broken: of(&self.broken),
+            known: of(&self.known),
+            dropped: of(&self.dropped),
+            failed: of(&self.failed),
+            refused: of(&self.refused),
+        }
+    }
+}
+
+/// All routes. The caller keeps the state for [`Inbound::counts`] and [`Inbound::settle`].
+pub fn router(state: Arc<Inbound>) -> Router {
+    Router::new()
+        .route("/hooks/salebot/{bridge}/{secret}", post(salebot::receive))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .fallback(not_found)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(TraceLayer::new_for_http().make_span_with(span))
+        .with_state(state)
+}
+
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("none", MatchedPath::as_str);
+    tracing::debug_span!("http", method = %request.method(), route)
+}
+
+/// The content of a panic may be anything, so nobody is told.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    tracing::error!("a handler panicked; the answer was 500");
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+}
+
+async fn not_found() -> Response {
+    plain(StatusCode::NOT_FOUND, "not found\n")
+}
+
+fn plain(status: StatusCode, text: &'static str) -> Response {
+    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
