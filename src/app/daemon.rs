@@ -1,7 +1,7 @@
 //! The daemon: bridges and the HTTP side over one store, started and stopped together.
 
 use crate::app::env::SystemEnv;
-use crate::app::wire::{self, Lanes};
+use crate::app::wire::{self, Lanes, Outside};
 use crate::config::Config;
 use crate::engine::{Bridge, Health};
 use crate::inbound::{self, BodyLimits, Inbound, Readiness, ReadyReport, ServerLimits};
@@ -55,12 +55,12 @@ impl Daemon {
         };
         let address = listener.local_addr()?;
         let env: Arc<dyn Env> = Arc::new(SystemEnv);
-        let transport = wire::transport()?;
+        let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env) };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut doors = BTreeMap::new();
         let mut bridges: Vec<(Arc<Bridge>, Lanes)> = Vec::new();
         for settings in &config.bridges {
-            let wired = wire::bridge(settings, Arc::clone(&store) as Arc<dyn Store>, &transport, &env)?;
+            let wired = wire::bridge(settings, Arc::clone(&store) as Arc<dyn Store>, &outside, stop.child_token())?;
             doors.insert(settings.name.clone(), wired.door);
             bridges.push((wired.bridge, wired.lanes));
         }
@@ -70,8 +70,7 @@ impl Daemon {
         let inbound = Arc::new(inbound);
         tasks.spawn(inbound::serve(listener, inbound::router(Arc::clone(&inbound)), stop.child_token(), ServerLimits::default()));
         for (bridge, _) in bridges {
-            let stop = stop.child_token();
-            tasks.spawn(async move { bridge.run(stop).await });
+            tasks.spawn(async move { bridge.run().await });
         }
         tasks.close();
         tracing::info!(%address, bridges = config.bridges.len(), "salebridge listens");

@@ -16,6 +16,7 @@ use crate::store::sqlite::{Access, SqliteStore};
 use anyhow::{Context, bail};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Most bytes of an answer: a page of 500 contacts with many fields is about 2 MiB.
 const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -28,6 +29,14 @@ pub struct Wired {
     pub lanes: Lanes,
     /// Where its pushes come in.
     pub door: Door,
+}
+
+/// What all bridges share of the outside world.
+pub struct Outside {
+    /// Sends requests.
+    pub transport: Arc<dyn Transport>,
+    /// Clock and chance.
+    pub env: Arc<dyn Env>,
 }
 
 /// The lanes of a bridge.
@@ -86,7 +95,8 @@ pub fn transport() -> anyhow::Result<Arc<dyn Transport>> {
 }
 
 /// Puts a bridge together.
-pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>) -> anyhow::Result<Wired> {
+pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, outside: &Outside, stop: CancellationToken) -> anyhow::Result<Wired> {
+    let Outside { transport, env } = outside;
     let lanes = lanes(config, env);
     let notices = Notices::default();
     let arrived = Arc::new(Bell::default());
@@ -101,6 +111,7 @@ pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, transport: &Arc<dyn 
         env: Arc::clone(env),
         decoder: Arc::new(SalebotDecoder::new(notices.clone())),
         arrived: Arc::clone(&arrived),
+        stop,
     });
     let door = Door::new(&config.salebot.webhook_secret, arrived, notices);
     Ok(Wired { bridge: Arc::new(bridge), lanes, door })
