@@ -1,4 +1,4 @@
-//! What amoCRM's statuses, codes and words mean (v2 errors page; reference §4, §5.11, §5.12).
+//! What amoCRM's statuses, codes and words mean (v2 errors page; what clients met besides).
 
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
@@ -234,7 +234,7 @@ pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
         Some(225 | 226 | 231 | 233 | 234 | 236 | 237) => FaultKind::Gone,
         Some(code) if (500..600).contains(&code) && repeatable => FaultKind::Transient,
         Some(code) if (500..600).contains(&code) => FaultKind::Uncertain,
-        // The optimistic lock has no code, only words (reference §5.11).
+        // The optimistic lock has no code, only words (recorded answers).
         _ if text.contains("last modified date") => FaultKind::Changed,
         None if text.contains("not found") => FaultKind::Gone,
         _ => FaultKind::Rejected,

@@ -76,7 +76,7 @@ impl Row for FiledNote {
 }
 
 /// Reads a page from an answer that is no fault. 204, 304, an empty body and an empty container
-/// all mean that there are no rows (reference §5.3).
+/// all mean that there are no rows (v2 errors page, code 2002).
 pub(super) fn page<R: Row>(answer: &RawAnswer) -> Result<Page<R>, Fault> {
     let mut page = Page { rows: Vec::new(), broken: Vec::new(), received: 0, server_time: server_time(answer) };
     for raw in items(answer)? {

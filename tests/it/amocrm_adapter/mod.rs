@@ -21,7 +21,7 @@ const TOKEN: &str = "token-that-must-not-leak";
 /// Monday, 13 November 2023, 22:13:20 UTC.
 const NOW_MS: i64 = 1_699_913_600_000;
 
-/// A saved answer of the documentation or of the references, with synthetic values.
+/// A saved answer of the documentation or of recorded ones, with synthetic values.
 macro_rules! fixture {
     ($name:literal) => {
         include_str!(concat!("../fixtures/amocrm_v2/", $name, ".json"))
