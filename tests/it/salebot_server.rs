@@ -29,9 +29,15 @@ pub struct Asked {
     pub body: serde_json::Value,
 }
 
+struct Answer {
+    status: u16,
+    body: String,
+    headers: Vec<(&'static str, &'static str)>,
+}
+
 #[derive(Default)]
 struct Script {
-    answers: VecDeque<(u16, String, Vec<(&'static str, &'static str)>)>,
+    answers: VecDeque<Answer>,
     asked: Vec<Asked>,
 }
 
@@ -65,7 +71,8 @@ impl Project {
     }
 
     pub fn answer(&self, status: u16, body: &str, headers: &[(&'static str, &'static str)]) {
-        self.script().answers.push_back((status, body.to_owned(), headers.to_vec()));
+        let answer = Answer { status, body: body.to_owned(), headers: headers.to_vec() };
+        self.script().answers.push_back(answer);
     }
 
     /// What was asked so far; forgets it.
@@ -113,10 +120,11 @@ async fn reply(
         content_type: headers.get("content-type").map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()),
         body: serde_json::from_slice(&body).unwrap_or_default(),
     });
-    let (status, body, headers) = script.answers.pop_front().unwrap_or((599, String::new(), Vec::new()));
-    let status = StatusCode::from_u16(status).expect("a status of three digits");
-    let mut response = (status, body).into_response();
-    for (name, value) in headers {
+    let nothing = Answer { status: 599, body: String::new(), headers: Vec::new() };
+    let answer = script.answers.pop_front().unwrap_or(nothing);
+    let status = StatusCode::from_u16(answer.status).expect("a status of three digits");
+    let mut response = (status, answer.body).into_response();
+    for (name, value) in answer.headers {
         response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     response
