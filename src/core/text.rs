@@ -98,6 +98,12 @@ pub fn date(text: &str) -> Option<String> {
     Some(moment_text(moment))
 }
 
+/// As [`date`], the day alone.
+pub fn day(text: &str) -> Option<String> {
+    let moment = date(text)?;
+    Some(moment.split_once(' ').map_or(moment.as_str(), |(day, _)| day).to_owned())
+}
+
 fn day_of(text: &str) -> Option<Date> {
     let numbers = |separator| -> Option<[i16; 3]> {
         let parts: Vec<i16> = text.split(separator).map(|part| part.parse().ok()).collect::<Option<_>>()?;

@@ -6,8 +6,8 @@
 //! wins, and the losing value is returned for the journal. Multi-values are merged by element.
 //!
 //! At first sight nothing was seen on either side: then a value goes where there is none, and of two
-//! values the owner's stays. The side that is to be written counts as seen from then on, so that the
-//! same decision stands until it is carried out or given up, and each side's edits show meanwhile.
+//! values the owner's stays. A value that is to be replaced counts as seen from then on: the decision
+//! stands until it is carried out or given up, and a write that is refused does not let the loser win.
 
 mod multi;
 mod set;
@@ -57,7 +57,7 @@ pub struct Merged {
 /// Merges one pair. It cannot fail.
 pub fn merge(pair: Pair<'_>) -> Merged {
     // Where Salebot's value counts, an unknown one is no ground for any decision.
-    if pair.salebot.is_none() && pair.base.salebot.is_none() && pair.direction != Direction::ToSalebot {
+    if !pair.is_salebot_known() && pair.direction != Direction::ToSalebot {
         return Merged::default();
     }
     let mut merged = match pair.form {
@@ -120,12 +120,8 @@ impl Pair<'_> {
 
     /// True when `seen` is what a service may have made of `sent`.
     fn is_rewritten(&self, sent: &str, seen: &str) -> bool {
-        let halved = |text: &str, cut: fn(&str) -> Option<String>| cut(text).is_some_and(|cut| cut == seen.trim());
         match self.form {
-            // A field for whole numbers drops the fraction, a field for days the time.
-            Form::Number => halved(sent, |sent| text::whole(sent).map(|whole| whole.to_string())),
-            Form::Date => halved(sent, |sent| text::date(sent)?.split_once(' ').map(|(day, _)| day.to_owned())),
-            Form::Price | Form::Checkbox => false,
+            Form::Number | Form::Price | Form::Checkbox | Form::Date | Form::Day => false,
             Form::Text { .. } | Form::Name | Form::ReadOnly => text::is_rewritten(sent, seen),
             _ => text::is_rewritten(&text::folded(sent), &text::folded(seen)),
         }
@@ -139,6 +135,10 @@ impl Pair<'_> {
         }
     }
 
+    fn is_salebot_known(&self) -> bool {
+        self.salebot.is_some() || self.base.salebot.is_some()
+    }
+
     /// Both sides as they are now: nothing is outstanding. A side that was never read stays unknown.
     fn settled(&self) -> Base {
         Base {
@@ -150,16 +150,16 @@ impl Pair<'_> {
         }
     }
 
-    /// The base while amoCRM's value is on its way: what it replaces has been seen.
+    /// The base while amoCRM's value is on its way: what it replaces has been seen, so that it is not
+    /// taken for news if the write should be refused.
     fn while_salebot_waits(&self) -> Base {
-        let salebot = self.base.salebot.as_ref().or(self.salebot).cloned();
+        let salebot = self.salebot.or(self.base.salebot.as_ref()).cloned();
         Base { salebot, ours: self.ours_left(), ..self.base.clone() }
     }
 
-    /// The base while Salebot's value is on its way: what it replaces has been seen.
+    /// The same while Salebot's value is on its way.
     fn while_amo_waits(&self) -> Base {
-        let amo = self.base.amo.clone().or_else(|| Some(self.amo.clone()));
-        Base { amo, ours: self.ours_left(), ..self.base.clone() }
+        Base { amo: Some(self.amo.clone()), ..self.base.clone() }
     }
 
     /// What came from Salebot and is still there. An element that a manager took away is the
@@ -206,7 +206,7 @@ enum Source {
 
 fn single(pair: Pair<'_>) -> Merged {
     let salebot = pair.salebot_now();
-    if pair.salebot.is_some() && pair.meaning(text_of(pair.amo)) == pair.meaning(text_of(&salebot)) {
+    if pair.is_salebot_known() && pair.meaning(text_of(pair.amo)) == pair.meaning(text_of(&salebot)) {
         return pair.nothing();
     }
     let amo_standing = pair.standing(pair.amo, pair.base.amo.as_ref(), &pair.base.sent_amo);
@@ -285,10 +285,10 @@ fn single_source(pair: &Pair<'_>, amo: Standing, salebot: Standing) -> (Source, 
         (Direction::Both, Changed, Same) => (Source::Amo, false),
         (Direction::Both, Same, Changed) => (Source::Salebot, false),
         (Direction::Both, Changed, Changed) => (owner, true),
-        // Decided at first sight and not carried out yet. An empty value decides nothing.
-        (Direction::Both, New, Same) if amo_blank => (Source::Nobody, false),
+        // Decided at first sight and not carried out yet; unless what decided is gone meanwhile.
+        (Direction::Both, New, Same) if amo_blank => (Source::Salebot, false),
         (Direction::Both, New, Same) => (Source::Amo, true),
-        (Direction::Both, Same, New) if salebot_blank => (Source::Nobody, false),
+        (Direction::Both, Same, New) if salebot_blank => (Source::Amo, false),
         (Direction::Both, Same, New) => (Source::Salebot, true),
         (Direction::Both, New | Changed, New | Changed) if salebot_blank => (Source::Amo, false),
         (Direction::Both, New | Changed, New | Changed) if amo_blank => (Source::Salebot, false),

@@ -23,7 +23,7 @@ pub(super) fn merge(pair: Pair<'_>) -> Merged {
     let carried = Carried::find(&pair);
     let salebot = pair.salebot_now();
     let text = text_of(&salebot);
-    if pair.salebot.is_some() && same(&pair, carried.text(&pair), text) {
+    if pair.is_salebot_known() && same(&pair, carried.text(&pair), text) {
         return kept(&pair, carried);
     }
     let blank = pair.meaning(text).is_none();
@@ -147,19 +147,40 @@ fn untouched(pair: &Pair<'_>, carried: Carried, element: &str) -> Option<usize> 
     position(pair, pair.amo, element).or(carried.at.filter(|_| is_rewritten))
 }
 
+/// The base while the list is on its way. What the variable stood for must be told from a later
+/// list, so an earlier one is kept.
+fn while_list_waits(pair: &Pair<'_>) -> Base {
+    let amo = pair.base.amo.clone().or_else(|| Some(pair.amo.clone()));
+    Base { amo, ours: pair.ours_left(), ..pair.base.clone() }
+}
+
 /// The variable was emptied. Only an element that came from Salebot goes with it; one that a
 /// manager typed comes back.
 fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
     let at = said(pair).and_then(|element| untouched(pair, carried, &element)).filter(|_| pair.direction.writes_amo());
     let ours = pair.ours_left();
     let is_ours = |element: &&String| ours.iter().any(|own| same(pair, own, element));
-    let Some(element) = at.and_then(|at| pair.amo.get(at)).filter(is_ours) else { return follow(pair, carried, None) };
+    let Some(element) = at.and_then(|at| pair.amo.get(at)).filter(is_ours) else {
+        return restored(pair, carried);
+    };
     let rest: Content = pair.amo.iter().filter(|other| !same(pair, other, element)).cloned().collect();
     let own = ours.iter().filter(|own| !same(pair, own, element)).cloned().collect();
     let (content, base) = pair.amo_write(rest);
     // Whatever is left is news to the variable, which carries what is first.
     let base = Base { amo: Some(Content::new()), sent_amo: Vec::new(), ours: own, bound: None, ..base };
-    Merged { write_amo: Some((content, base)), base: Some(pair.while_amo_waits()), ..Merged::default() }
+    Merged { write_amo: Some((content, base)), base: Some(while_list_waits(pair)), ..Merged::default() }
+}
+
+/// The emptied variable gets back what amoCRM carries. Until it has, what amoCRM has is news to it.
+fn restored(pair: &Pair<'_>, carried: Carried) -> Merged {
+    let merged = follow(pair, carried, None);
+    match merged.write_salebot {
+        Some(_) => Merged {
+            base: merged.base.map(|base| Base { amo: Some(Content::new()), sent_amo: Vec::new(), ..base }),
+            ..merged
+        },
+        None => merged,
+    }
 }
 
 /// The variable stands for another element of the list from now on.
@@ -203,7 +224,7 @@ fn replaced(pair: &Pair<'_>, at: usize, value: String) -> Merged {
     let (content, base) = pair.amo_write(list);
     Merged {
         write_amo: Some((content, Base { ours, bound, ..base })),
-        base: Some(pair.while_amo_waits()),
+        base: Some(while_list_waits(pair)),
         ..Merged::default()
     }
 }

@@ -186,8 +186,24 @@ impl Change {
             (salebot.clone(), Base { salebot: Some(known), ours, ..base.clone() })
         });
         let is_quiet = write_amo.is_none() && write_salebot.is_none();
-        let now = if is_quiet { base } else { Base { ours: pair.ours_left(), ..pair.base.clone() } };
+        let now = if is_quiet { base } else { self.waiting(pair) };
         Merged { write_amo, write_salebot, base: Some(now), ..Merged::default() }
+    }
+}
+
+impl Change {
+    /// The base while writes are on their way. What is to come back in the variable counts as news
+    /// from amoCRM, not as an edit of Salebot's that would be undone for ever.
+    fn waiting(&self, pair: &Pair<'_>) -> Base {
+        let shown = keys(pair, &self.shown);
+        let without = |items: &Content| only(items, |item| !has(pair, &shown, item));
+        let salebot = |content: &Content| variable(shape::salebot_text(pair.form, &without(&split(pair, content))));
+        Base {
+            amo: pair.base.amo.as_ref().map(without),
+            salebot: pair.base.salebot.as_ref().map(salebot),
+            ours: pair.ours_left(),
+            ..pair.base.clone()
+        }
     }
 }
 
@@ -195,8 +211,7 @@ impl Change {
 fn follow(pair: &Pair<'_>) -> Merged {
     let amo = keys(pair, pair.amo);
     let salebot = keys(pair, &split(pair, &pair.salebot_now()));
-    let is_known = pair.salebot.is_some() || pair.base.salebot.is_some();
-    let agreed = is_known && amo == salebot;
+    let agreed = pair.is_salebot_known() && amo == salebot;
     let unchanged = pair.base.amo.is_some() && amo_before(pair, &amo) == amo;
     let erases = amo.is_empty() && (pair.base.amo.is_none() || pair.base.salebot.is_none());
     if agreed || unchanged || erases {

@@ -71,6 +71,8 @@ pub enum Form {
     Price,
     /// Yes or no. In Salebot `1` and `0`.
     Checkbox,
+    /// A day. In Salebot `31.12.2026`; a time there says nothing.
+    Day,
     /// A day or a moment in the account's time zone. In Salebot `31.12.2026` or `31.12.2026 15:30`.
     Date,
     /// One of a list.
@@ -160,7 +162,8 @@ fn custom(selector: &AmoField, id: FieldId, info: &FieldInfo, part: Option<Addre
         FieldKind::TextArea => Form::Text { chars_max: None },
         FieldKind::Numeric => Form::Number,
         FieldKind::Checkbox => Form::Checkbox,
-        FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday => Form::Date,
+        FieldKind::Date | FieldKind::Birthday => Form::Day,
+        FieldKind::DateTime => Form::Date,
         FieldKind::Select => Form::Choice(info.choices.clone()),
         FieldKind::Multiselect => Form::Choices(info.choices.clone()),
         FieldKind::Multitext => match info.code.as_deref() {
@@ -230,7 +233,7 @@ fn element_text(slot: &Slot, element: &Element, zone: &TimeZone) -> Option<Strin
             element.choice.and_then(|choice| choices.get(&choice).cloned()).unwrap_or_else(|| element.value.clone())
         }
         Form::Checkbox => return text::truth(&element.value).filter(|yes| *yes).map(|_| "1".to_owned()),
-        Form::Date => text::local_date(&element.value, zone).unwrap_or_else(|| element.value.clone()),
+        Form::Date | Form::Day => text::local_date(&element.value, zone).unwrap_or_else(|| element.value.clone()),
         _ => element.value.clone(),
     };
     (!text.trim().is_empty()).then_some(text)
@@ -249,6 +252,7 @@ pub fn meaning(form: &Form, text: &str, region: &str) -> Option<String> {
             None => text.to_owned(),
         },
         Form::Date => text::date(text).unwrap_or_else(|| text.to_owned()),
+        Form::Day => text::day(text).unwrap_or_else(|| text.to_owned()),
         Form::Phones => phone_key(text, region).map_or_else(|| text::folded(text), |key| key.text()),
         Form::Emails => email_key(text).map_or_else(|| text::folded(text), |key| key.text()),
         Form::Choice(choices) | Form::Choices(choices) => {
@@ -272,6 +276,10 @@ pub fn salebot_text(form: &Form, content: &[String]) -> String {
         Form::Checkbox => if content.is_empty() { "0" } else { "1" }.to_owned(),
         Form::Choices(_) | Form::Tags => content.join(", "),
         Form::Date => content.first().map(|text| text::shown_date(text)).unwrap_or_default(),
+        Form::Day => {
+            let shown = |text: &String| text::shown_date(&text::day(text).unwrap_or_else(|| text.clone()));
+            content.first().map(shown).unwrap_or_default()
+        }
         _ => content.first().cloned().unwrap_or_default(),
     }
 }
@@ -292,7 +300,8 @@ pub fn from_salebot(form: &Form, text: &str) -> Result<Content, String> {
         },
         Form::Number => text::number(text).ok_or("not a number")?,
         Form::Price => text::whole(text).ok_or("not an amount of money")?.to_string(),
-        Form::Date => text::date(text).ok_or("not a date: write 31.12.2026 or 2026-12-31")?,
+        Form::Date => text::date(text).ok_or(NO_DATE)?,
+        Form::Day => text::day(text).ok_or(NO_DATE)?,
         Form::Choice(choices) => choice(choices, text).ok_or("not one of the list's choices")?,
         Form::Choices(choices) => return choices_of(choices, text),
         Form::Tags => {
@@ -312,6 +321,8 @@ pub fn from_salebot(form: &Form, text: &str) -> Result<Content, String> {
     };
     if one.is_empty() { Err(NOTHING_LEFT.to_owned()) } else { Ok(vec![one]) }
 }
+
+const NO_DATE: &str = "not a date: write 31.12.2026 or 2026-12-31";
 
 const NOTHING_LEFT: &str = "no character in it that amoCRM can hold";
 
