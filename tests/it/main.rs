@@ -1,5 +1,10 @@
 //! Integration tests: one binary, a module for each subject.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test owns its runtime, and with it every task it spawns; its clock is the real one"
+)]
+
 mod amocrm_adapter;
 mod inbound;
 mod inbound_store;
