@@ -4,4 +4,7 @@
 //! disagree with our adapters. Both services are deterministic state machines without I/O
 //! ([`http`]); `server` puts them on loopback.
 
+pub mod faults;
 pub mod http;
+pub mod salebot;
+pub mod server;
