@@ -3,6 +3,7 @@
 mod inbound;
 mod inbound_store;
 mod salebot_adapter;
+mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
 mod watch;
