@@ -9,6 +9,7 @@ mod amocrm_adapter;
 mod inbound;
 mod inbound_store;
 mod salebot_adapter;
+mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
 mod watch;
