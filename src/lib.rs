@@ -3,3 +3,4 @@
 pub mod core;
 pub mod ports;
 pub mod sandbox;
+pub mod store;

@@ -1,0 +1,1 @@
+//! The planner's choices for hot queries.
