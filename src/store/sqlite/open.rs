@@ -192,4 +192,15 @@ mod tests {
     fn old_libraries_are_refused(#[case] version: &str, #[case] sound: bool) {
         assert_eq!(is_sound(version), sound);
     }
+
+    #[tokio::test]
+    async fn every_commit_is_synced() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("bridge.db");
+        create(&path).expect("is made");
+        let mut connection = prepared(&writing(&path, None), &path, true).await.expect("opens");
+        let synchronous: i64 =
+            sqlx::query_scalar("PRAGMA synchronous").fetch_one(&mut connection).await.expect("reads");
+        assert_eq!(synchronous, 2, "2 is FULL (SQLite: pragma synchronous)");
+    }
 }
