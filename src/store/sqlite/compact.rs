@@ -52,14 +52,14 @@ struct DealFacts<'a> {
 #[derive(Serialize, Deserialize)]
 struct ShortBase<'a> {
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    amo: Option<Cow<'a, Content>>,
+    amo: Option<Cow<'a, [String]>>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    salebot: Option<Cow<'a, Content>>,
-    #[serde(rename = "x", default, skip_serializing_if = "no_contents")]
-    sent_amo: Cow<'a, Vec<Content>>,
-    #[serde(rename = "y", default, skip_serializing_if = "no_contents")]
-    sent_salebot: Cow<'a, Vec<Content>>,
-    #[serde(rename = "o", default, skip_serializing_if = "no_texts")]
+    salebot: Option<Cow<'a, [String]>>,
+    #[serde(rename = "x", default, skip_serializing_if = "<[_]>::is_empty")]
+    sent_amo: Cow<'a, [Content]>,
+    #[serde(rename = "y", default, skip_serializing_if = "<[_]>::is_empty")]
+    sent_salebot: Cow<'a, [Content]>,
+    #[serde(rename = "o", default, skip_serializing_if = "BTreeSet::is_empty")]
     ours: Cow<'a, BTreeSet<String>>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     bound: Option<Cow<'a, str>>,
@@ -69,19 +69,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-fn no_contents(contents: &Cow<'_, Vec<Content>>) -> bool {
-    contents.is_empty()
-}
-
-fn no_texts(texts: &Cow<'_, BTreeSet<String>>) -> bool {
-    texts.is_empty()
-}
-
 fn short(base: &Base) -> ShortBase<'_> {
     let Base { amo, salebot, sent_amo, sent_salebot, ours, bound } = base;
     ShortBase {
-        amo: amo.as_ref().map(Cow::Borrowed),
-        salebot: salebot.as_ref().map(Cow::Borrowed),
+        amo: amo.as_deref().map(Cow::Borrowed),
+        salebot: salebot.as_deref().map(Cow::Borrowed),
         sent_amo: Cow::Borrowed(sent_amo),
         sent_salebot: Cow::Borrowed(sent_salebot),
         ours: Cow::Borrowed(ours),
