@@ -1,3 +1,5 @@
 //! The `salebridge` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    salebridge::cli::main()
+}

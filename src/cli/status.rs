@@ -33,8 +33,19 @@ fn table(status: &Value) -> String {
         text.push_str("The daemon does not answer; these are the numbers of its database.\n\n");
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
-    table.set_header(["bridge", "state", "inbox", "outbox", "dead letters", "links", "contacts read", "leads read", "amoCRM", "Salebot"]);
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "bridge",
+        "state",
+        "inbox",
+        "outbox",
+        "dead letters",
+        "links",
+        "contacts read",
+        "leads read",
+        "amoCRM",
+        "Salebot",
+    ]);
     let mut errors = Vec::new();
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let name = word(&bridge["name"]);
@@ -42,7 +53,9 @@ fn table(status: &Value) -> String {
         let lane = |lane: &str| word(&bridge["lanes"][lane]["state"]);
         let numbers = ["inbox", "outbox", "dead_letters", "links"].map(|key| word(&bridge[key]));
         let ages = ["contacts", "leads"].map(|cursor| age(&bridge["cursors"][cursor]["age_s"]));
-        let row = [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]].concat();
+        let row =
+            [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]]
+                .concat();
         table.add_row(row);
         for error in bridge["errors"].as_array().into_iter().flatten() {
             errors.push(format!("{name}: {}: {}\n", word(&error["part"]), word(&error["reason"])));

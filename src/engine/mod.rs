@@ -191,6 +191,7 @@ impl Bridge {
     async fn rest(&self, bell: &Bell, until: Option<Millis>) {
         let wait_ms = until.map_or(LOOK_MS, |until| until.since(self.now()).clamp(0, LOOK_MS));
         tokio::select! {
+            biased;
             () = self.parts.stop.cancelled() => {}
             () = bell.heard() => {}
             () = self.parts.env.sleep(wait_ms) => {}

@@ -12,7 +12,5 @@ mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
-mod watch;
-//! Tests that need several modules together, or the outside of one. One binary: linking is slow.
-
 mod store_contract;
+mod watch;

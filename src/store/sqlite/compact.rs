@@ -27,6 +27,8 @@ struct ClientFacts<'a> {
     tag: Option<Cow<'a, str>>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     created_at: Option<i64>,
+    #[serde(rename = "u", default, skip_serializing_if = "is_false")]
+    unmatched: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -103,7 +105,7 @@ fn read_bases(row: &Reading<'_>) -> Tried<Bases> {
 
 /// Facts and bases of a client's link.
 pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
-    let ClientLink { client, contact: _, bases, last_message_at: _, revision: _ } = link;
+    let ClientLink { client, contact: _, unmatched, bases, last_message_at: _, revision: _ } = link;
     let Client { id: _, platform_id, group, messenger, name, tag, created_at } = client;
     let facts = ClientFacts {
         platform_id: platform_id.as_deref().map(Cow::Borrowed),
@@ -112,6 +114,7 @@ pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
         name: name.as_deref().map(Cow::Borrowed),
         tag: tag.as_deref().map(Cow::Borrowed),
         created_at: *created_at,
+        unmatched: *unmatched,
     };
     Ok((json(&facts)?, bases_text(bases)?))
 }
@@ -130,6 +133,7 @@ pub(super) fn client_link(row: &Reading<'_>) -> Tried<ClientLink> {
             created_at: facts.created_at,
         },
         contact: row.id_if_any("contact")?.map(ContactId),
+        unmatched: facts.unmatched,
         bases: read_bases(row)?,
         last_message_at: row.millis_if_any("last_message_at")?,
         revision: row.get("revision")?,
