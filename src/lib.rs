@@ -1,4 +1,13 @@
 //! salebridge keeps an amoCRM account and a Salebot project in step, both ways.
+//!
+//! In reading order:
+//! - [`core`] decides: pure functions from what was seen and remembered to what is to be done.
+//! - [`ports`] are what the engine asks of the world: store, the two services, clock.
+//! - [`engine`] drives core through the ports: polls, passes, the inbox, the outbox.
+//! - [`remote`], [`store`], [`inbound`] are the adapters behind the ports.
+//! - [`config`] reads the one configuration file.
+//! - [`sandbox`] simulates both services, for trying things out and for tests.
+//! - [`app`] puts it together, [`cli`] is what people type.
 
 pub mod config;
 pub mod core;

@@ -8,7 +8,6 @@ use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::Change;
 use std::sync::Arc;
-use tokio_util::sync::CancellationToken;
 
 /// Where the metadata is kept in the store.
 const KEPT: &str = "account";
@@ -19,9 +18,9 @@ const RETRY_MS: i64 = 10_000;
 
 impl Bridge {
     /// Keeps the metadata fresh.
-    pub(super) async fn account_loop(&self, stop: &CancellationToken) {
+    pub(super) async fn account_loop(&self) {
         self.load_kept_account().await;
-        while !stop.is_cancelled() {
+        while !self.is_stopping() {
             let wait = match self.parts.amo.account(Priority::Person).await {
                 Ok(account) => {
                     self.health.worked("account", self.now());
@@ -36,8 +35,8 @@ impl Bridge {
                 }
             };
             let until = self.now().plus(wait);
-            while self.now() < until && !stop.is_cancelled() {
-                self.rest(stop, &self.bells.ground, Some(until)).await;
+            while self.now() < until && !self.is_stopping() {
+                self.rest(&self.bells.ground, Some(until)).await;
             }
         }
     }

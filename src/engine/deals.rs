@@ -40,9 +40,8 @@ impl Bridge {
         let memory = match self.remember(ground, &leads, priority).await? {
             Ok(memory) => memory,
             Err(fault) => {
-                for lead in &leads {
-                    looked.drafts.push(self.lead_again(lead.id));
-                }
+                let marked = leads.iter().filter(|_| looked.marks_failures).map(|lead| self.lead_again(lead.id));
+                looked.drafts.extend(marked.collect::<Vec<_>>());
                 looked.put_off(leads.iter().map(|lead| Subject::Lead(lead.id)), fault);
                 return Ok(());
             }
@@ -56,7 +55,9 @@ impl Bridge {
             match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {
                 Ok(draft) => looked.drafts.push(draft),
                 Err(fault) => {
-                    looked.drafts.push(self.lead_again(lead.id));
+                    if looked.marks_failures {
+                        looked.drafts.push(self.lead_again(lead.id));
+                    }
                     looked.put_off([Subject::Lead(lead.id)], fault);
                 }
             }

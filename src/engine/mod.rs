@@ -61,6 +61,8 @@ pub struct Parts {
     pub decoder: Arc<dyn Decoder>,
     /// Rings when a body was received.
     pub arrived: Arc<Bell>,
+    /// Ends the bridge: what is under way is finished, nothing new is begun.
+    pub stop: CancellationToken,
 }
 
 /// When a bridge does what.
@@ -136,26 +138,26 @@ impl Bridge {
         &self.parts.name
     }
 
-    /// Works until `stop`: what is under way is finished, nothing new is begun.
-    pub async fn run(&self, stop: CancellationToken) {
-        self.rescue(&stop).await;
-        let amo = self.bells.amo_loops(self, &stop);
-        let mut loops: Vec<Loop<'_>> = vec![
-            self.drive(&stop, &self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
-            self.drive(&stop, &self.bells.marks, "marks", || self.marks_step()).boxed(),
-            self.account_loop(&stop).boxed(),
-            self.contacts_loop(&stop).boxed(),
-            self.leads_loop(&stop).boxed(),
-            self.sweep_loop(&stop).boxed(),
-            self.reconcile_loop(&stop).boxed(),
+    /// Works until the bridge's `stop`: what is under way is finished, nothing new is begun.
+    pub async fn run(&self) {
+        self.rescue().await;
+        let loops: Vec<Loop<'_>> = vec![
+            self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
+            self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
+            self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
+            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.account_loop().boxed(),
+            self.contacts_loop().boxed(),
+            self.leads_loop().boxed(),
+            self.sweep_loop().boxed(),
+            self.reconcile_loop().boxed(),
         ];
-        loops.extend(amo);
         join_all(loops).await;
     }
 
     /// Actions that were under way when we last stopped may have been carried out.
-    async fn rescue(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
+    async fn rescue(&self) {
+        while !self.is_stopping() {
             match self.parts.store.rescue(&self.parts.name).await {
                 Ok(0) => return,
                 Ok(rescued) => {
@@ -172,24 +174,24 @@ impl Bridge {
     }
 
     /// Repeats a step until `stop`, resting as the step says.
-    async fn drive<F, S>(&self, stop: &CancellationToken, bell: &Bell, name: &'static str, mut step: F)
+    async fn drive<F, S>(&self, bell: &Bell, name: &'static str, mut step: F)
     where
         F: FnMut() -> S,
         S: Future<Output = Result<Step, StoreError>> + Send,
     {
-        while !stop.is_cancelled() {
+        while !self.is_stopping() {
             match step().await {
                 Ok(Step::More) => {}
-                Ok(Step::Idle(until)) => self.rest(stop, bell, until).await,
+                Ok(Step::Idle(until)) => self.rest(bell, until).await,
                 Err(error) => self.store_failed(name, &error).await,
             }
         }
     }
 
-    async fn rest(&self, stop: &CancellationToken, bell: &Bell, until: Option<Millis>) {
+    async fn rest(&self, bell: &Bell, until: Option<Millis>) {
         let wait_ms = until.map_or(LOOK_MS, |until| until.since(self.now()).clamp(0, LOOK_MS));
         tokio::select! {
-            () = stop.cancelled() => {}
+            () = self.parts.stop.cancelled() => {}
             () = bell.heard() => {}
             () = self.parts.env.sleep(wait_ms) => {}
         }
@@ -201,6 +203,10 @@ impl Bridge {
         self.parts.env.sleep(STORE_REST_MS).await;
     }
 
+    fn is_stopping(&self) -> bool {
+        self.parts.stop.is_cancelled()
+    }
+
     fn now(&self) -> Millis {
         self.parts.env.now()
     }
@@ -208,14 +214,5 @@ impl Bridge {
     /// The policy resolved against the account; none until the account was read.
     fn ground(&self) -> Option<Arc<Ground>> {
         self.ground.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
-    }
-}
-
-impl Bells {
-    fn amo_loops<'a>(&'a self, bridge: &'a Bridge, stop: &'a CancellationToken) -> Vec<Loop<'a>> {
-        vec![
-            bridge.drive(stop, &self.amo, "amo outbox", || bridge.amo_step()).boxed(),
-            bridge.drive(stop, &self.salebot, "salebot outbox", || bridge.salebot_step()).boxed(),
-        ]
     }
 }

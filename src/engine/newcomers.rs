@@ -37,14 +37,12 @@ impl Bridge {
         if links.is_empty() {
             return Ok(());
         }
-        let read = self.read_variables(links.iter().map(|link| link.client.id), Priority::Person).await;
+        // A client whose contact is being made is marked again when it is there.
         let (mut being_made, makers) = self.creations().await?;
+        let links: Vec<ClientLink> = links.into_iter().filter(|link| !makers.contains(&link.client.id)).collect();
+        let read = self.read_variables(links.iter().map(|link| link.client.id), Priority::Person).await;
         for link in links {
             let id = link.client.id;
-            if makers.contains(&id) {
-                looked.again.insert(Subject::Client(id), SOON_MS);
-                continue;
-            }
             let variables = match read.get(&id) {
                 Some(Err(fault)) => {
                     looked.put_off([Subject::Client(id)], fault.clone());

@@ -19,13 +19,15 @@ const PUT_OFF_MS_MAX: i64 = 300_000;
 /// What became of the marks of one go.
 #[derive(Default)]
 pub(super) struct Looked {
+    /// True where the records came from a listing: one that fails gets a mark of its own.
+    pub marks_failures: bool,
     /// What was decided.
     pub drafts: Vec<Draft>,
     /// Records that could not be read: they are looked at again later.
     pub put_off: BTreeSet<Subject>,
     /// Why, for the log.
     pub fault: Option<Fault>,
-    /// Records to be looked at again at a time of their own.
+    /// Records to be looked at again soon, later each time: the first wait in milliseconds.
     pub again: BTreeMap<Subject, i64>,
 }
 
@@ -80,11 +82,9 @@ impl Bridge {
                     attempts: row.mark.attempts + 1,
                 }));
             } else if let Some(wait_ms) = looked.again.get(&subject) {
-                first.changes.push(Change::Mark(Mark {
-                    subject,
-                    due: now.plus(*wait_ms),
-                    attempts: row.mark.attempts,
-                }));
+                let wait_ms = wait_ms.saturating_mul(1 << row.mark.attempts.min(16)).min(PUT_OFF_MS_MAX);
+                let due = now.plus(wait_ms);
+                first.changes.push(Change::Mark(Mark { subject, due, attempts: row.mark.attempts + 1 }));
             }
         }
         let drafts = std::iter::once(first).chain(looked.drafts).collect();

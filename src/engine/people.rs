@@ -49,8 +49,9 @@ impl Bridge {
                 let subjects =
                     clients.iter().map(|link| Subject::Client(link.client.id)).chain([Subject::Contact(contact.id)]);
                 looked.put_off(subjects, fault.clone());
-                // The contact may have come from a page: a mark of its own brings it back.
-                looked.drafts.push(self.look_again(contact.id));
+                if looked.marks_failures {
+                    looked.drafts.push(self.look_again(contact.id));
+                }
                 continue;
             }
             let before = seen.get(&contact.id);

@@ -15,7 +15,6 @@ use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, Page, PageRequest, Priority};
 use crate::ports::store::{Change, Cursor, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
-use tokio_util::sync::CancellationToken;
 
 /// The names of the cursors.
 pub const CONTACTS: &str = "contacts";
@@ -59,31 +58,31 @@ struct Listing {
 }
 
 impl Bridge {
-    pub(super) async fn contacts_loop(&self, stop: &CancellationToken) {
-        self.listing_loop(stop, CONTACTS, &self.parts.timing.poll_contacts).await;
+    pub(super) async fn contacts_loop(&self) {
+        self.listing_loop(CONTACTS, &self.parts.timing.poll_contacts).await;
     }
 
-    pub(super) async fn leads_loop(&self, stop: &CancellationToken) {
-        self.listing_loop(stop, LEADS, &self.parts.timing.poll_leads).await;
+    pub(super) async fn leads_loop(&self) {
+        self.listing_loop(LEADS, &self.parts.timing.poll_leads).await;
     }
 
     /// The sweep never runs at the start: a new bridge reads everything through its first polls.
-    pub(super) async fn sweep_loop(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
+    pub(super) async fn sweep_loop(&self) {
+        while !self.is_stopping() {
             let Some(due) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
-            self.rest_until(stop, due).await;
-            if !stop.is_cancelled() && self.now() >= due {
+            self.rest_until(due).await;
+            if !self.is_stopping() && self.now() >= due {
                 self.list(SWEEP, None, false).await;
             }
         }
     }
 
-    async fn listing_loop(&self, stop: &CancellationToken, cursor: &'static str, line: &str) {
+    async fn listing_loop(&self, cursor: &'static str, line: &str) {
         let mut rechecked_at = self.now();
-        while !stop.is_cancelled() {
+        while !self.is_stopping() {
             let Some(due) = schedule::next(line, self.now()) else { return };
-            self.rest_until(stop, due).await;
-            if stop.is_cancelled() || self.now() < due || self.ground().is_none() {
+            self.rest_until(due).await;
+            if self.is_stopping() || self.now() < due || self.ground().is_none() {
                 continue;
             }
             let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
@@ -100,10 +99,10 @@ impl Bridge {
         }
     }
 
-    async fn rest_until(&self, stop: &CancellationToken, due: Millis) {
-        while self.now() < due && !stop.is_cancelled() {
+    async fn rest_until(&self, due: Millis) {
+        while self.now() < due && !self.is_stopping() {
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = self.parts.stop.cancelled() => {}
                 () = self.parts.env.sleep(due.since(self.now())) => {}
             }
         }
@@ -131,6 +130,7 @@ impl Bridge {
                 self.health.worked(cursor, self.now());
                 true
             }
+            Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => false,
             Err(Stop::Fault(fault)) => {
                 tracing::warn!(bridge = self.name(), listing = cursor, %fault, "a listing was not read to its end; its cursor stays");
                 self.health.failed(cursor, &fault.to_string(), self.now());
@@ -143,6 +143,11 @@ impl Bridge {
         }
     }
 
+    /// A listing stops between two pages; its cursor stays, and what was recorded costs nothing again.
+    fn go_on(&self) -> Result<(), Fault> {
+        if self.is_stopping() { Err(Fault::new(FaultKind::Interrupted, "the daemon stops")) } else { Ok(()) }
+    }
+
     async fn sweep(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
         self.list_contacts(ground, listing).await?;
         self.list_leads(ground, &Listing { ..*listing }).await
@@ -151,6 +156,7 @@ impl Bridge {
     async fn list_contacts(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
         let mut pages = Pages::new(listing);
         while let Some(request) = pages.next_request() {
+            self.go_on()?;
             let page = self.parts.amo.contacts(request, listing.priority).await?;
             let Some(page) = pages.accept(page, |contact| contact.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
@@ -163,6 +169,7 @@ impl Bridge {
     async fn list_leads(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
         let mut pages = Pages::new(listing);
         while let Some(request) = pages.next_request() {
+            self.go_on()?;
             let page = self.parts.amo.leads(request, listing.priority).await?;
             let Some(page) = pages.accept(page, |lead| lead.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
@@ -195,7 +202,7 @@ impl Bridge {
             })
         };
         let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
-        let mut looked = Looked::default();
+        let mut looked = Looked { marks_failures: true, ..Looked::default() };
         if !news.is_empty() {
             let ids: Vec<ContactId> = news.iter().map(|contact| contact.id).collect();
             let links = self.store().clients_of(self.name(), &ids).await?;
@@ -223,7 +230,7 @@ impl Bridge {
                 .is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
         };
         let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
-        let mut looked = Looked::default();
+        let mut looked = Looked { marks_failures: true, ..Looked::default() };
         if !news.is_empty() {
             self.look_at_deals(ground, news, listing.priority, listing.news_since, &mut looked).await?;
         }

@@ -11,7 +11,6 @@ use crate::core::time::Millis;
 use crate::ports::remote::{Priority, SALEBOT_PAGE_MAX};
 use crate::ports::store::{Change, Cursor, Mark, StoreError, Subject};
 use std::collections::BTreeMap;
-use tokio_util::sync::CancellationToken;
 
 /// The name of the cursor.
 pub const CLIENTS: &str = "clients";
@@ -25,12 +24,12 @@ const KEPT_MS: i64 = 30 * 86_400_000;
 const PRUNED_MAX: u32 = 5_000;
 
 impl Bridge {
-    pub(super) async fn reconcile_loop(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
+    pub(super) async fn reconcile_loop(&self) {
+        while !self.is_stopping() {
             let Some(due) = schedule::next(&self.parts.timing.reconcile, self.now()) else { return };
-            while self.now() < due && !stop.is_cancelled() {
+            while self.now() < due && !self.is_stopping() {
                 tokio::select! {
-                    () = stop.cancelled() => return,
+                    () = self.parts.stop.cancelled() => return,
                     () = self.parts.env.sleep(due.since(self.now())) => {}
                 }
             }

@@ -14,6 +14,7 @@
 mod gate;
 mod queue;
 mod rate;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -21,23 +22,14 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
 use crate::ports::env::Env;
 use crate::ports::remote::Priority;
-use gate::{Gate, Probing, Reason};
-use queue::{Queues, Ticket};
-use rate::Rate;
-use std::collections::HashMap;
+use gate::Reason;
+use queue::Ticket;
+use state::{PAUSE_MAX_MS, PAUSE_MIN_MS, State};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
-/// Shortest pause after a 429: both services count by the second.
-const PAUSE_MIN_MS: i64 = 1_000;
-/// Longest pause after a 429, whatever the service asks for: a wrong `Retry-After` must not stop
-/// the lane for a day.
-const PAUSE_MAX_MS: i64 = 5 * 60_000;
-/// Longest pause we choose ourselves when 429 follows 429 and the service names no time.
-const PAUSE_DOUBLING_MAX_MS: i64 = 60_000;
 /// Longest sleep of whoever watches the clock, so that a corrected clock is noticed.
 const SLEEP_MAX_MS: i64 = 60_000;
-const DAY_MS: i64 = 86_400_000;
 
 /// What a lane is made with.
 #[derive(Debug, Clone)]
@@ -140,63 +132,11 @@ pub struct Lane {
     state: Mutex<State>,
 }
 
-struct State {
-    clock: LaneClock,
-    rate: Rate,
-    queues: Queues,
-    gate: Gate,
-    verdicts: HashMap<u64, Result<u64, Fault>>,
-    /// The caller that watches the clock, and until when it means to sleep.
-    watcher: Option<(u64, Arc<Notify>, i64)>,
-    paused_until_ms: i64,
-    /// 429 after 429, without an accepted request between.
-    strikes: u32,
-    /// Permits up to this number were granted before the last 429.
-    throttled_at_permit: u64,
-    next_ticket: u64,
-    granted: u64,
-    throttled: u64,
-    blocked: u64,
-    budget_day: i64,
-    budget_used: u64,
-}
-
-/// Milliseconds that only move forward: the wall clock may be set back, and then a lane that
-/// trusted it would stand still for as long.
-struct LaneClock {
-    wall: Millis,
-    elapsed_ms: i64,
-}
-
-impl LaneClock {
-    fn advance(&mut self, wall: Millis) -> i64 {
-        self.elapsed_ms = self.elapsed_ms.saturating_add(wall.since(self.wall).max(0));
-        self.wall = wall;
-        self.elapsed_ms
-    }
-}
-
 impl Lane {
     /// A lane that has sent nothing yet.
     pub fn new(options: LaneOptions, env: Arc<dyn Env>) -> Lane {
         let wall = env.now();
-        let state = State {
-            clock: LaneClock { wall, elapsed_ms: 0 },
-            rate: Rate::new(options.requests_per_second),
-            queues: Queues::default(),
-            gate: Gate::default(),
-            verdicts: HashMap::new(),
-            watcher: None,
-            paused_until_ms: 0,
-            strikes: 0,
-            throttled_at_permit: 0,
-            next_ticket: 0,
-            granted: 0,
-            throttled: 0,
-            blocked: 0,
-            budget_day: 0,
-            budget_used: 0,
-        };
+        let state = State::new(options.requests_per_second, wall);
         Lane { env, options, state: Mutex::new(state) }
     }
 
@@ -312,107 +252,6 @@ enum Step {
     Wait,
 }
 
-impl State {
-    /// Hands out every permit and refusal that is due; tells in how many milliseconds to look again.
-    fn pump(&mut self, wall: Millis, options: &LaneOptions) -> Option<i64> {
-        let now_ms = self.clock.advance(wall);
-        self.start_day(wall);
-        loop {
-            self.refuse_the_hopeless(now_ms, wall, options);
-            self.queues.first()?;
-            if now_ms < self.paused_until_ms {
-                return Some(self.paused_until_ms - now_ms);
-            }
-            if let Err(wait_ms) = self.rate.take(now_ms) {
-                return Some(wait_ms);
-            }
-            let ticket = self.queues.pop()?;
-            self.grant(&ticket);
-        }
-    }
-
-    fn grant(&mut self, ticket: &Ticket) {
-        self.granted += 1;
-        if !ticket.free {
-            self.budget_used += 1;
-        }
-        self.gate.probe_with(self.granted);
-        self.verdicts.insert(ticket.id, Ok(self.granted));
-        ticket.bell.notify_one();
-    }
-
-    /// Answers those who would wait in vain: everybody while the lane is closed, and counted
-    /// requests when the day's budget is gone.
-    fn refuse_the_hopeless(&mut self, now_ms: i64, wall: Millis, options: &LaneOptions) {
-        if let Some(closed) = self.gate.closed()
-            && !closed.may_probe(now_ms)
-        {
-            let fault = closed.fault(&options.name, now_ms);
-            self.refuse(|_| true, &fault);
-        }
-        if options.daily_budget.is_some_and(|budget| self.budget_used >= budget) {
-            let until_midnight = DAY_MS - wall.0.rem_euclid(DAY_MS);
-            let kind = FaultKind::Throttled { after_ms: Some(until_midnight) };
-            let fault = Fault::new(kind, format!("today's request budget for {} is used up", options.name));
-            self.refuse(|ticket| !ticket.free, &fault);
-        }
-    }
-
-    fn refuse(&mut self, condition: impl Fn(&Ticket) -> bool, fault: &Fault) {
-        for ticket in self.queues.drain(condition) {
-            self.verdicts.insert(ticket.id, Err(fault.clone()));
-            ticket.bell.notify_one();
-        }
-    }
-
-    fn start_day(&mut self, wall: Millis) {
-        let day = wall.0.div_euclid(DAY_MS);
-        if day != self.budget_day {
-            self.budget_day = day;
-            self.budget_used = 0;
-        }
-    }
-
-    fn note(&mut self, permit: u64, outcome: Outcome, now_ms: i64, options: &LaneOptions) {
-        let probing = Probing { first_ms: options.probe_first_ms, last_ms: options.probe_last_ms };
-        match outcome {
-            Outcome::Accepted => {
-                self.gate.accepted(permit);
-                if permit > self.throttled_at_permit {
-                    self.strikes = 0;
-                }
-            }
-            Outcome::Throttled { after_ms } => {
-                self.throttled += 1;
-                self.gate.unclear(permit, now_ms);
-                self.throttle(permit, after_ms, now_ms);
-            }
-            Outcome::Blocked => {
-                self.blocked += 1;
-                self.gate.close(Reason::Blocked, now_ms, permit, self.granted, probing);
-            }
-            Outcome::Auth => self.gate.close(Reason::Parked, now_ms, permit, self.granted, probing),
-            Outcome::Unclear => self.gate.unclear(permit, now_ms),
-        }
-    }
-
-    /// Several requests under way may all come back with 429: they count as one, and only the
-    /// longest pause among them matters.
-    fn throttle(&mut self, permit: u64, after_ms: Option<i64>, now_ms: i64) {
-        if permit > self.throttled_at_permit {
-            self.throttled_at_permit = self.granted;
-            self.strikes = self.strikes.saturating_add(1);
-        }
-        let doubled = PAUSE_MIN_MS.saturating_mul(1 << self.strikes.saturating_sub(1).min(10));
-        let pause_ms = after_ms.unwrap_or(0).max(doubled.min(PAUSE_DOUBLING_MAX_MS)).min(PAUSE_MAX_MS);
-        let until_ms = now_ms.saturating_add(pause_ms);
-        if now_ms >= self.paused_until_ms {
-            self.rate.decrease(until_ms);
-        }
-        self.paused_until_ms = self.paused_until_ms.max(until_ms);
-    }
-}
-
 /// A place in the queue; dropping it gives the place, or the unused permit, back.
 struct Waiting<'a> {
     lane: &'a Lane,
@@ -434,18 +273,6 @@ impl Drop for Waiting<'_> {
                 next.bell.notify_one();
             }
         }
-    }
-}
-
-impl State {
-    /// A permit that was not used. Its moment is gone (handing it on would squeeze two requests
-    /// together), its share of the budget is not.
-    fn give_back(&mut self, number: u64, free: bool) {
-        if !free {
-            self.budget_used = self.budget_used.saturating_sub(1);
-        }
-        let now_ms = self.clock.elapsed_ms;
-        self.gate.unclear(number, now_ms);
     }
 }
 

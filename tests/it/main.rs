@@ -1,3 +1,4 @@
-//! Everything that is tested from outside of the modules: one binary, one file a subject.
+//! Integration tests: one binary, a module for each subject.
 
+mod amocrm_adapter;
 mod tidy;

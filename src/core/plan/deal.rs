@@ -94,8 +94,7 @@ fn plan_order(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, link: &mut
         }
         None => {}
         Some(order) => {
-            let moved = seen.link.is_none_or(|before| before.stage != link.stage);
-            let Some(state) = state.filter(|state| moved && link.state != Some(*state) && !lead.is_deleted) else {
+            let Some(state) = state.filter(|state| link.state != Some(*state) && !lead.is_deleted) else {
                 return;
             };
             link.state = Some(state);

@@ -11,7 +11,7 @@ use crate::core::plan::{deal, person};
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a note waits for its person's next contact.
 const NO_CONTACT_MS: i64 = 5_000;
@@ -22,15 +22,29 @@ impl Bridge {
         for row in rows {
             groups.entry(row.action.name()).or_default().push(row);
         }
-        for (name, rows) in groups {
-            for batch in rows.chunks(AMO_BATCH_MAX) {
+        for (name, mut rows) in groups {
+            while !rows.is_empty() {
+                let rest = rows.split_off(rows.len().min(AMO_BATCH_MAX));
                 let outcomes = match name {
-                    "create_contact" => self.create_contacts(batch).await?,
-                    "update_contact" => self.update_contacts(batch).await,
-                    "update_lead" => self.update_leads(batch).await,
-                    _ => self.add_notes(batch).await?,
+                    "create_contact" => self.create_contacts(&rows).await?,
+                    "update_contact" => self.update_contacts(&rows).await,
+                    "update_lead" => self.update_leads(&rows).await,
+                    _ => self.add_notes(&rows).await?,
                 };
-                self.settle(batch, outcomes).await?;
+                let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_));
+                let stuck: BTreeSet<String> = rows
+                    .iter()
+                    .zip(&outcomes)
+                    .filter(|(_, outcome)| failed(outcome))
+                    .map(|(row, _)| row.action.key())
+                    .collect();
+                self.settle(&rows, outcomes).await?;
+                // What stands behind a failed action of its own key waits for it.
+                let (held, free): (Vec<_>, Vec<_>) =
+                    rest.into_iter().partition(|row| stuck.contains(&row.action.key()));
+                let untouched = held.iter().map(|_| Outcome::Untouched).collect();
+                self.settle(&held, untouched).await?;
+                rows = free;
             }
         }
         Ok(())
@@ -106,7 +120,9 @@ impl Bridge {
             let before = contact.clone();
             apply::to_contact(&mut contact, edits);
             let fingerprint = ground.as_ref().map(|ground| ground.contact_fingerprint(&contact)).unwrap_or_default();
-            if same_texts(&before, &contact) {
+            let is_there =
+                same_texts(&before, &contact) && !edits.iter().any(|edit| matches!(edit, Edit::CompanyName(_)));
+            if is_there {
                 outcomes.push(Outcome::Changed { version: before.updated_at, fingerprint });
             } else if person::edited_fingerprint(&before, edits) != *seen {
                 outcomes.push(Outcome::Failed(Fault::new(
@@ -186,8 +202,8 @@ impl Bridge {
         }
         let sent: Vec<NewNote> = notes.iter().map(|(_, note)| note.clone()).collect();
         let results = if sent.is_empty() { Vec::new() } else { self.parts.amo.add_notes(&sent, urgency(batch)).await };
-        for ((index, _), result) in notes.iter().zip(results) {
-            outcomes[*index] = Some(result.map_or_else(Outcome::Failed, Outcome::Note));
+        for ((index, note), result) in notes.iter().zip(results) {
+            outcomes[*index] = Some(result.map_or_else(Outcome::Failed, |id| Outcome::Note(note.target, id)));
         }
         Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Untouched)).collect())
     }
@@ -196,22 +212,24 @@ impl Bridge {
     /// followed to the one its client has now.
     async fn note_place(&self, row: &OutboxRow) -> Result<Result<NoteTarget, Outcome>, StoreError> {
         let Action::AddNote { target, client, .. } = &row.action else { return Ok(Err(Outcome::Untouched)) };
-        if row.in_doubt {
-            match self.look_for_note(row).await? {
-                Ok(Found::Done(note)) => return Ok(Err(Outcome::Note(note))),
-                Ok(Found::Later(wait_ms)) => return Ok(Err(Outcome::Unclear(wait_ms))),
-                // Gone: the record went with everything on it, so the note was not kept either.
-                Ok(Found::NotDone) => {}
-                Err(fault) if fault.kind == FaultKind::Gone => {}
-                Err(fault) => return Ok(Err(Outcome::Failed(harmless(fault)))),
+        let mut target = *target;
+        if let NoteTarget::Contact(_) = target {
+            match self.store().clients(self.name(), &[*client]).await?.first().map(|link| link.contact) {
+                Some(Some(contact)) => target = NoteTarget::Contact(contact),
+                Some(None) => return Ok(Err(Outcome::Unclear(NO_CONTACT_MS))),
+                None => {}
             }
         }
-        let NoteTarget::Contact(_) = target else { return Ok(Ok(*target)) };
-        let link = self.store().clients(self.name(), &[*client]).await?.into_iter().next();
-        Ok(match link.map(|link| link.contact) {
-            Some(Some(contact)) => Ok(NoteTarget::Contact(contact)),
-            Some(None) => Err(Outcome::Unclear(NO_CONTACT_MS)),
-            None => Ok(*target),
+        if !row.in_doubt {
+            return Ok(Ok(target));
+        }
+        Ok(match self.look_for_note(row, target).await? {
+            Ok(Found::Done(note)) => Err(Outcome::Note(target, note)),
+            Ok(Found::Later(wait_ms)) => Err(Outcome::Unclear(wait_ms)),
+            Ok(Found::NotDone) => Ok(target),
+            // Gone: the record went with everything on it, so the note was not kept either.
+            Err(fault) if fault.kind == FaultKind::Gone => Ok(target),
+            Err(fault) => Err(Outcome::Failed(harmless(fault))),
         })
     }
 

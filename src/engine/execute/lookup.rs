@@ -96,13 +96,13 @@ impl Bridge {
     }
 
     /// A note we may have written: same text, and not one of those already accounted for.
-    pub(super) async fn look_for_note(&self, row: &OutboxRow) -> Look<NoteId> {
-        let Action::AddNote { target, text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
-        let notes = match self.parts.amo.notes(*target, Priority::Person).await {
+    pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget) -> Look<NoteId> {
+        let Action::AddNote { text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+        let notes = match self.parts.amo.notes(target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.known_notes(*target).await?;
+        let known = self.known_notes(target).await?;
         let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
         let found =
             notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();

@@ -11,7 +11,7 @@ mod salebot;
 mod settle;
 
 use super::{Bridge, Step};
-use crate::core::action::Side;
+use crate::core::action::{NoteTarget, Side};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, NoteId, OrderId};
 use crate::ports::store::{OutboxRow, StoreError, Stored};
@@ -28,8 +28,8 @@ enum Outcome {
     Contact(ContactId),
     /// A contact was changed; it is expected to have this `updated_at` and fingerprint.
     Changed { version: i64, fingerprint: String },
-    /// A note was written.
-    Note(NoteId),
+    /// A note was written there.
+    Note(NoteTarget, NoteId),
     /// An order was made.
     Order(OrderId),
     /// A client was found or made.

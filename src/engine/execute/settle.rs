@@ -177,7 +177,7 @@ impl Bridge {
                     json!({ "action": row.action.name(), "changed": edited_places(edits), "values": edits }),
                 ));
             }
-            (Action::AddNote { target, messages, .. }, Outcome::Note(note)) => {
+            (Action::AddNote { messages, .. }, Outcome::Note(target, note)) => {
                 changes.push(journal(
                     note_subject(*target),
                     json!({ "action": row.action.name(), "note": note, "messages": messages }),
@@ -239,6 +239,12 @@ impl Bridge {
             Next::GiveUp => {
                 tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), %fault, "an action cannot be carried out; it is a dead letter now, the others go on");
                 acknowledge(&row.action, links);
+                if let Action::CreateContact { clients, .. } = &row.action {
+                    // Until somebody sees to it, the next message or variable may bring what is missing.
+                    for id in clients {
+                        links.client(*id).unmatched = true;
+                    }
+                }
                 changes.push(Change::ActionDead { id: row.id, fault, at: now });
             }
         }

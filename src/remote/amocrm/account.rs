@@ -1,4 +1,4 @@
-//! What an account offers: fields, users, pipelines (v2 account page; reference §5.10).
+//! What an account offers: fields, users, pipelines (v2 account page).
 
 use super::loose::decode;
 use super::wire::{AccountRow, FieldInfoRow, NamedRow, PipelineRow};

@@ -17,7 +17,7 @@ pub trait TokenSource: Send + Sync {
     }
 }
 
-/// A long-lived token: valid for one day to five years, cannot be renewed (reference §3.2).
+/// A long-lived token: valid for one day to five years, cannot be renewed (OAuth page, long-lived tokens).
 #[derive(Debug, Clone)]
 pub struct LongLivedToken(pub SecretString);
 

@@ -1,4 +1,4 @@
-//! Our edits into their JSON (v2 contacts page, v2 leads page; reference §5.5).
+//! Our edits into their JSON (v2 contacts page, v2 leads page).
 
 use super::wire::{FieldWrite, NoteWrite, RecordWrite, TaskWrite, ValueWrite};
 use crate::core::action::{Edit, NoteTarget};

@@ -1,4 +1,4 @@
-//! What amoCRM's statuses, codes and words mean (v2 errors page; reference §4, §5.11, §5.12).
+//! What amoCRM's statuses, codes and words mean (v2 errors page; what clients met besides).
 
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
@@ -38,9 +38,11 @@ impl Problem {
         if answer.body.len() > PROBLEM_MAX_BYTES || !answer.looks_like_json() {
             return None;
         }
-        let value: Value = serde_json::from_slice(&answer.body).ok()?;
-        let is_report = value.get("_embedded").is_none() && value.get("id").is_none();
-        is_report.then(|| Problem::from_value(&value))
+        let text = String::from_utf8_lossy(&answer.body);
+        if text.contains("\"_embedded\"") {
+            return None;
+        }
+        Some(Problem::from_value(&serde_json::from_str(&text).ok()?))
     }
 
     /// For the reader of a log: `code 209 (a change needs id and updated_at)`.
@@ -154,6 +156,11 @@ pub(super) fn outcome(answer: &RawAnswer, now: Millis) -> Outcome {
     }
 }
 
+/// True for the code that means an empty result.
+pub(super) fn is_nothing_found(answer: &RawAnswer) -> bool {
+    Problem::from_answer(answer).is_some_and(|problem| problem.code == Some(NOTHING_FOUND))
+}
+
 fn lacks_a_right(answer: &RawAnswer) -> bool {
     let code = Problem::from_answer(answer).and_then(|problem| problem.code);
     matches!(code, Some(202 | 244 | 288))
@@ -200,17 +207,21 @@ fn forbidden(is_json: bool, code: Option<u32>, words: &str) -> (FaultKind, Strin
     }
 }
 
-/// An old-style error report under a success code.
+/// An error report under a success code.
 fn hidden_fault(answer: &RawAnswer, repeatable: bool, now: Millis) -> Option<Fault> {
     let problem = Problem::from_answer(answer)?;
-    let (kind, code) = match problem.code? {
-        NOTHING_FOUND => return None,
-        429 => (FaultKind::Throttled { after_ms: answer.retry_after_ms(now) }, 429),
-        403 => (FaultKind::Blocked, 403),
-        code @ (101 | 110..=113 | 202 | 244 | 288 | 402) => (FaultKind::Auth, code),
-        code => (item_fault(&Problem { code: Some(code), text: None }, repeatable).kind, code),
+    let kind = match problem.code {
+        Some(NOTHING_FOUND) => return None,
+        Some(429) => FaultKind::Throttled { after_ms: answer.retry_after_ms(now) },
+        Some(403) => FaultKind::Blocked,
+        Some(101 | 110..=113 | 202 | 244 | 288 | 402) => FaultKind::Auth,
+        Some(_) => item_fault(&problem, repeatable).kind,
+        None if problem.text.is_none() => return None,
+        // Words alone, where data was promised: better asked again than taken for "no rows".
+        None if repeatable => FaultKind::Transient,
+        None => FaultKind::Uncertain,
     };
-    Some(Fault::new(kind, Problem { code: Some(code), ..problem }.words()))
+    Some(Fault::new(kind, format!("an error came under a success code: {}", problem.words())))
 }
 
 /// What a refusal of a single item means.
@@ -223,9 +234,9 @@ pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
         Some(225 | 226 | 231 | 233 | 234 | 236 | 237) => FaultKind::Gone,
         Some(code) if (500..600).contains(&code) && repeatable => FaultKind::Transient,
         Some(code) if (500..600).contains(&code) => FaultKind::Uncertain,
-        // The optimistic lock has no code, only words (reference §5.11).
+        // The optimistic lock has no code, only words (recorded answers).
         _ if text.contains("last modified date") => FaultKind::Changed,
-        _ if text.contains("not found") => FaultKind::Gone,
+        None if text.contains("not found") => FaultKind::Gone,
         _ => FaultKind::Rejected,
     };
     Fault::new(kind, format!("refused: {}", problem.words()))

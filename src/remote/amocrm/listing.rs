@@ -1,8 +1,8 @@
 //! Pages of rows: how they are asked for, and how they are read without one row costing another.
 
 use super::loose::{decode, mend_surrogates};
-use super::map;
 use super::wire::{ContactRow, Envelope, IdRow, LeadRow, NoteRow};
+use super::{fault, map};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::model::{Contact, Lead, Note};
 use crate::core::time::Millis;
@@ -76,7 +76,7 @@ impl Row for FiledNote {
 }
 
 /// Reads a page from an answer that is no fault. 204, 304, an empty body and an empty container
-/// all mean that there are no rows (reference §5.3).
+/// all mean that there are no rows (v2 errors page, code 2002).
 pub(super) fn page<R: Row>(answer: &RawAnswer) -> Result<Page<R>, Fault> {
     let mut page = Page { rows: Vec::new(), broken: Vec::new(), received: 0, server_time: server_time(answer) };
     for raw in items(answer)? {
@@ -92,6 +92,7 @@ pub(super) fn page<R: Row>(answer: &RawAnswer) -> Result<Page<R>, Fault> {
 fn items(answer: &RawAnswer) -> Result<Vec<Box<RawValue>>, Fault> {
     let text = String::from_utf8_lossy(&answer.body);
     let text = text.trim_start_matches('\u{feff}').trim();
+    // What is no success here is "nothing found": every other status was a fault before.
     if matches!(answer.status, 204 | 304) || !answer.is_success() || matches!(text, "" | "[]" | "{}" | "null") {
         return Ok(Vec::new());
     }
@@ -103,7 +104,11 @@ fn items(answer: &RawAnswer) -> Result<Vec<Box<RawValue>>, Fault> {
         let kind = if error.is_cut { FaultKind::Transient } else { FaultKind::Broken };
         Fault::new(kind, format!("the list cannot be read: {}", error.reason))
     })?;
-    Ok(envelope.embedded.0.unwrap_or_default().items.0)
+    match envelope.embedded.0 {
+        Some(embedded) => Ok(embedded.items.0),
+        None if text.contains("\"_embedded\"") || fault::is_nothing_found(answer) => Ok(Vec::new()),
+        None => Err(Fault::new(FaultKind::Broken, "there is no list in the answer")),
+    }
 }
 
 fn row<R: Row>(raw: &RawValue) -> Result<R, BrokenRow> {

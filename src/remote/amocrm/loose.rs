@@ -352,3 +352,46 @@ pub(super) fn mend_surrogates(json: &str) -> String {
     mended.push_str(&json[at..]);
     mended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_of_surrogates_are_mended_and_nothing_else() {
+        for (json, mended) in [
+            (r#""a\ud83d b""#, r#""a\ufffd b""#),
+            (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
+            (r#""\ude00\ud83d""#, r#""\ufffd\ufffd""#),
+            (r#""\\ud83d""#, r#""\\ud83d""#),
+            (r#""\ud83d\\ude00""#, r#""\ufffd\\ude00""#),
+            (r#""\u0041\n\u12""#, r#""\u0041\n\u12""#),
+            ("\"я\\", "\"я\\"),
+            ("\\ud8я", "\\ud8я"),
+        ] {
+            assert_eq!(mend_surrogates(json), mended);
+        }
+    }
+
+    #[test]
+    fn whole_numbers_come_in_many_forms() {
+        for (json, expected) in [
+            ("7", Some(7)),
+            ("\" 7 \"", Some(7)),
+            ("7.0", Some(7)),
+            ("\"7.00\"", Some(7)),
+            ("-7", Some(-7)),
+            ("\"\"", None),
+            ("null", None),
+            ("false", None),
+            ("[]", None),
+            ("{}", None),
+        ] {
+            assert_eq!(decode::<Whole>(json), Ok(Whole(expected)), "{json}");
+        }
+        for json in ["7.5", "\"seven\"", "18446744073709551615", "1e300", "[7]", "{\"a\":7}"] {
+            let error = decode::<Whole>(json).unwrap_err();
+            assert!(!error.reason.contains("seven"), "{}", error.reason);
+        }
+    }
+}

@@ -10,8 +10,6 @@ mod fault;
 mod listing;
 mod loose;
 mod map;
-#[cfg(test)]
-mod tests;
 mod wire;
 mod write;
 

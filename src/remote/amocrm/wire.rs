@@ -1,6 +1,6 @@
 //! What amoCRM's API v2 sends: contacts, leads, notes, account, answers to writes.
 //!
-//! Unknown members are ignored, containers may be missing (v2 contacts page; reference §5).
+//! Unknown members are ignored, containers may be missing (v2 contacts page; recorded answers).
 
 use super::loose::{List, Maybe, Text, Whole};
 use serde::de::value::MapAccessDeserializer;

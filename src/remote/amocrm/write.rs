@@ -229,7 +229,7 @@ impl Refusals {
         self.named.is_empty() && self.nameless.is_empty()
     }
 
-    /// From a map `id or place -> what`, or a list of objects with a code (reference §5.11).
+    /// From a map `id or place -> what`, or a list of objects with a code (recorded answers).
     fn read(errors: Option<Value>, batch: &[Item], verb: Verb) -> Refusals {
         let mut refusals = Refusals::default();
         match errors {

@@ -1,6 +1,7 @@
 //! A lane under a clock that only the test moves, on an executor that polls a task only when it
 //! was woken: a lost wake-up shows as a task that never ends.
 
+use super::state::DAY_MS;
 use super::*;
 use crate::core::fault::FaultKind;
 use async_trait::async_trait;

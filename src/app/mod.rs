@@ -1,0 +1,9 @@
+//! Puts everything together. Only this module knows the concrete types behind the ports.
+
+pub mod daemon;
+pub mod env;
+pub mod lifecycle;
+pub mod settings;
+pub mod status;
+pub mod telemetry;
+pub mod wire;

@@ -1,0 +1,78 @@
+//! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
+
+use crate::app::wire;
+use crate::config::Config;
+use crate::core::time::Millis;
+use crate::ports::store::{Cursor, Store};
+use crate::remote::http::{Method, RawRequest, ReqwestTransport, Transport};
+use serde_json::{Value, json};
+
+/// How far ahead work may lie and still count as waiting. Messages of people who are not contacts
+/// yet lie further ahead.
+const NEAR_MS: i64 = 3_600_000;
+
+/// The status of all bridges in the form that is kept stable (see the documentation of `status --json`).
+pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, now: Millis) -> anyhow::Result<Value> {
+    let mut bridges = Vec::new();
+    for bridge in &config.bridges {
+        let live = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
+        bridges.push(one(&bridge.name, store, live, now).await?);
+    }
+    Ok(json!({ "bridges": bridges, "running": live.is_some() }))
+}
+
+/// The status of one bridge. `live`: what its daemon says.
+pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Millis) -> anyhow::Result<Value> {
+    let counts = store.counts(name).await?;
+    let due = store.next_due(name).await?;
+    let is_far = |due: Option<Millis>| due.is_none_or(|due| due.since(now) > NEAR_MS);
+    let idle = counts.outbox == 0 && is_far(due.inbox) && is_far(due.marks);
+    let cursors = store.cursors(name).await?.into_iter().map(|(cursor, at)| (cursor, cursor_json(at, now))).collect::<serde_json::Map<_, _>>();
+    let age_s = |since: Option<Millis>| since.map(|since| now.since(since).max(0) / 1000);
+    Ok(json!({
+        "name": name,
+        "inbox": counts.inbox,
+        "outbox": counts.outbox,
+        "marks": counts.marks,
+        "dead_letters": counts.dead_letters,
+        "frozen": 0,
+        "links": counts.links,
+        "idle": idle,
+        "inbox_oldest_s": age_s(counts.inbox_oldest),
+        "outbox_oldest_s": age_s(counts.outbox_oldest),
+        "cursors": cursors,
+        "lanes": live.and_then(|live| live.get("lanes").cloned()).unwrap_or_else(|| json!({ "amo": { "state": "stopped" }, "salebot": { "state": "stopped" } })),
+        "unproven": [],
+        "errors": live.and_then(|live| live.get("faults").cloned()).unwrap_or_else(|| json!([])),
+    }))
+}
+
+fn cursor_json(cursor: Cursor, now: Millis) -> Value {
+    let at = jiff::Timestamp::from_millisecond(cursor.at.0).map(|at| at.to_string()).unwrap_or_default();
+    json!({ "at": at, "age_s": now.since(cursor.moved_at).max(0) / 1000 })
+}
+
+/// Asks the running daemon; none where no daemon answers.
+pub async fn ask_daemon(config: &Config) -> Option<Value> {
+    wire::transport().ok()?;
+    let transport = ReqwestTransport::new(false, ANSWER_BYTES_MAX).ok()?;
+    let mut address = config.http.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    let request = RawRequest {
+        method: Method::Get,
+        url: format!("http://{address}/health/ready").into(),
+        route: "/health/ready",
+        headers: Vec::new(),
+        body: Vec::new(),
+        timeout_ms: DAEMON_TIMEOUT_MS,
+    };
+    let answer = transport.send(request).await.ok()?;
+    serde_json::from_slice(&answer.body).ok()
+}
+
+/// A daemon on this machine answers at once or not at all.
+const DAEMON_TIMEOUT_MS: i64 = 2_000;
+/// A thousand bridges tell less than this about themselves.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;

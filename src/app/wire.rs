@@ -1,0 +1,167 @@
+//! From a configuration to running parts.
+
+use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, StoreUrl};
+use crate::core::flex::Notices;
+use crate::core::retry::RetryPolicy;
+use crate::core::time::Millis;
+use crate::engine::{Bridge, Parts, Timing};
+use crate::inbound::{Door, SalebotDecoder};
+use crate::ports::env::{Bell, Env};
+use crate::ports::store::Store;
+use crate::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
+use crate::remote::http::{ReqwestTransport, Transport};
+use crate::remote::lane::{Lane, LaneOptions, LaneReport};
+use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
+use crate::store::sqlite::{Access, SqliteStore};
+use anyhow::{Context, bail};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Most bytes of an answer: a page of 500 contacts with many fields is about 2 MiB.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A bridge with what the outside needs of it.
+pub struct Wired {
+    /// The bridge.
+    pub bridge: Arc<Bridge>,
+    /// Its lanes.
+    pub lanes: Lanes,
+    /// Where its pushes come in.
+    pub door: Door,
+}
+
+/// What all bridges share of the outside world.
+pub struct Outside {
+    /// Sends requests.
+    pub transport: Arc<dyn Transport>,
+    /// Clock and chance.
+    pub env: Arc<dyn Env>,
+}
+
+/// The lanes of a bridge.
+#[derive(Clone)]
+pub struct Lanes {
+    /// amoCRM.
+    pub amo: Arc<Lane>,
+    /// Salebot.
+    pub salebot: Arc<Lane>,
+    /// Salebot's `save_variables`.
+    pub save_variables: Arc<Lane>,
+}
+
+impl Lanes {
+    /// By name, for `status`.
+    pub fn reports(&self) -> [(&'static str, LaneReport); 3] {
+        [("amo", self.amo.report()), ("salebot", self.salebot.report()), ("save_variables", self.save_variables.report())]
+    }
+}
+
+/// Opens the configured store. `Access::Driver` for the one daemon that works on it.
+pub async fn open_store(config: &Config, access: Access) -> anyhow::Result<Arc<SqliteStore>> {
+    match &config.store {
+        StoreUrl::Sqlite(path) => {
+            let store = SqliteStore::open(path, access).await.with_context(|| format!("the database {} cannot be used", path.display()))?;
+            Ok(Arc::new(store))
+        }
+        StoreUrl::Postgres(_) => bail!("this version keeps its state in SQLite only: set store.url to \"sqlite:///var/lib/salebridge/salebridge.db\""),
+        StoreUrl::Unread => bail!("store.url was not read"),
+    }
+}
+
+/// Opens the store beside a running daemon, to read from it.
+pub async fn read_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    Ok(open_store(config, Access::Shared).await?)
+}
+
+/// Brings the database to this version's form.
+pub async fn migrate(config: &Config) -> anyhow::Result<()> {
+    match &config.store {
+        StoreUrl::Sqlite(path) => Ok(SqliteStore::migrate(path).await?),
+        StoreUrl::Postgres(_) | StoreUrl::Unread => open_store(config, Access::Shared).await.map(|_| ()),
+    }
+}
+
+/// The wall clock, for commands.
+pub fn now() -> Millis {
+    crate::app::env::SystemEnv.now()
+}
+
+/// The one client for all bridges.
+pub fn transport() -> anyhow::Result<Arc<dyn Transport>> {
+    // A second installation in one process (tests) finds the first one in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Ok(Arc::new(ReqwestTransport::new(true, ANSWER_BYTES_MAX)?))
+}
+
+/// Puts a bridge together.
+pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, outside: &Outside, stop: CancellationToken) -> anyhow::Result<Wired> {
+    let Outside { transport, env } = outside;
+    let lanes = lanes(config, env);
+    let notices = Notices::default();
+    let arrived = Arc::new(Bell::default());
+    let bridge = Bridge::new(Parts {
+        name: config.name.clone(),
+        policy: config.policy.clone(),
+        timing: timing(config),
+        retry: RetryPolicy::default(),
+        store,
+        amo: Arc::new(amo(config, transport, env, &lanes)?),
+        salebot: Arc::new(salebot(config, transport, env, &lanes, notices.clone())),
+        env: Arc::clone(env),
+        decoder: Arc::new(SalebotDecoder::new(notices.clone())),
+        arrived: Arc::clone(&arrived),
+        stop,
+    });
+    let door = Door::new(&config.salebot.webhook_secret, arrived, notices);
+    Ok(Wired { bridge: Arc::new(bridge), lanes, door })
+}
+
+fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
+    let lane = |options: LaneOptions| Arc::new(Lane::new(options, Arc::clone(env)));
+    let name = &config.name;
+    Lanes {
+        amo: lane(LaneOptions::new(format!("amoCRM of {name}"), config.amo.requests_per_second)),
+        salebot: lane(LaneOptions {
+            daily_budget: config.salebot.daily_budget,
+            ..LaneOptions::new(format!("Salebot of {name}"), config.salebot.requests_per_second)
+        }),
+        save_variables: lane(LaneOptions::new(format!("Salebot variables of {name}"), config.salebot.save_variables_per_second)),
+    }
+}
+
+fn amo(config: &BridgeConfig, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>, lanes: &Lanes) -> anyhow::Result<AmoV2> {
+    if config.amo.api == Api::V4 {
+        bail!("bridge {}: this version speaks API v2 only: set amo.api = \"v2\"", config.name);
+    }
+    let AmoAuth::Token(token) = &config.amo.auth else {
+        bail!("bridge {}: this version takes a long-lived token only: set amo.token", config.name);
+    };
+    let bearer = Arc::new(Bearer(LongLivedToken(token.clone())));
+    Ok(AmoV2::new(&config.amo.url, bearer, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env)))
+}
+
+fn salebot(config: &BridgeConfig, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>, lanes: &Lanes, notices: Notices) -> SalebotApi {
+    let options = SalebotOptions {
+        url: config.salebot.url.clone(),
+        api_key: config.salebot.api_key.clone(),
+        language: DealLanguage::of_url(&config.salebot.url),
+        notices,
+        lane: Arc::clone(&lanes.salebot),
+        save_lane: Arc::clone(&lanes.save_variables),
+    };
+    SalebotApi::new(options, Arc::clone(transport), Arc::clone(env))
+}
+
+fn timing(config: &BridgeConfig) -> Timing {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    Timing {
+        poll_contacts: config.amo.poll_contacts.clone(),
+        poll_leads: config.amo.poll_leads.clone(),
+        sweep: config.amo.sweep.clone(),
+        reconcile: config.salebot.reconcile.clone(),
+        overlap_ms: millis(config.amo.overlap),
+        recheck_every_ms: millis(config.amo.recheck.every),
+        recheck_window_ms: millis(config.amo.recheck.window),
+    }
+}

@@ -1,0 +1,101 @@
+//! The commands: one file each.
+
+mod config;
+mod migrate;
+mod run;
+mod status;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Keeps an amoCRM account and a Salebot project in step, both ways.
+#[derive(Debug, Parser)]
+#[command(name = "salebridge", version, about, arg_required_else_help = true)]
+struct Arguments {
+    /// The configuration; without it /etc/salebridge/salebridge.toml, else ./config/salebridge.toml
+    #[arg(long, global = true, env = "SALEBRIDGE_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// The daemon
+    Run,
+    /// How every bridge is doing
+    Status(status::Arguments),
+    /// Bring the database to this version's form (also done on start)
+    Migrate,
+    /// Check the configuration, print the default one, or its schema
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+/// How a command ended, apart from success.
+#[derive(Debug)]
+enum Failure {
+    /// The configuration is faulty: the report.
+    Config(String),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Failure {
+        Failure::Other(error.into())
+    }
+}
+
+/// sysexits.h: the configuration is at fault. systemd is told not to restart on it.
+const EXIT_CONFIG: u8 = 78;
+
+/// Runs the command of this process.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&Failure::Other(error.into())),
+    };
+    match runtime.block_on(dispatch(arguments)) {
+        Ok(code) => code,
+        Err(failure) => failed(&failure),
+    }
+}
+
+async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let path = crate::app::settings::path(arguments.config);
+    match arguments.command {
+        Command::Run => run::run(&path).await,
+        Command::Status(options) => status::run(&path, &options).await,
+        Command::Migrate => migrate::run(&path).await,
+        Command::Config(command) => config::run(&path, &command),
+    }
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    match failure {
+        Failure::Config(report) => {
+            anstream::eprint!("{report}");
+            ExitCode::from(EXIT_CONFIG)
+        }
+        Failure::Other(error) => {
+            anstream::eprintln!("salebridge: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Reads the configuration with its secrets; tells its warnings.
+fn settings(path: &std::path::Path) -> Result<crate::config::Config, Failure> {
+    let config = read_config(path, crate::config::Secrets::Read)?;
+    for warning in &config.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
+    Ok(config)
+}
+
+fn read_config(path: &std::path::Path, secrets: crate::config::Secrets) -> Result<crate::config::Config, Failure> {
+    crate::app::settings::read(path, secrets).map_err(|faults| Failure::Config(faults.render(true)))
+}
