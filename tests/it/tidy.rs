@@ -10,6 +10,7 @@ mod scan;
 mod sizes;
 mod words;
 
+use salebridge::config::{Checks, Secrets, check_text};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -167,4 +168,23 @@ fn what_a_reader_expects_is_there() {
     let sources = texts();
     let found = |path: &str| sources.iter().find(|source| source.path == path).map(|source| source.text.as_str());
     assert_eq!(names::missing(&found), Vec::<String>::new());
+}
+
+#[test]
+fn configurations_that_are_shown_are_sound() {
+    let sources = texts();
+    let mut checked = 0;
+    for source in &sources {
+        let shown = match source.path.as_str() {
+            "README.md" | "README.ru.md" => names::toml_block(&source.text).expect("the page shows a configuration"),
+            path if path.starts_with("config/") && path.ends_with(".toml") => &source.text,
+            _ => continue,
+        };
+        checked += 1;
+        let checks = Checks::new(&|_| None, jiff::Timestamp::UNIX_EPOCH).secrets(Secrets::Shape);
+        if let Err(faults) = check_text(&source.path, Path::new("."), shown, &checks) {
+            panic!("{}", faults.render(false));
+        }
+    }
+    assert!(checked >= 4, "{checked} configurations were found");
 }

@@ -22,6 +22,12 @@ pub(super) fn missing<'a>(text: &dyn Fn(&str) -> Option<&'a str>) -> Vec<String>
     EXPECTED.iter().filter(|path| !is_there(path)).map(|path| format!("{path} is missing or empty")).collect()
 }
 
+/// The first block of TOML of a page.
+pub(super) fn toml_block(page: &str) -> Option<&str> {
+    let (_, block) = page.split_once("\n```toml\n")?;
+    block.split_once("\n```").map(|(block, _)| block)
+}
+
 /// What is wrong with the migrations of two databases; a folder that is not there is left out.
 pub(super) fn migrations(sqlite: Option<&[String]>, postgres: Option<&[String]>) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -70,6 +76,12 @@ mod tests {
         let found =
             missing(&|path| (path != "README.md").then_some(if path == "LICENSE-MIT" { " \n" } else { "text" }));
         assert_eq!(found, ["README.md is missing or empty", "LICENSE-MIT is missing or empty"]);
+    }
+
+    #[test]
+    fn a_block_is_cut_out_of_its_page() {
+        assert_eq!(toml_block("a\n```toml\nb = 1\nc = 2\n```\nd\n"), Some("b = 1\nc = 2"));
+        assert_eq!(toml_block("a\n```sh\nb\n```\n"), None);
     }
 
     #[test]

@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_heading_is_found() {
-        assert_eq!(heading("//! What it is.\n"), []);
+        assert!(heading("//! What it is.\n").is_empty());
         for text in ["", "use a;\n//! Too late.\n", "//!\n", "// Not a doc comment.\n"] {
             assert_eq!(lines(heading(text)), [1], "{text:?}");
         }
@@ -125,13 +125,13 @@ mod tests {
         let text =
             "fn a() {\n    todo!()\n}\nfn b() { unimplemented ! (\"x\") }\n// dbg!(1)\nlet x = dbg!(\"todo!\");\n";
         assert_eq!(lines(unfinished(text)), [2, 4, 6]);
-        assert_eq!(unfinished("fn todo() { let dbg = !x; }"), []);
+        assert!(unfinished("fn todo() { let dbg = !x; }").is_empty());
     }
 
     #[test]
     fn silenced_lints_are_found() {
         assert_eq!(lines(unfinished("#[allow(dead_code)]\nfn a() {}\n# ! [ allow(x) ]\n#[expect(x)]\n")), [1, 3]);
-        assert_eq!(unfinished("// #[allow(x)]\n#[derive(allow)]\nfn f() { allow(x) }"), []);
+        assert!(unfinished("// #[allow(x)]\n#[derive(allow)]\nfn f() { allow(x) }").is_empty());
     }
 
     #[test]
@@ -151,7 +151,7 @@ mod tests {
         for text in planted {
             assert_eq!(lines(workplace(&format!("fine\n{text}\n"))), [2], "{text}");
         }
-        assert_eq!(workplace("framework/x, an issue of trust, tissue 2, /var/lib/salebridge, work / home"), []);
+        assert!(workplace("framework/x, an issue of trust, tissue 2, /var/lib/salebridge, work / home").is_empty());
     }
 
     #[test]
