@@ -50,13 +50,19 @@ const RULES: [Rule; 11] = [
             ("serde", ANYWHERE),
             ("serde_json", ANYWHERE),
             ("thiserror", ANYWHERE),
-            ("tokio", &["src/ports/env.rs"]),
+            ("tokio::sync", &["src/ports/env.rs"]),
         ]),
     },
     Rule {
         module: "engine",
         ours: &["core", "ports", "engine"],
         libraries: Libraries::AllBut(&[
+            // Its clock is the Env port's, and it spawns nothing.
+            "tokio::time",
+            "tokio::task",
+            "tokio::spawn",
+            "tokio::net",
+            "tokio::fs",
             "sqlx",
             "libsqlite3_sys",
             "reqwest",
@@ -170,12 +176,12 @@ fn complaint(rule: &Rule, path: &str, named: &Named) -> Option<String> {
         Named::Unordered(_) => None,
         Named::Library(name) if TEST_LIBRARIES.contains(&name.as_str()) => None,
         Named::Library(name) => match &rule.libraries {
-            Libraries::AllBut(banned) if banned.contains(&name.as_str()) => {
+            Libraries::AllBut(banned) if banned.iter().any(|entry| is_of(name, entry)) => {
                 Some(format!("`{module}` must not use the library `{name}`"))
             }
             Libraries::AllBut(_) => None,
             Libraries::Only(allowed) => {
-                let places = allowed.iter().find(|(library, _)| library == name).map(|(_, places)| *places);
+                let places = allowed.iter().find(|(library, _)| is_of(name, library)).map(|(_, places)| *places);
                 match places {
                     None => Some(format!("`{module}` must not use the library `{name}`")),
                     Some(places) if places.iter().any(|place| path.starts_with(place)) => None,
@@ -184,6 +190,11 @@ fn complaint(rule: &Rule, path: &str, named: &Named) -> Option<String> {
             }
         },
     }
+}
+
+/// True for an entry of the table and for everything below it.
+fn is_of(name: &str, entry: &str) -> bool {
+    name.strip_prefix(entry).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 /// Everything the paths of a file name, with where.
@@ -209,10 +220,22 @@ fn named(inner: &str, code: &str) -> Vec<(usize, Named)> {
             let modules = heads(&tokens, root).into_iter().map(|(at, name)| (at, Named::Module(name)));
             found.extend(modules.filter(|(_, named)| !is_root_item(named)));
         } else if libraries.contains(token.text) && is_path_or_import(&tokens, index) {
-            found.push((token.at, Named::Library(token.text.to_owned())));
+            let names = parts(&tokens, index);
+            found.extend(names.into_iter().map(|name| (token.at, Named::Library(name))));
         }
     }
     found
+}
+
+/// The names a path gives a library: of tokio its parts, of which some are a module's and some not.
+fn parts(tokens: &[Token<'_>], index: usize) -> Vec<String> {
+    let name = tokens[index].text;
+    match heads(tokens, index) {
+        heads if name == "tokio" && !heads.is_empty() => {
+            heads.into_iter().map(|(_, part)| format!("{name}::{part}")).collect()
+        }
+        _ => vec![name.to_owned()],
+    }
 }
 
 /// True for `::name` at the beginning of a path, as in `use ::name`; not for `a::name`.
@@ -354,8 +377,15 @@ mod tests {
     #[test]
     fn ports_use_tokio_for_the_bell_alone() {
         assert!(found("src/ports/env.rs", "use tokio::sync::Notify;").is_empty());
+        assert_eq!(found("src/ports/env.rs", "use tokio::{sync::Notify, time};"), [1]);
         assert_eq!(found("src/ports/store.rs", "use tokio::sync::Notify;"), [1]);
         assert_eq!(found("src/ports/store.rs", "use crate::engine::Bridge;"), [1]);
+    }
+
+    #[test]
+    fn the_engine_has_no_clock_and_no_tasks_of_its_own() {
+        let text = "use tokio::sync::Mutex;\nuse tokio::{select, time::sleep};\nfn f() { tokio::spawn(g()); }\nuse tokio_util::sync::CancellationToken;\n";
+        assert_eq!(found("src/engine/mod.rs", text), [2, 3]);
     }
 
     #[test]
