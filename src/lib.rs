@@ -16,3 +16,4 @@ pub mod inbound;
 pub mod ports;
 pub mod remote;
 pub mod sandbox;
+pub mod store;

@@ -14,3 +14,6 @@ mod salebot_redaction;
 mod salebot_server;
 mod tidy;
 mod watch;
+//! Tests that need several modules together, or the outside of one. One binary: linking is slow.
+
+mod store_contract;
