@@ -12,8 +12,6 @@ mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
+mod store_contract;
 mod tidy;
 mod watch;
-//! Tests that need several modules together, or the outside of one. One binary: linking is slow.
-
-mod store_contract;

@@ -31,7 +31,8 @@ pub(super) fn toml_block(page: &str) -> Option<&str> {
 /// What is wrong with the migrations of two databases; a folder that is not there is left out.
 pub(super) fn migrations(sqlite: Option<&[String]>, postgres: Option<&[String]>) -> Vec<String> {
     let mut wrong = Vec::new();
-    let numbers = |folder: &str, names: &[String], wrong: &mut Vec<String>| {
+    for (folder, names) in [("sqlite", sqlite), ("postgres", postgres)] {
+        let names = names.unwrap_or_default();
         let mut numbers = Vec::new();
         for name in names.iter().filter(|name| name.as_str() != "README.md") {
             match number(name) {
@@ -43,14 +44,13 @@ pub(super) fn migrations(sqlite: Option<&[String]>, postgres: Option<&[String]>)
         if numbers.iter().copied().ne(1..=numbers.len()) {
             wrong.push(format!("{folder}: numbers begin at 1, without gaps and repeats: {numbers:?}"));
         }
-        numbers
-    };
-    let sqlite = sqlite.map(|names| numbers("sqlite", names, &mut wrong));
-    let postgres = postgres.map(|names| numbers("postgres", names, &mut wrong));
-    if let (Some(sqlite), Some(postgres)) = (sqlite, postgres)
-        && sqlite != postgres
-    {
-        wrong.push(format!("sqlite has {sqlite:?}, postgres has {postgres:?}"));
+    }
+    if let (Some(sqlite), Some(postgres)) = (sqlite, postgres) {
+        let alone = |of: &[String], other: &[String]| {
+            of.iter().filter(|name| !other.contains(name)).cloned().collect::<Vec<_>>()
+        };
+        let alone = [alone(sqlite, postgres), alone(postgres, sqlite)].concat();
+        wrong.extend(alone.into_iter().map(|name| format!("{name} stands in one folder alone")));
     }
     wrong
 }
@@ -88,10 +88,15 @@ mod tests {
     fn migrations_that_drift_apart_are_found() {
         let two = names(&["0002_more.sql", "0001_initial.sql", "README.md"]);
         let one = names(&["0001_initial.sql"]);
+        let other = names(&["0001_initial.sql", "0002_less.sql", "README.md"]);
         assert_eq!(migrations(Some(&two), None), Vec::<String>::new());
         assert_eq!(migrations(Some(&two), Some(&two)), Vec::<String>::new());
+        assert_eq!(migrations(Some(&two), Some(&other)).len(), 2);
         assert_eq!(migrations(None, None), Vec::<String>::new());
-        assert_eq!(migrations(Some(&two), Some(&one)), ["sqlite has [1, 2], postgres has [1]"]);
+        assert_eq!(
+            migrations(Some(&two), Some(&one)),
+            ["0002_more.sql stands in one folder alone", "README.md stands in one folder alone"]
+        );
     }
 
     #[test]
