@@ -7,7 +7,7 @@
 //! cron --> poll.rs, reconcile.rs -> people.rs, deals.rs -> record -> outbox -> execute/
 //! ```
 //!
-//! Everything decided at once is committed at once ([`Bridge::record`]); a record that changed while
+//! Everything decided at once is committed at once (`record.rs`); a record that changed while
 //! a plan was made, or has an action under way, is planned again instead.
 
 mod account;
