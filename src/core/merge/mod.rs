@@ -219,10 +219,18 @@ fn single(pair: Pair<'_>) -> Merged {
             let lost = is_given_up.then_some((Side::Salebot, salebot));
             Merged { lost, ..pair.nothing() }
         }
-        Source::Amo => carry_to_salebot(&pair, is_given_up.then_some(salebot)),
+        Source::Amo => {
+            let merged = carry_to_salebot(&pair, is_given_up.then_some(salebot));
+            let is_plain = amo_standing == Standing::Changed && salebot_standing == Standing::Same;
+            unseen_source(merged, |base| base.amo.take_if(|_| !is_plain && pair.direction == Direction::Both))
+        }
         Source::Salebot if pair.salebot.is_none() => Merged::default(),
         Source::Salebot => match writable(&pair, text_of(&salebot)) {
-            Ok(content) => carry_to_amo(&pair, content, conflict),
+            Ok(content) => {
+                let merged = carry_to_amo(&pair, content, conflict);
+                let is_plain = salebot_standing == Standing::Changed && amo_standing == Standing::Same;
+                unseen_source(merged, |base| base.salebot.take_if(|_| !is_plain && pair.direction == Direction::Both))
+            }
             Err(reason) => {
                 let amo_stands = conflict && amo_standing != Standing::Same && !pair.is_blank(pair.amo);
                 let merged = match amo_stands && pair.direction.writes_salebot() {
@@ -233,6 +241,15 @@ fn single(pair: Pair<'_>) -> Merged {
             }
         },
     }
+}
+
+/// A value that is on its way for another reason than that its side alone changed counts as unseen:
+/// else, with the other side seen by now, nothing would show that the two are still to be settled.
+fn unseen_source(mut merged: Merged, take: impl Fn(&mut Base) -> Option<Content>) -> Merged {
+    if !(merged.write_amo.is_none() && merged.write_salebot.is_none()) {
+        merged.base.as_mut().and_then(take);
+    }
+    merged
 }
 
 fn carry_to_salebot(pair: &Pair<'_>, lost: Option<Content>) -> Merged {

@@ -27,12 +27,15 @@ pub(super) fn merge(pair: Pair<'_>) -> Merged {
         return kept(&pair, carried);
     }
     let blank = pair.meaning(text).is_none();
+    let is_waiting = pair.base.amo.is_none() && pair.amo.is_empty() && pair.direction == Direction::Both;
     match pair.salebot_standing() {
+        // What was to replace it is gone before it came.
+        Standing::Same if is_waiting && pair.salebot.is_some() => entered(&pair, carried, text, Standing::New),
         Standing::Same => amo_alone(&pair, carried, None),
         Standing::New | Standing::Changed if pair.direction == Direction::ToSalebot => {
             amo_alone(&pair, carried, pair.salebot.cloned().filter(|_| !blank))
         }
-        Standing::New if blank => amo_alone(&pair, carried, None),
+        Standing::New if blank => restored(&pair, carried, None),
         Standing::Changed if blank => cleared(&pair, carried),
         standing => entered(&pair, carried, text, standing),
     }
@@ -161,7 +164,7 @@ fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
     let ours = pair.ours_left();
     let is_ours = |element: &&String| ours.iter().any(|own| same(pair, own, element));
     let Some(element) = at.and_then(|at| pair.amo.get(at)).filter(is_ours) else {
-        return restored(pair, carried);
+        return restored(pair, carried, None);
     };
     let rest: Content = pair.amo.iter().filter(|other| !same(pair, other, element)).cloned().collect();
     let own = ours.iter().filter(|own| !same(pair, own, element)).cloned().collect();
@@ -171,14 +174,14 @@ fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
     Merged { write_amo: Some((content, base)), base: Some(while_list_waits(pair)), ..Merged::default() }
 }
 
-/// The emptied variable gets back what amoCRM carries. Until it has, what amoCRM has is news to it.
-fn restored(pair: &Pair<'_>, carried: Carried) -> Merged {
-    let merged = follow(pair, carried, None);
+/// The variable loses its edit to what amoCRM carries. Until it has that, amoCRM counts as unseen.
+fn restored(pair: &Pair<'_>, carried: Carried, lost: Option<Content>) -> Merged {
+    let merged = follow(pair, carried, lost);
     match merged.write_salebot {
-        Some(_) => Merged {
-            base: merged.base.map(|base| Base { amo: Some(Content::new()), sent_amo: Vec::new(), ..base }),
-            ..merged
-        },
+        Some(_) => {
+            let base = merged.base.map(|base| Base { amo: None, sent_amo: Vec::new(), ..base });
+            Merged { base, ..merged }
+        }
         None => merged,
     }
 }
@@ -205,7 +208,7 @@ fn entered(pair: &Pair<'_>, carried: Carried, text: &str, standing: Standing) ->
         Some(Some(at)) => replaced(pair, at, value),
         // Both changed it: the owner decides, and nothing a manager typed is replaced.
         Some(None) if carried.at.is_some() && pair.owner == Owner::Amo => {
-            follow(pair, carried, Some(vec![text.to_owned()]))
+            restored(pair, carried, Some(vec![text.to_owned()]))
         }
         _ => replaced(pair, pair.amo.len(), value),
     }

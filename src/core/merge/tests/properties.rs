@@ -50,7 +50,7 @@ fn is_set_explained(world: &World, client: usize) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12000, ..ProptestConfig::default() })]
 
     /// Whatever happened, three rounds of writes at most, then silence, and both sides agree.
     #[test]
