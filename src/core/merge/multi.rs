@@ -151,10 +151,14 @@ fn untouched(pair: &Pair<'_>, carried: Carried, element: &str) -> Option<usize> 
 }
 
 /// The base while the list is on its way. What the variable stood for must be told from a later
-/// list, so an earlier one is kept.
+/// list, so an earlier one is kept. Where there was none, the variable counts as unseen, so that it is
+/// still given what amoCRM has should it be emptied meanwhile.
 fn while_list_waits(pair: &Pair<'_>) -> Base {
-    let amo = pair.base.amo.clone().or_else(|| Some(pair.amo.clone()));
-    Base { amo, ours: pair.ours_left(), ..pair.base.clone() }
+    let base = Base { ours: pair.ours_left(), ..pair.base.clone() };
+    match base.amo {
+        Some(_) => base,
+        None => Base { amo: Some(pair.amo.clone()), salebot: None, ..base },
+    }
 }
 
 /// The variable was emptied. Only an element that came from Salebot goes with it; one that a

@@ -161,7 +161,7 @@ impl World {
             }
         }
         self.seen = self.amo.clone();
-        if fate == Fate::Unheard {
+        if fate == Fate::Unheard || self.clients.len() > 1 {
             self.seen.extend(amo);
         }
         plans
