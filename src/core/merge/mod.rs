@@ -222,14 +222,20 @@ fn single(pair: Pair<'_>) -> Merged {
         Source::Amo => {
             let merged = carry_to_salebot(&pair, is_given_up.then_some(salebot));
             let is_plain = amo_standing == Standing::Changed && salebot_standing == Standing::Same;
-            unseen_source(merged, |base| base.amo.take_if(|_| !is_plain && pair.direction == Direction::Both))
+            match is_plain || pair.direction != Direction::Both {
+                true => merged,
+                false => with_base(merged, |base| Base { amo: None, sent_amo: Vec::new(), ..base }),
+            }
         }
         Source::Salebot if pair.salebot.is_none() => Merged::default(),
         Source::Salebot => match writable(&pair, text_of(&salebot)) {
             Ok(content) => {
                 let merged = carry_to_amo(&pair, content, conflict);
                 let is_plain = salebot_standing == Standing::Changed && amo_standing == Standing::Same;
-                unseen_source(merged, |base| base.salebot.take_if(|_| !is_plain && pair.direction == Direction::Both))
+                match is_plain || pair.direction != Direction::Both {
+                    true => merged,
+                    false => with_base(merged, |base| Base { salebot: None, sent_salebot: Vec::new(), ..base }),
+                }
             }
             Err(reason) => {
                 let amo_stands = conflict && amo_standing != Standing::Same && !pair.is_blank(pair.amo);
@@ -245,11 +251,11 @@ fn single(pair: Pair<'_>) -> Merged {
 
 /// A value that is on its way for another reason than that its side alone changed counts as unseen:
 /// else, with the other side seen by now, nothing would show that the two are still to be settled.
-fn unseen_source(mut merged: Merged, take: impl Fn(&mut Base) -> Option<Content>) -> Merged {
-    if !(merged.write_amo.is_none() && merged.write_salebot.is_none()) {
-        merged.base.as_mut().and_then(take);
+fn with_base(merged: Merged, change: impl Fn(Base) -> Base) -> Merged {
+    match merged.write_amo.is_none() && merged.write_salebot.is_none() {
+        true => merged,
+        false => Merged { base: merged.base.map(change), ..merged },
     }
-    merged
 }
 
 fn carry_to_salebot(pair: &Pair<'_>, lost: Option<Content>) -> Merged {

@@ -17,7 +17,7 @@
 //! follows or its value is added. Emptied, it takes its element along only if that came from Salebot,
 //! and then carries what is first.
 
-use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, text_of, variable, writable};
+use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, text_of, variable, with_base, writable};
 
 pub(super) fn merge(pair: Pair<'_>) -> Merged {
     let carried = Carried::find(&pair);
@@ -157,7 +157,7 @@ fn while_list_waits(pair: &Pair<'_>) -> Base {
     let base = Base { ours: pair.ours_left(), ..pair.base.clone() };
     match base.amo {
         Some(_) => base,
-        None => Base { amo: Some(pair.amo.clone()), salebot: None, ..base },
+        None => Base { amo: Some(pair.amo.clone()), salebot: None, sent_salebot: Vec::new(), ..base },
     }
 }
 
@@ -180,14 +180,7 @@ fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
 
 /// The variable loses its edit to what amoCRM carries. Until it has that, amoCRM counts as unseen.
 fn restored(pair: &Pair<'_>, carried: Carried, lost: Option<Content>) -> Merged {
-    let merged = follow(pair, carried, lost);
-    match merged.write_salebot {
-        Some(_) => {
-            let base = merged.base.map(|base| Base { amo: None, sent_amo: Vec::new(), ..base });
-            Merged { base, ..merged }
-        }
-        None => merged,
-    }
+    with_base(follow(pair, carried, lost), |base| Base { amo: None, sent_amo: Vec::new(), ..base })
 }
 
 /// The variable stands for another element of the list from now on.
