@@ -10,7 +10,7 @@ use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Variables};
 use crate::core::selector::SalebotField;
 use crate::core::shape::{self, Record};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// A client as it was seen.
 #[derive(Debug, Clone, Copy)]
@@ -64,44 +64,68 @@ fn plan_rule(
     plan: &mut Plan,
 ) {
     let before = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
-    let mut content = before.clone();
-    let mut writers = BTreeSet::new();
-    let mut confirms = Vec::new();
-    for client in clients {
-        let merged = merge_client(ground, rule, seen, *client, &content);
-        let Some((written, base)) = merged.write_amo.clone() else { continue };
+    let mut content = before;
+    let mut confirms: Vec<(ClientSeen<'_>, Confirm)> = Vec::new();
+    let has_written = |confirms: &[(ClientSeen<'_>, Confirm)], client: &ClientSeen<'_>| {
+        confirms.iter().any(|(writer, _)| writer.link.client.id == client.link.client.id)
+    };
+    // One client's write can be what another one has to say something about; each speaks once.
+    while let Some((client, merged, written, base)) = clients
+        .iter()
+        .filter(|client| !has_written(&confirms, client))
+        .find_map(|client| writer(ground, rule, seen, *client, &content))
+    {
         let link = LinkRef::Client(client.link.client.id);
-        if shape::edit(&rule.slot, &written, Some(Record::Contact(seen.contact)), ground.region()).is_none() {
-            continue;
-        }
         plan.note(link, &client_key(client.link.client.id), rule, &merged);
-        confirms.push(Confirm { link, rule: rule.key.clone(), base });
-        writers.insert(client.link.client.id);
         follow(rule, client.link.client.id, merged, writes, plan);
+        confirms.push((client, Confirm { link, rule: rule.key.clone(), base }));
         content = written;
     }
-    for client in clients.iter().filter(|client| !writers.contains(&client.link.client.id)) {
+    for client in clients.iter().filter(|client| !has_written(&confirms, client)) {
         let merged = refused_once(merge_client(ground, rule, seen, *client, &content));
         plan.note(LinkRef::Client(client.link.client.id), &client_key(client.link.client.id), rule, &merged);
         follow(rule, client.link.client.id, merged, writes, plan);
     }
-    if writers.is_empty() {
+    write_contact(ground, rule, seen, &content, confirms, writes, plan);
+}
+
+/// What a client wants written to the contact, if amoCRM has a way to take it.
+fn writer<'a>(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &PersonSeen<'_>,
+    client: ClientSeen<'a>,
+    content: &Content,
+) -> Option<(ClientSeen<'a>, Merged, Content, Base)> {
+    let merged = merge_client(ground, rule, seen, client, content);
+    let (written, base) = merged.write_amo.clone()?;
+    shape::edit(&rule.slot, &written, Some(Record::Contact(seen.contact)), ground.region())?;
+    Some((client, merged, written, base))
+}
+
+/// The contact's part of a pair: one edit for what the last client wrote on top of the others.
+fn write_contact(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &PersonSeen<'_>,
+    content: &Content,
+    confirms: Vec<(ClientSeen<'_>, Confirm)>,
+    writes: &mut Writes,
+    plan: &mut Plan,
+) {
+    if confirms.is_empty() {
         return;
     }
-    if content.is_empty() {
-        plan.cleared += 1;
-    }
-    for (confirm, client) in
-        confirms.iter_mut().zip(clients.iter().filter(|client| writers.contains(&client.link.client.id)))
-    {
-        if confirm.base.amo.as_ref() != Some(&content) {
-            overwritten(ground, rule, *client, &content, confirm, writes, plan);
+    plan.cleared += u64::from(content.is_empty());
+    for (client, mut confirm) in confirms {
+        if confirm.base.amo.as_ref() != Some(content) {
+            overwritten(ground, rule, client, content, &mut confirm, writes, plan);
         }
+        writes.edit_confirms.push(confirm);
     }
-    if let Some(edit) = shape::edit(&rule.slot, &content, Some(Record::Contact(seen.contact)), ground.region()) {
+    if let Some(edit) = shape::edit(&rule.slot, content, Some(Record::Contact(seen.contact)), ground.region()) {
         push_edit(&mut writes.edits, &rule.slot, edit);
     }
-    writes.edit_confirms.append(&mut confirms);
 }
 
 /// Another client wrote on top of what this one wrote: to this one that is a change in amoCRM, and
