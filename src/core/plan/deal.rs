@@ -1,7 +1,7 @@
 //! A lead, its order and its client: the order itself, its stage, mapped values, callbacks.
 
 use super::ground::Ground;
-use super::{Notice, Plan, ResolvedRule, base_with_doubts, push_edit};
+use super::{Doubts, Notice, Plan, ResolvedRule, push_edit};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
 use crate::core::fingerprint;
 use crate::core::id::ClientId;
@@ -175,7 +175,8 @@ fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client:
     let amo = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
     let empty = Default::default();
     let bases = seen.link.map_or(&empty, |link| &link.bases);
-    let base = base_with_doubts(bases, &rule.key, LinkRef::Lead(seen.lead.id), seen.in_doubt);
+    let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), rule, confirms: seen.in_doubt };
+    let base = doubts.base(bases, &amo, text.as_ref());
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,

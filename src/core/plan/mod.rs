@@ -17,6 +17,7 @@ use super::merge::Merged;
 use super::policy::Rule;
 use super::selector::{AmoField, AmoPart, Entity, SalebotField};
 use super::shape::{Place, Slot};
+use super::text;
 use serde_json::json;
 
 /// What is to be done about a person or a deal.
@@ -102,15 +103,37 @@ pub fn identifiers() -> Vec<Rule> {
     ]
 }
 
-/// The base of a pair as a merge is to see it: values whose writing was tried and never confirmed
-/// count as sent, so that meeting them is no edit.
-fn base_with_doubts(bases: &Bases, key: &str, link: LinkRef, in_doubt: &[Confirm]) -> Base {
-    let mut base = bases.get(key).cloned().unwrap_or_default();
-    for confirm in in_doubt.iter().filter(|confirm| confirm.link == link && confirm.rule == key) {
-        push_new(&mut base.sent_amo, &confirm.base.sent_amo);
-        push_new(&mut base.sent_salebot, &confirm.base.sent_salebot);
+/// Writes to one pair that were tried and whose outcome is not known.
+struct Doubts<'a> {
+    link: LinkRef,
+    rule: &'a ResolvedRule,
+    confirms: &'a [Confirm],
+}
+
+impl Doubts<'_> {
+    /// The base as a merge is to see it. A write whose value is met has happened: both sides had
+    /// agreed on it, whatever was edited since. Of the others it is known only that meeting their
+    /// value is no edit.
+    fn base(&self, bases: &Bases, amo: &Content, salebot: Option<&Content>) -> Base {
+        let mut base = bases.get(&self.rule.key).cloned().unwrap_or_default();
+        let own = |confirm: &&Confirm| confirm.link == self.link && confirm.rule == self.rule.key;
+        for Confirm { base: tried, .. } in self.confirms.iter().filter(own) {
+            let met_amo = tried.sent_amo.iter().any(|sent| is_met(sent, amo));
+            let met_salebot = tried.sent_salebot.iter().any(|sent| salebot.is_some_and(|now| is_met(sent, now)));
+            if met_amo || met_salebot {
+                base = tried.clone();
+            } else {
+                push_new(&mut base.sent_amo, &tried.sent_amo);
+                push_new(&mut base.sent_salebot, &tried.sent_salebot);
+            }
+        }
+        base
     }
-    base
+}
+
+/// True when a service shows what was sent, or what it may have made of it.
+fn is_met(sent: &Content, now: &Content) -> bool {
+    sent.len() == now.len() && sent.iter().zip(now).all(|(sent, now)| text::is_rewritten(sent, now))
 }
 
 /// Adds an edit. Parts of one address become one edit: a part that is not sent is erased.

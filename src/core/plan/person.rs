@@ -1,7 +1,7 @@
 //! A contact and its clients: every mapped value, both ways.
 
 use super::ground::{Ground, client_fact};
-use super::{Plan, ResolvedRule, base_with_doubts, push_edit};
+use super::{Doubts, Plan, ResolvedRule, push_edit};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, Side, client_key, contact_key};
 use crate::core::fingerprint;
 use crate::core::id::ClientId;
@@ -168,8 +168,9 @@ fn merge_client(
     client: ClientSeen<'_>,
     amo: &Content,
 ) -> Merged {
-    let link = LinkRef::Client(client.link.client.id);
-    let base = base_with_doubts(&client.link.bases, &rule.key, link, seen.in_doubt);
+    let doubts = Doubts { link: LinkRef::Client(client.link.client.id), rule, confirms: seen.in_doubt };
+    let observed = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
+    let base = doubts.base(&client.link.bases, &observed, salebot_content(ground, rule, client).as_ref());
     let mut merged = merge_with(ground, rule, client, amo, &base);
     if merged.base.is_none() && client.link.bases.get(&rule.key) != Some(&base) {
         merged.base = Some(base);
@@ -177,14 +178,20 @@ fn merge_client(
     merged
 }
 
-fn merge_with(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>, amo: &Content, base: &Base) -> Merged {
-    let salebot = match &rule.rule.salebot {
-        SalebotField::Client(name) => {
-            client.variables.map(|variables| variables.get(name).cloned().into_iter().collect())
-        }
+/// What Salebot has: none where it was not read.
+fn salebot_content(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>) -> Option<Content> {
+    match &rule.rule.salebot {
+        SalebotField::Client(name) => Some(client.variables?.get(name).cloned().into_iter().collect()),
         SalebotField::Fact(fact) => Some(client_fact(&client.link.client, *fact, &ground.zone).into_iter().collect()),
-        SalebotField::Order(_) => return Merged::default(),
-    };
+        SalebotField::Order(_) => None,
+    }
+}
+
+fn merge_with(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>, amo: &Content, base: &Base) -> Merged {
+    if matches!(rule.rule.salebot, SalebotField::Order(_)) {
+        return Merged::default();
+    }
+    let salebot = salebot_content(ground, rule, client);
     merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,
