@@ -12,8 +12,8 @@ use crate::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
-use crate::store::sqlite::{Access, SqliteStore};
-use anyhow::{Context, bail};
+use crate::store::sqlite::{Access, SqliteOptions, SqliteStore};
+use anyhow::bail;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -61,8 +61,7 @@ impl Lanes {
 pub async fn open_store(config: &Config, access: Access) -> anyhow::Result<Arc<SqliteStore>> {
     match &config.store {
         StoreUrl::Sqlite(path) => {
-            let store = SqliteStore::open(path, access).await.with_context(|| format!("the database {} cannot be used", path.display()))?;
-            Ok(Arc::new(store))
+            Ok(Arc::new(SqliteStore::open(SqliteOptions::new(path, access)).await?))
         }
         StoreUrl::Postgres(_) => bail!("this version keeps its state in SQLite only: set store.url to \"sqlite:///var/lib/salebridge/salebridge.db\""),
         StoreUrl::Unread => bail!("store.url was not read"),
@@ -77,7 +76,7 @@ pub async fn read_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
 /// Brings the database to this version's form.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     match &config.store {
-        StoreUrl::Sqlite(path) => Ok(SqliteStore::migrate(path).await?),
+        StoreUrl::Sqlite(path) => Ok(SqliteStore::migrate(path).await.map(|_| ())?),
         StoreUrl::Postgres(_) | StoreUrl::Unread => open_store(config, Access::Shared).await.map(|_| ()),
     }
 }

@@ -2,6 +2,7 @@
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 use unicode_normalization::UnicodeNormalization;
 
 /// One form for comparing text: composed characters, single spaces, one kind of line end.
@@ -57,13 +58,36 @@ pub fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|item| !item.is_empty())
 }
 
+/// As [`folded`], with one way of setting commas.
+pub fn folded_item(text: &str) -> String {
+    folded(&listed(text).collect::<Vec<_>>().join(", "))
+}
+
+/// As [`listed`], but an item that is one of `names` stays whole although it has commas in it: the
+/// longest name that fits is taken.
+pub fn listed_among<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let joined = |items: &[&str]| folded(&items.join(", "));
+    let names: BTreeSet<String> = names.filter(|name| name.contains(',')).map(folded_item).collect();
+    let items: Vec<&str> = listed(text).collect();
+    let longest = names.iter().map(|name| listed(name).count()).max().unwrap_or(1);
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < items.len() {
+        let most = longest.min(items.len() - at);
+        let taken = (2..=most).rev().find(|taken| names.contains(&joined(&items[at..at + taken]))).unwrap_or(1);
+        out.push(items[at..at + taken].join(", "));
+        at += taken;
+    }
+    out
+}
+
 /// A day or a moment as people and both services write it, in the form `2026-12-31` or
 /// `2026-12-31 15:30:00`; midnight is the day alone. None for anything else.
 pub fn date(text: &str) -> Option<String> {
     let text = text.trim().replace('T', " ");
     let (day, time) = text.split_once(' ').map_or((text.as_str(), ""), |(day, time)| (day, time.trim()));
     let day = day_of(day)?;
-    let time = time.split(['.', '+', 'Z']).next().unwrap_or_default();
+    let time = time.split(['.', '+', '-', 'Z']).next().unwrap_or_default();
     if time.is_empty() {
         return Some(day.to_string());
     }
@@ -72,6 +96,12 @@ pub fn date(text: &str) -> Option<String> {
     let second = parts.next().map_or(Ok(0), |second| second).ok()?;
     let moment = DateTime::new(day.year(), day.month(), day.day(), hour, minute, second, 0).ok()?;
     Some(moment_text(moment))
+}
+
+/// As [`date`], the day alone.
+pub fn day(text: &str) -> Option<String> {
+    let moment = date(text)?;
+    Some(moment.split_once(' ').map_or(moment.as_str(), |(day, _)| day).to_owned())
 }
 
 fn day_of(text: &str) -> Option<Date> {
@@ -99,7 +129,7 @@ fn moment_text(moment: DateTime) -> String {
 /// one kind of field was met with Unix seconds). None for anything else.
 pub fn local_date(text: &str, zone: &TimeZone) -> Option<String> {
     let digits = text.trim();
-    if digits.len() >= 6 && digits.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
+    if !digits.is_empty() && digits.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
         let moment = jiff::Timestamp::from_second(digits.parse().ok()?).ok()?;
         return Some(moment_text(moment.to_zoned(zone.clone()).datetime()));
     }
@@ -139,18 +169,29 @@ pub fn without_supplementary(text: &str, stand_in: &str) -> String {
     out
 }
 
+/// What can be stored anywhere: no control characters but line ends and tabs, which services cut
+/// values at or refuse.
+pub fn without_controls(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')).collect()
+}
+
 /// True when `seen` is what a service may have made of `sent`: spaces trimmed or joined, characters
-/// beyond U+FFFF dropped, or the text cut at the first of them or at a length limit.
+/// beyond U+FFFF dropped, or the text cut at the first of them or at a length limit. Case matters,
+/// and nothing may have been added: people edit right after we write.
 pub fn is_rewritten(sent: &str, seen: &str) -> bool {
-    let plain = |text: &str| folded(&without_supplementary(text, ""));
-    if plain(sent) == plain(seen) {
+    let plain = |text: &str| text.nfc().collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ");
+    let (sent_plain, seen_plain) = (plain(sent), plain(seen));
+    if sent_plain == seen_plain || plain(&without_supplementary(sent, "")) == seen_plain {
         return true;
     }
     let cut_at = sent.char_indices().find(|(_, c)| u32::from(*c) > 0xFFFF).map(|(at, _)| at);
-    let cut_short = cut_at.is_some_and(|at| folded(&sent[..at]) == folded(seen));
-    let over_long = seen.chars().count() >= 255 && folded(sent).starts_with(&folded(seen));
+    let cut_short = cut_at.is_some_and(|at| plain(&sent[..at]) == seen_plain);
+    let over_long = seen.chars().count() >= REWRITE_CHARS_MIN && sent_plain.starts_with(&seen_plain);
     cut_short || over_long
 }
+
+/// The shortest text that is taken for one cut at a length limit: the smallest limit met is 255.
+const REWRITE_CHARS_MIN: usize = 255;
 
 #[cfg(test)]
 mod tests {
@@ -185,11 +226,31 @@ mod tests {
         assert_eq!(date(text).as_deref(), form);
     }
 
+    #[rstest]
+    #[case("2026-12-31T15:30:05+03:00")]
+    #[case("2026-12-31 15:30:05-03:00")]
+    #[case("2026-12-31T15:30:05.000Z")]
+    fn an_offset_is_that_of_the_account(#[case] text: &str) {
+        assert_eq!(date(text).as_deref(), Some("2026-12-31 15:30:05"));
+    }
+
+    #[rstest]
+    #[case("red, Moscow, centre, blue", &["red", "Moscow, centre", "blue"])]
+    #[case("moscow,CENTRE", &["moscow, CENTRE"])]
+    #[case("Moscow, north", &["Moscow", "north"])]
+    #[case(" , ", &[])]
+    fn a_name_with_commas_stays_whole(#[case] text: &str, #[case] items: &[&str]) {
+        assert_eq!(listed_among(text, ["Moscow, centre", "red"].into_iter()), items);
+    }
+
     #[test]
     fn unix_seconds_are_read_in_the_account_zone() {
         let moscow = TimeZone::get("Europe/Moscow").unwrap();
         assert_eq!(local_date("1700000000", &moscow).as_deref(), Some("2023-11-15 01:13:20"));
         assert_eq!(local_date("1699995600", &moscow).as_deref(), Some("2023-11-15"));
+        assert_eq!(local_date("-10800", &moscow).as_deref(), Some("1970-01-01"));
+        assert_eq!(local_date("0", &TimeZone::UTC).as_deref(), Some("1970-01-01"));
+        assert_eq!(local_date("-", &moscow), None);
         assert_eq!(shown_date("2023-11-15 01:13:20"), "15.11.2023 01:13:20");
         assert_eq!(shown_date("2023-11-15"), "15.11.2023");
     }
@@ -200,6 +261,11 @@ mod tests {
     #[case("Anna  Test ", "Anna Test", true)]
     #[case("Anna Test", "Anna", false)]
     #[case("Anna", "Anna Test", false)]
+    #[case("Anna", "anna", false)]
+    #[case("Anna", "Anna 😀", false)]
+    #[case("😀 Anna", "", true)]
+    #[case("one\r\ntwo", "one two", true)]
+    #[case("Anna", "", false)]
     fn what_a_service_makes_of_a_value_is_recognised(#[case] sent: &str, #[case] seen: &str, #[case] rewritten: bool) {
         assert_eq!(is_rewritten(sent, seen), rewritten);
     }

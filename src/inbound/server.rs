@@ -3,9 +3,15 @@
 //! keeps it from stopping.
 
 use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -36,6 +42,8 @@ impl Default for ServerLimits {
 
 /// After a failed accept (no file descriptors left, usually): time for some to come free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// At the end, time for a head that is just arriving.
+const HEAD_GRACE: Duration = Duration::from_millis(250);
 /// The least buffer that hyper takes.
 const HEAD_BYTES_MIN: usize = 8_192;
 
@@ -98,8 +106,9 @@ async fn converse(builder: http1::Builder, stream: TcpStream, router: Router, sl
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "a connection keeps its delay");
     }
-    let mut connection =
-        std::pin::pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let underway = Underway::default();
+    let service = underway.marking(TowerToHyperService::new(router));
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let finished = tokio::select! {
         result = connection.as_mut() => Some(result),
         () = ends.gentle.cancelled() => None,
@@ -108,11 +117,49 @@ async fn converse(builder: http1::Builder, stream: TcpStream, router: Router, sl
         Some(result) => Some(result),
         None => {
             connection.as_mut().graceful_shutdown();
-            ends.hard.run_until_cancelled(connection).await
+            ends.hard.run_until_cancelled(last_answer(connection, &underway)).await.flatten()
         }
     };
     if let Some(Err(error)) = finished {
         tracing::debug!(error = %error, "a connection ended early");
     }
     drop(slot);
+}
+
+/// Lets a connection finish; none when it has no request under way and does not end by itself. A
+/// half-sent head would else hold up the end for as long as it may take to arrive.
+async fn last_answer<C: Future>(mut connection: Pin<&mut C>, underway: &Underway) -> Option<C::Output> {
+    loop {
+        match tokio::time::timeout(HEAD_GRACE, connection.as_mut()).await {
+            Ok(result) => return Some(result),
+            Err(_) if underway.is_any() => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Knows of requests between the end of their head and their answer: each holds a share.
+#[derive(Default)]
+struct Underway(Arc<()>);
+
+impl Underway {
+    fn marking(
+        &self,
+        inner: TowerToHyperService<Router>,
+    ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Send {
+        let shares = Arc::downgrade(&self.0);
+        service_fn(move |request| {
+            let share = shares.upgrade();
+            let answering = inner.call(request);
+            async move {
+                let answer = answering.await;
+                drop(share);
+                answer
+            }
+        })
+    }
+
+    fn is_any(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }

@@ -1,3 +1,15 @@
 //! Integration tests: one binary, a module for each subject.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test owns its runtime, and with it every task it spawns; its clock is the real one"
+)]
+
 mod amocrm_adapter;
+mod inbound;
+mod inbound_store;
+mod salebot_adapter;
+mod salebot_contract;
+mod salebot_redaction;
+mod salebot_server;
+mod watch;

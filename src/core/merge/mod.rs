@@ -4,6 +4,10 @@
 //! A side has changed only if it differs from its own base. One side changed: it is carried over,
 //! clearing included. Both changed to the same meaning: agreed. Both changed differently: the owner
 //! wins, and the losing value is returned for the journal. Multi-values are merged by element.
+//!
+//! At first sight nothing was seen on either side: then a value goes where there is none, and of two
+//! values the owner's stays. A value that is to be replaced counts as seen from then on: the decision
+//! stands until it is carried out or given up, and a write that is refused does not let the loser win.
 
 mod multi;
 mod set;
@@ -13,6 +17,7 @@ use crate::core::link::{Base, Content};
 use crate::core::policy::{Direction, Owner};
 use crate::core::shape::{self, Form};
 use crate::core::text;
+use std::collections::BTreeSet;
 
 /// One pair to be merged.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +32,8 @@ pub struct Pair<'a> {
     pub region: &'a str,
     /// amoCRM's value, in its own form.
     pub amo: &'a Content,
-    /// Salebot's value, in its own form: one text or none. `None`: it was not read.
+    /// Salebot's value, in its own form: one text or none. `None`: it was not read, because nothing
+    /// can have changed there or it is of no concern. Then amoCRM is never written.
     pub salebot: Option<&'a Content>,
     /// What each side was last seen to have.
     pub base: &'a Base,
@@ -50,6 +56,10 @@ pub struct Merged {
 
 /// Merges one pair. It cannot fail.
 pub fn merge(pair: Pair<'_>) -> Merged {
+    // Where Salebot's value counts, an unknown one is no ground for any decision.
+    if !pair.is_salebot_known() && pair.direction != Direction::ToSalebot {
+        return Merged::default();
+    }
     let mut merged = match pair.form {
         Form::Tags | Form::Choices(_) => set::merge(pair),
         Form::Phones | Form::Emails | Form::Several => multi::merge(pair),
@@ -72,22 +82,9 @@ enum Standing {
     Changed,
 }
 
-fn standing(
-    now: &Content,
-    seen: Option<&Content>,
-    sent: &[Content],
-    equal: impl Fn(&Content, &Content) -> bool,
-) -> Standing {
-    let rewritten = |sent: &Content| {
-        let texts = sent.len() == now.len() && sent.iter().zip(now).all(|(sent, now)| text::is_rewritten(sent, now));
-        equal(sent, now) || texts
-    };
-    match seen {
-        Some(seen) if equal(seen, now) => Standing::Same,
-        _ if sent.iter().any(rewritten) => Standing::Same,
-        Some(_) => Standing::Changed,
-        None => Standing::New,
-    }
+/// The one text of a value; empty for none.
+fn text_of(content: &Content) -> &str {
+    content.first().map(String::as_str).unwrap_or_default()
 }
 
 impl Pair<'_> {
@@ -100,43 +97,85 @@ impl Pair<'_> {
         self.salebot.or(self.base.salebot.as_ref()).cloned().unwrap_or_default()
     }
 
+    /// Where one text stands to the one last seen and those written since.
+    fn standing(&self, now: &Content, seen: Option<&Content>, sent: &[Content]) -> Standing {
+        let now = text_of(now);
+        let is_same = |then: &Content| self.meaning(text_of(then)) == self.meaning(now);
+        let is_ours = |sent: &Content| is_same(sent) || self.is_rewritten(text_of(sent), now);
+        match seen {
+            Some(seen) if is_same(seen) => Standing::Same,
+            _ if sent.iter().any(is_ours) => Standing::Same,
+            Some(_) => Standing::Changed,
+            None => Standing::New,
+        }
+    }
+
     fn salebot_standing(&self) -> Standing {
-        let equal = |a: &Content, b: &Content| self.salebot_meaning(a) == self.salebot_meaning(b);
         match self.salebot {
             None if self.base.salebot.is_some() => Standing::Same,
             None => Standing::New,
-            Some(now) => standing(now, self.base.salebot.as_ref(), &self.base.sent_salebot, equal),
+            Some(now) => self.standing(now, self.base.salebot.as_ref(), &self.base.sent_salebot),
         }
     }
 
-    fn salebot_meaning(&self, content: &Content) -> Option<String> {
+    /// True when `seen` is what a service may have made of `sent`.
+    fn is_rewritten(&self, sent: &str, seen: &str) -> bool {
         match self.form {
-            Form::Tags | Form::Choices(_) => {
-                Some(set::keys(self, &set::split(content)).into_iter().collect::<Vec<_>>().join(","))
-            }
-            _ => self.meaning(content.first().map(String::as_str).unwrap_or_default()),
+            Form::Number | Form::Price | Form::Checkbox | Form::Date | Form::Day => false,
+            Form::Text { .. } | Form::Name | Form::ReadOnly => text::is_rewritten(sent, seen),
+            _ => text::is_rewritten(&text::folded(sent), &text::folded(seen)),
         }
     }
 
-    /// Both sides as they are now: nothing is outstanding.
+    /// True for what erases nothing at first sight. An unset variable is not a box unchecked by someone.
+    fn is_blank(&self, content: &Content) -> bool {
+        match self.form {
+            Form::Checkbox => text_of(content).trim().is_empty(),
+            _ => self.meaning(text_of(content)).is_none(),
+        }
+    }
+
+    fn is_salebot_known(&self) -> bool {
+        self.salebot.is_some() || self.base.salebot.is_some()
+    }
+
+    /// Both sides as they are now: nothing is outstanding. A side that was never read stays unknown.
     fn settled(&self) -> Base {
         Base {
             amo: Some(self.amo.clone()),
-            salebot: Some(self.salebot_now()),
+            salebot: self.salebot.or(self.base.salebot.as_ref()).cloned(),
             sent_amo: Vec::new(),
             sent_salebot: Vec::new(),
             ..self.base.clone()
         }
     }
 
+    /// The base while amoCRM's value is on its way: what it replaces has been seen, so that it is not
+    /// taken for news if the write should be refused.
+    fn while_salebot_waits(&self) -> Base {
+        let salebot = self.salebot.or(self.base.salebot.as_ref()).cloned();
+        Base { salebot, ours: self.ours_left(), ..self.base.clone() }
+    }
+
+    /// The same while Salebot's value is on its way.
+    fn while_amo_waits(&self) -> Base {
+        Base { amo: Some(self.amo.clone()), ..self.base.clone() }
+    }
+
+    /// What came from Salebot and is still there. An element that a manager took away is the
+    /// manager's if it ever comes back.
+    fn ours_left(&self) -> BTreeSet<String> {
+        if self.base.ours.is_empty() {
+            return BTreeSet::new();
+        }
+        let keys: BTreeSet<String> = self.amo.iter().filter_map(|element| self.meaning(element)).collect();
+        let is_left = |own: &&String| self.meaning(own).is_some_and(|key| keys.contains(&key));
+        self.base.ours.iter().filter(is_left).cloned().collect()
+    }
+
     /// The write to Salebot of what amoCRM has.
-    fn salebot_write(&self, content: Content, amo: &Content) -> (Content, Base) {
-        let base = Base {
-            amo: Some(amo.clone()),
-            salebot: Some(content.clone()),
-            sent_salebot: vec![content.clone()],
-            ..self.settled()
-        };
+    fn salebot_write(&self, content: Content) -> (Content, Base) {
+        let base = Base { salebot: Some(content.clone()), sent_salebot: vec![content.clone()], ..self.settled() };
         (content, base)
     }
 
@@ -144,6 +183,11 @@ impl Pair<'_> {
     fn amo_write(&self, content: Content) -> (Content, Base) {
         let base = Base { amo: Some(content.clone()), sent_amo: vec![content.clone()], ..self.settled() };
         (content, base)
+    }
+
+    /// Nothing is to be written.
+    fn nothing(&self) -> Merged {
+        Merged { base: Some(self.settled()), ..Merged::default() }
     }
 }
 
@@ -153,6 +197,7 @@ fn variable(text: String) -> Content {
 }
 
 /// Which side's value is to be carried over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Amo,
     Salebot,
@@ -160,69 +205,94 @@ enum Source {
 }
 
 fn single(pair: Pair<'_>) -> Merged {
-    let meaning = |content: &Content| pair.meaning(content.first().map(String::as_str).unwrap_or_default());
     let salebot = pair.salebot_now();
-    if pair.salebot.is_some() && meaning(pair.amo) == meaning(&salebot) {
-        return Merged { base: Some(pair.settled()), ..Merged::default() };
+    if pair.is_salebot_known() && pair.meaning(text_of(pair.amo)) == pair.meaning(text_of(&salebot)) {
+        return pair.nothing();
     }
-    let amo_standing = standing(pair.amo, pair.base.amo.as_ref(), &pair.base.sent_amo, |a, b| meaning(a) == meaning(b));
-    let (source, conflict) = single_source(&pair, amo_standing, pair.salebot_standing(), &salebot);
+    let amo_standing = pair.standing(pair.amo, pair.base.amo.as_ref(), &pair.base.sent_amo);
+    let salebot_standing = pair.salebot_standing();
+    let (source, conflict) = single_source(&pair, amo_standing, salebot_standing);
+    let is_given_up = conflict && !pair.is_blank(&salebot);
     match source {
-        Source::Nobody => Merged { base: Some(settled_where_unchanged(&pair)), ..Merged::default() },
-        Source::Amo => {
-            let write = pair.salebot_write(variable(shape::salebot_text(pair.form, pair.amo)), pair.amo);
-            let lost = (conflict && !salebot.is_empty()).then_some((Side::Salebot, salebot));
-            Merged { write_salebot: Some(write), lost, ..Merged::default() }
+        // Where only amoCRM may be written, an edit that loses is given up all the same.
+        Source::Nobody => {
+            let lost = is_given_up.then_some((Side::Salebot, salebot));
+            Merged { lost, ..pair.nothing() }
         }
-        Source::Salebot => {
-            match shape::from_salebot(pair.form, salebot.first().map(String::as_str).unwrap_or_default()) {
-                Ok(content) => {
-                    let lost = (conflict && !pair.amo.is_empty()).then(|| (Side::Amo, pair.amo.clone()));
-                    Merged { write_amo: Some(pair.amo_write(content)), lost, ..Merged::default() }
-                }
-                Err(reason) => Merged { base: Some(pair.settled()), refused: Some(reason), ..Merged::default() },
+        Source::Amo => carry_to_salebot(&pair, is_given_up.then_some(salebot)),
+        Source::Salebot if pair.salebot.is_none() => Merged::default(),
+        Source::Salebot => match writable(&pair, text_of(&salebot)) {
+            Ok(content) => carry_to_amo(&pair, content, conflict),
+            Err(reason) => {
+                let amo_stands = conflict && amo_standing != Standing::Same && !pair.is_blank(pair.amo);
+                let merged = match amo_stands && pair.direction.writes_salebot() {
+                    true => carry_to_salebot(&pair, is_given_up.then_some(salebot)),
+                    false => pair.nothing(),
+                };
+                Merged { refused: Some(reason), ..merged }
             }
-        }
+        },
     }
 }
 
-/// The settled base, but a side that may not be written from and was never read stays unknown.
-fn settled_where_unchanged(pair: &Pair<'_>) -> Base {
-    let salebot = pair.salebot.cloned().or_else(|| pair.base.salebot.clone());
-    Base { salebot, ..pair.settled() }
+fn carry_to_salebot(pair: &Pair<'_>, lost: Option<Content>) -> Merged {
+    let write = pair.salebot_write(variable(shape::salebot_text(pair.form, pair.amo)));
+    let lost = lost.map(|lost| (Side::Salebot, lost));
+    Merged { write_salebot: Some(write), base: Some(pair.while_salebot_waits()), lost, ..Merged::default() }
+}
+
+fn carry_to_amo(pair: &Pair<'_>, content: Content, conflict: bool) -> Merged {
+    // What amoCRM could hold of the text is there already.
+    if pair.meaning(text_of(&content)) == pair.meaning(text_of(pair.amo)) {
+        return pair.nothing();
+    }
+    let lost = (conflict && !pair.is_blank(pair.amo)).then(|| (Side::Amo, pair.amo.clone()));
+    let write = pair.amo_write(content);
+    Merged { write_amo: Some(write), base: Some(pair.while_amo_waits()), lost, ..Merged::default() }
+}
+
+/// Salebot's text in amoCRM's form, or why amoCRM cannot hold it.
+fn writable(pair: &Pair<'_>, text: &str) -> Result<Content, String> {
+    let content = shape::from_salebot(pair.form, text)?;
+    match pair.form {
+        Form::Name if content.is_empty() => Err("a name cannot be emptied".to_owned()),
+        Form::User(_) if content.is_empty() => Err("somebody has to be responsible".to_owned()),
+        Form::Company if !pair.amo.is_empty() => Err("there is a company already".to_owned()),
+        _ => Ok(content),
+    }
 }
 
 /// Where the two values differ: whose is carried over, and whether the other one is a loss.
-fn single_source(pair: &Pair<'_>, amo: Standing, salebot: Standing, salebot_now: &Content) -> (Source, bool) {
-    let owner = || match pair.owner {
+fn single_source(pair: &Pair<'_>, amo: Standing, salebot: Standing) -> (Source, bool) {
+    use Standing::{Changed, New, Same};
+    let owner = match pair.owner {
         Owner::Amo => Source::Amo,
         Owner::Salebot => Source::Salebot,
     };
+    let (amo_blank, salebot_blank) = (pair.is_blank(pair.amo), pair.is_blank(&pair.salebot_now()));
     match (pair.direction, amo, salebot) {
-        (Direction::ToSalebot, Standing::Same, Standing::Same | Standing::Changed) => (Source::Nobody, false),
-        // An empty side that was never seen with a value erases nothing.
-        (Direction::ToSalebot, Standing::New, _) if pair.amo.is_empty() => (Source::Nobody, false),
-        (Direction::ToSalebot, _, standing) => (Source::Amo, standing != Standing::Same),
-        (Direction::ToAmo, _, Standing::Same) => (Source::Nobody, false),
-        (Direction::ToAmo, _, Standing::New) if salebot_now.is_empty() => (Source::Nobody, false),
-        (Direction::ToAmo, Standing::Same, _) => (Source::Salebot, false),
-        (Direction::ToAmo, Standing::New | Standing::Changed, _) => match pair.owner {
-            Owner::Amo if !pair.amo.is_empty() => (Source::Nobody, false),
-            Owner::Amo | Owner::Salebot => (Source::Salebot, true),
-        },
-        (Direction::Both, Standing::Same, Standing::Same) => (Source::Nobody, false),
-        (Direction::Both, Standing::Changed, Standing::Same) => (Source::Amo, false),
-        (Direction::Both, Standing::Same, Standing::Changed) => (Source::Salebot, false),
-        (Direction::Both, Standing::Changed, Standing::Changed) => (owner(), true),
-        (Direction::Both, Standing::New, _) | (Direction::Both, _, Standing::New) => {
-            if salebot_now.is_empty() {
-                (Source::Amo, false)
-            } else if pair.amo.is_empty() {
-                (Source::Salebot, false)
-            } else {
-                (owner(), true)
-            }
+        (_, Same, Same) => (Source::Nobody, false),
+        (Direction::ToSalebot, Same, _) => (Source::Nobody, false),
+        (Direction::ToSalebot, New, _) | (Direction::ToSalebot, _, New) if amo_blank => (Source::Nobody, false),
+        (Direction::ToSalebot, _, standing) => (Source::Amo, standing != Same),
+        (Direction::ToAmo, _, Same) => (Source::Nobody, false),
+        (Direction::ToAmo, New, _) | (Direction::ToAmo, _, New) if salebot_blank => (Source::Nobody, false),
+        (Direction::ToAmo, Same, _) => (Source::Salebot, false),
+        (Direction::ToAmo, _, standing) if pair.owner == Owner::Amo && !amo_blank => {
+            (Source::Nobody, standing == Changed)
         }
+        (Direction::ToAmo, _, _) => (Source::Salebot, true),
+        (Direction::Both, Changed, Same) => (Source::Amo, false),
+        (Direction::Both, Same, Changed) => (Source::Salebot, false),
+        (Direction::Both, Changed, Changed) => (owner, true),
+        // Decided at first sight and not carried out yet; unless what decided is gone meanwhile.
+        (Direction::Both, New, Same) if amo_blank => (Source::Salebot, false),
+        (Direction::Both, New, Same) => (Source::Amo, true),
+        (Direction::Both, Same, New) if salebot_blank => (Source::Amo, false),
+        (Direction::Both, Same, New) => (Source::Salebot, true),
+        (Direction::Both, New | Changed, New | Changed) if salebot_blank => (Source::Amo, false),
+        (Direction::Both, New | Changed, New | Changed) if amo_blank => (Source::Salebot, false),
+        (Direction::Both, New | Changed, New | Changed) => (owner, true),
     }
 }
 

@@ -1,25 +1,39 @@
 //! Phones, e-mails and other lists of which a plain variable carries one element.
+//!
+//! Which element a variable stands for: the one it is bound to, else the first. It is bound to a
+//! value that was entered in Salebot (or found there) and is not the first of the list: that is how a
+//! second client of one person keeps a number of its own. What a manager's edits do to it:
+//!
+//! | the manager | the variable |
+//! |---|---|
+//! | edits its element in place | takes the new value, and stays bound to it |
+//! | reorders the list | stays with its element if bound, else takes the new first |
+//! | removes its element | takes the first, and is bound no more |
+//! | empties the list | is emptied |
+//! | edits other elements | stays as it is |
+//!
+//! And what an edit of the variable does to the list: it replaces the element the variable stood for
+//! and no other; where a manager changed that element too, the owner decides whether the variable
+//! follows or its value is added. Emptied, it takes its element along only if that came from Salebot,
+//! and then carries what is first.
 
-use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, variable};
-use crate::core::shape;
+use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, text_of, variable, writable};
 
 pub(super) fn merge(pair: Pair<'_>) -> Merged {
-    let carried = carried(&pair);
+    let carried = Carried::find(&pair);
     let salebot = pair.salebot_now();
-    let text = salebot.first().cloned().unwrap_or_default();
-    if pair.salebot.is_some() && same(&pair, carried.as_deref().unwrap_or_default(), &text) {
-        return Merged { base: Some(kept(&pair, carried)), ..Merged::default() };
+    let text = text_of(&salebot);
+    if pair.is_salebot_known() && same(&pair, carried.text(&pair), text) {
+        return kept(&pair, carried);
     }
+    let blank = pair.meaning(text).is_none();
     match pair.salebot_standing() {
-        Standing::Same => amo_alone(&pair, carried),
+        Standing::Same => amo_alone(&pair, carried, None),
         Standing::New | Standing::Changed if pair.direction == Direction::ToSalebot => {
-            follow(&pair, carried, pair.salebot.cloned())
+            amo_alone(&pair, carried, pair.salebot.cloned().filter(|_| !blank))
         }
-        Standing::New if text.is_empty() => follow(&pair, carried, None),
-        Standing::Changed if text.is_empty() => cleared(&pair, carried),
-        Standing::New | Standing::Changed if position(&pair, &text).is_some() => {
-            Merged { base: Some(Base { bound: Some(text), ..pair.settled() }), ..Merged::default() }
-        }
+        Standing::New if blank => amo_alone(&pair, carried, None),
+        Standing::Changed if blank => cleared(&pair, carried),
         standing => entered(&pair, carried, text, standing),
     }
 }
@@ -28,98 +42,189 @@ fn same(pair: &Pair<'_>, a: &str, b: &str) -> bool {
     pair.meaning(a) == pair.meaning(b)
 }
 
-fn position(pair: &Pair<'_>, text: &str) -> Option<usize> {
-    pair.amo.iter().position(|element| same(pair, element, text))
+fn position(pair: &Pair<'_>, list: &[String], text: &str) -> Option<usize> {
+    let key = pair.meaning(text);
+    list.iter().position(|element| pair.meaning(element) == key)
 }
 
-/// The element the variable stands for: its own while it is there, or what a manager made of it;
-/// else the first.
-fn carried(pair: &Pair<'_>) -> Option<String> {
-    let first = pair.amo.first().cloned();
-    let Some(bound) = &pair.base.bound else { return first };
-    if let Some(at) = position(pair, bound) {
-        return pair.amo.get(at).cloned();
+/// The element a variable stands for.
+#[derive(Debug, Clone, Copy)]
+struct Carried {
+    /// Its place in amoCRM's list; none in an empty one.
+    at: Option<usize>,
+    /// True when the variable keeps to it wherever it stands.
+    is_bound: bool,
+}
+
+impl Carried {
+    fn find(pair: &Pair<'_>) -> Carried {
+        let bound = pair.base.bound.as_ref().and_then(|bound| bound_place(pair, bound));
+        match bound {
+            Some(at) => Carried { at: Some(at), is_bound: true },
+            None => Carried { at: (!pair.amo.is_empty()).then_some(0), is_bound: false },
+        }
+    }
+
+    fn text<'a>(&self, pair: &'a Pair<'_>) -> &'a str {
+        self.at.and_then(|at| pair.amo.get(at)).map(String::as_str).unwrap_or_default()
+    }
+
+    fn bound(&self, pair: &Pair<'_>) -> Option<String> {
+        Some(self.text(pair).to_owned()).filter(|_| self.is_bound)
+    }
+}
+
+/// Where the bound element stands now, or what a manager (or amoCRM) made of it in its place.
+fn bound_place(pair: &Pair<'_>, bound: &str) -> Option<usize> {
+    if let Some(at) = position(pair, pair.amo, bound) {
+        return Some(at);
     }
     let before = pair.base.amo.as_deref().unwrap_or_default();
-    let mut new = pair.amo.iter().filter(|element| !before.iter().any(|old| same(pair, old, element)));
-    match (new.next(), new.next()) {
-        (Some(edited), None) if before.len() == pair.amo.len() => Some(edited.clone()),
-        _ => first,
+    if before.len() != pair.amo.len() {
+        return None;
     }
+    let is_new = |at: &usize| position(pair, before, &pair.amo[*at]).is_none();
+    let in_place = position(pair, before, bound).filter(is_new);
+    let mut new = (0..pair.amo.len()).filter(is_new);
+    in_place.or_else(|| new.next().filter(|_| new.next().is_none()))
 }
 
-/// The base when both agree on `carried`.
-fn kept(pair: &Pair<'_>, carried: Option<String>) -> Base {
-    let is_first = carried.as_ref() == pair.amo.first();
-    let bound = if is_first { None } else { carried };
-    let ours = pair.base.ours.iter().filter(|element| position(pair, element).is_some()).cloned().collect();
-    Base { bound, ours, ..pair.settled() }
+/// Both sides stay as they are.
+fn kept(pair: &Pair<'_>, carried: Carried) -> Merged {
+    let base = Base { bound: carried.bound(pair), ours: pair.ours_left(), ..pair.settled() };
+    Merged { base: Some(base), ..Merged::default() }
 }
 
 /// The variable is made to say what amoCRM carries.
-fn follow(pair: &Pair<'_>, carried: Option<String>, lost: Option<Content>) -> Merged {
-    let unknown_and_empty = carried.is_none() && pair.base.amo.as_ref().is_none_or(Vec::is_empty);
-    if !pair.direction.writes_salebot() || unknown_and_empty {
-        return Merged { base: Some(kept(pair, carried)), ..Merged::default() };
+fn follow(pair: &Pair<'_>, carried: Carried, lost: Option<Content>) -> Merged {
+    let lost = lost.map(|lost| (Side::Salebot, lost));
+    let is_unknown = pair.base.amo.as_ref().is_none_or(Vec::is_empty) || pair.base.salebot.is_none();
+    if !pair.direction.writes_salebot() {
+        return Merged { lost, ..kept(pair, carried) };
     }
-    let content = variable(carried.clone().unwrap_or_default());
-    let (content, base) = pair.salebot_write(content, pair.amo);
-    let base = Base { bound: kept(pair, carried).bound, ..base };
-    let lost = lost.filter(|lost| !lost.is_empty()).map(|lost| (Side::Salebot, lost));
-    Merged { write_salebot: Some((content, base)), lost, ..Merged::default() }
+    if carried.at.is_none() && is_unknown {
+        return kept(pair, carried);
+    }
+    let (content, base) = pair.salebot_write(variable(carried.text(pair).to_owned()));
+    let base = Base { bound: carried.bound(pair), ours: pair.ours_left(), ..base };
+    Merged { write_salebot: Some((content, base)), base: Some(pair.while_salebot_waits()), lost, ..Merged::default() }
 }
 
-/// Salebot is as it was: carry over what a manager did to the carried element.
-fn amo_alone(pair: &Pair<'_>, carried: Option<String>) -> Merged {
-    let known = |list: &Content| {
-        let bound = pair.base.bound.as_ref().filter(|bound| list.iter().any(|element| same(pair, element, bound)));
-        bound.or(list.first()).cloned().unwrap_or_default()
+/// Salebot's value is as it was, or does not count: carry over what a manager did to the element.
+fn amo_alone(pair: &Pair<'_>, carried: Carried, lost: Option<Content>) -> Merged {
+    let now = carried.text(pair);
+    let is_seen = pair.base.amo.as_ref().is_some_and(|list| same(pair, &stood_for(pair, list), now));
+    let is_ours = |sent: &Content| {
+        let sent = stood_for(pair, sent);
+        same(pair, &sent, now) || pair.is_rewritten(&sent, now)
     };
-    let before = pair.base.amo.iter().chain(&pair.base.sent_amo).map(known);
-    let now = carried.clone().unwrap_or_default();
-    let mut before = before.peekable();
-    let unseen = before.peek().is_none();
-    if !unseen && before.any(|before| same(pair, &before, &now) || crate::core::text::is_rewritten(&before, &now)) {
-        return Merged { base: Some(kept(pair, carried)), ..Merged::default() };
+    match is_seen || pair.base.sent_amo.iter().any(is_ours) {
+        true => kept(pair, carried),
+        false => follow(pair, carried, lost),
     }
-    follow(pair, carried, None)
+}
+
+/// The element of an earlier list that the variable stood for; empty in an empty list.
+fn stood_for(pair: &Pair<'_>, list: &Content) -> String {
+    let bound = pair.base.bound.as_ref().filter(|bound| position(pair, list, bound).is_some());
+    bound.or(list.first()).cloned().unwrap_or_default()
+}
+
+/// What the variable stood for when it was last seen, if it really said so: a value that the other
+/// side would not take stands for nothing there.
+fn said(pair: &Pair<'_>) -> Option<String> {
+    let element = pair.base.amo.as_ref().map(|list| stood_for(pair, list)).filter(|element| !element.is_empty())?;
+    let text = pair.base.salebot.as_ref().map(text_of).unwrap_or_default();
+    let is_said = same(pair, &element, text)
+        || pair.is_rewritten(&element, text) && !text.is_empty()
+        || pair.is_rewritten(text, &element);
+    is_said.then_some(element)
+}
+
+/// Where that element stands now, unless a manager changed it.
+fn untouched(pair: &Pair<'_>, carried: Carried, element: &str) -> Option<usize> {
+    let is_rewritten = !pair.base.sent_amo.is_empty() && pair.is_rewritten(element, carried.text(pair));
+    position(pair, pair.amo, element).or(carried.at.filter(|_| is_rewritten))
+}
+
+/// The base while the list is on its way. What the variable stood for must be told from a later
+/// list, so an earlier one is kept.
+fn while_list_waits(pair: &Pair<'_>) -> Base {
+    let amo = pair.base.amo.clone().or_else(|| Some(pair.amo.clone()));
+    Base { amo, ours: pair.ours_left(), ..pair.base.clone() }
 }
 
 /// The variable was emptied. Only an element that came from Salebot goes with it; one that a
 /// manager typed comes back.
-fn cleared(pair: &Pair<'_>, carried: Option<String>) -> Merged {
-    let ours = carried.as_ref().filter(|element| pair.base.ours.iter().any(|own| same(pair, own, element)));
-    let Some(element) = ours.filter(|_| pair.direction.writes_amo()) else { return follow(pair, carried, None) };
+fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
+    let at = said(pair).and_then(|element| untouched(pair, carried, &element)).filter(|_| pair.direction.writes_amo());
+    let ours = pair.ours_left();
+    let is_ours = |element: &&String| ours.iter().any(|own| same(pair, own, element));
+    let Some(element) = at.and_then(|at| pair.amo.get(at)).filter(is_ours) else {
+        return restored(pair, carried);
+    };
     let rest: Content = pair.amo.iter().filter(|other| !same(pair, other, element)).cloned().collect();
-    let own = pair.base.ours.iter().filter(|own| !same(pair, own, element)).cloned().collect();
+    let own = ours.iter().filter(|own| !same(pair, own, element)).cloned().collect();
     let (content, base) = pair.amo_write(rest);
-    // What is left is carried next: an unknown variable takes the first element.
-    let salebot = if content.is_empty() { base.salebot.clone() } else { None };
-    let base = Base { ours: own, bound: None, salebot, ..base };
-    Merged { write_amo: Some((content, base)), ..Merged::default() }
+    // Whatever is left is news to the variable, which carries what is first.
+    let base = Base { amo: Some(Content::new()), sent_amo: Vec::new(), ours: own, bound: None, ..base };
+    Merged { write_amo: Some((content, base)), base: Some(while_list_waits(pair)), ..Merged::default() }
 }
 
-/// The variable holds a value that amoCRM lacks.
-fn entered(pair: &Pair<'_>, carried: Option<String>, text: String, standing: Standing) -> Merged {
-    let value = match shape::from_salebot(pair.form, &text) {
-        Ok(content) => content.into_iter().next().unwrap_or_default(),
-        Err(reason) => return Merged { base: Some(pair.settled()), refused: Some(reason), ..Merged::default() },
-    };
-    let was = pair.base.bound.clone().or_else(|| pair.base.amo.as_ref().and_then(|list| list.first().cloned()));
-    let untouched = was.as_ref().and_then(|was| position(pair, was));
-    let mut list = pair.amo.clone();
-    match (standing, untouched) {
-        (Standing::Changed, Some(at)) => list[at] = value.clone(),
-        // Both changed it: the owner decides, and nothing a manager typed is replaced.
-        (Standing::Changed, None) if was.is_some() && carried.is_some() && pair.owner == Owner::Amo => {
-            return follow(pair, carried, Some(vec![text]));
-        }
-        _ => list.push(value.clone()),
+/// The emptied variable gets back what amoCRM carries. Until it has, what amoCRM has is news to it.
+fn restored(pair: &Pair<'_>, carried: Carried) -> Merged {
+    let merged = follow(pair, carried, None);
+    match merged.write_salebot {
+        Some(_) => Merged {
+            base: merged.base.map(|base| Base { amo: Some(Content::new()), sent_amo: Vec::new(), ..base }),
+            ..merged
+        },
+        None => merged,
     }
-    let mut ours = pair.base.ours.clone();
-    ours.retain(|own| list.iter().any(|element| same(pair, own, element)));
+}
+
+/// The variable stands for another element of the list from now on.
+fn bind(pair: &Pair<'_>, at: usize) -> Merged {
+    kept(pair, Carried { at: Some(at), is_bound: at > 0 })
+}
+
+/// The variable was given a value.
+fn entered(pair: &Pair<'_>, carried: Carried, text: &str, standing: Standing) -> Merged {
+    if let Some(at) = position(pair, pair.amo, text) {
+        return bind(pair, at);
+    }
+    let value = match writable(pair, text) {
+        Ok(content) => text_of(&content).to_owned(),
+        Err(reason) => return Merged { refused: Some(reason), ..kept(pair, carried) },
+    };
+    if let Some(at) = position(pair, pair.amo, &value) {
+        return bind(pair, at);
+    }
+    let said = said(pair).filter(|_| standing == Standing::Changed);
+    match said.as_ref().map(|element| untouched(pair, carried, element)) {
+        Some(Some(at)) => replaced(pair, at, value),
+        // Both changed it: the owner decides, and nothing a manager typed is replaced.
+        Some(None) if carried.at.is_some() && pair.owner == Owner::Amo => {
+            follow(pair, carried, Some(vec![text.to_owned()]))
+        }
+        _ => replaced(pair, pair.amo.len(), value),
+    }
+}
+
+/// The list with the value in this place; past its end it is added.
+fn replaced(pair: &Pair<'_>, at: usize, value: String) -> Merged {
+    let mut list = pair.amo.clone();
+    list.truncate(at);
+    list.push(value.clone());
+    list.extend(pair.amo.iter().skip(at + 1).cloned());
+    let mut ours = pair.ours_left();
+    ours.retain(|own| position(pair, &list, own).is_some());
     ours.insert(value.clone());
-    let bound = (list.first() != Some(&value)).then_some(value);
+    let bound = (at > 0 || pair.base.bound.is_some()).then_some(value);
     let (content, base) = pair.amo_write(list);
-    Merged { write_amo: Some((content, Base { ours, bound, ..base })), ..Merged::default() }
+    Merged {
+        write_amo: Some((content, Base { ours, bound, ..base })),
+        base: Some(while_list_waits(pair)),
+        ..Merged::default()
+    }
 }

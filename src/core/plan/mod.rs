@@ -142,3 +142,6 @@ fn push_new(sent: &mut Vec<Content>, more: &[Content]) {
     let excess = sent.len().saturating_sub(SENT_MAX);
     sent.drain(..excess);
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,10 +63,16 @@ pub enum Form {
         /// None: no limit is known.
         chars_max: Option<usize>,
     },
+    /// A text that amoCRM does not let be empty: the name of a record.
+    Name,
     /// A number, compared by value.
     Number,
+    /// A budget: whole units of money, and none is 0.
+    Price,
     /// Yes or no. In Salebot `1` and `0`.
     Checkbox,
+    /// A day. In Salebot `31.12.2026`; a time there says nothing.
+    Day,
     /// A day or a moment in the account's time zone. In Salebot `31.12.2026` or `31.12.2026 15:30`.
     Date,
     /// One of a list.
@@ -109,13 +115,13 @@ pub fn resolve(selector: &AmoField, account: &Account) -> Result<Slot, String> {
     let text = Form::Text { chars_max: None };
     match &selector.part {
         AmoPart::Id => plain(Place::Id, Form::ReadOnly),
-        AmoPart::Name => plain(Place::Name, text),
+        AmoPart::Name => plain(Place::Name, Form::Name),
         AmoPart::FirstName => plain(Place::FirstName, text),
         AmoPart::LastName => plain(Place::LastName, text),
         AmoPart::Tags => plain(Place::Tags, Form::Tags),
         AmoPart::Responsible => plain(Place::Responsible, Form::User(account.users.clone())),
         AmoPart::Company => plain(Place::Company, Form::Company),
-        AmoPart::Price => plain(Place::Price, Form::Number),
+        AmoPart::Price => plain(Place::Price, Form::Price),
         AmoPart::Phone => system_field(account, "PHONE").map(|id| multitext(id, Form::Phones)),
         AmoPart::Email => system_field(account, "EMAIL").map(|id| multitext(id, Form::Emails)),
         AmoPart::Custom { field, address } => {
@@ -156,7 +162,8 @@ fn custom(selector: &AmoField, id: FieldId, info: &FieldInfo, part: Option<Addre
         FieldKind::TextArea => Form::Text { chars_max: None },
         FieldKind::Numeric => Form::Number,
         FieldKind::Checkbox => Form::Checkbox,
-        FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday => Form::Date,
+        FieldKind::Date | FieldKind::Birthday => Form::Day,
+        FieldKind::DateTime => Form::Date,
         FieldKind::Select => Form::Choice(info.choices.clone()),
         FieldKind::Multiselect => Form::Choices(info.choices.clone()),
         FieldKind::Multitext => match info.code.as_deref() {
@@ -226,7 +233,7 @@ fn element_text(slot: &Slot, element: &Element, zone: &TimeZone) -> Option<Strin
             element.choice.and_then(|choice| choices.get(&choice).cloned()).unwrap_or_else(|| element.value.clone())
         }
         Form::Checkbox => return text::truth(&element.value).filter(|yes| *yes).map(|_| "1".to_owned()),
-        Form::Date => text::local_date(&element.value, zone).unwrap_or_else(|| element.value.clone()),
+        Form::Date | Form::Day => text::local_date(&element.value, zone).unwrap_or_else(|| element.value.clone()),
         _ => element.value.clone(),
     };
     (!text.trim().is_empty()).then_some(text)
@@ -239,13 +246,26 @@ pub fn meaning(form: &Form, text: &str, region: &str) -> Option<String> {
         _ if text.is_empty() && *form != Form::Checkbox => return None,
         Form::Checkbox => return Some(text::truth(text).unwrap_or(false).to_string()),
         Form::Number => text::number(text).unwrap_or_else(|| text.to_owned()),
+        Form::Price => match text::whole(text) {
+            Some(0) => return None,
+            Some(whole) => whole.to_string(),
+            None => text.to_owned(),
+        },
         Form::Date => text::date(text).unwrap_or_else(|| text.to_owned()),
+        Form::Day => text::day(text).unwrap_or_else(|| text.to_owned()),
         Form::Phones => phone_key(text, region).map_or_else(|| text::folded(text), |key| key.text()),
         Form::Emails => email_key(text).map_or_else(|| text::folded(text), |key| key.text()),
-        Form::Choice(_) | Form::Choices(_) | Form::Tags | Form::User(_) | Form::Several | Form::Company => {
-            text::folded(text)
+        Form::Choice(choices) | Form::Choices(choices) => {
+            text::folded_item(&choice(choices, text).unwrap_or_else(|| text.to_owned()))
         }
-        Form::Text { .. } | Form::ReadOnly => text::unified(text),
+        Form::User(users) => text::folded(&user(users, text).unwrap_or_else(|| text.to_owned())),
+        Form::Tags => {
+            // A tag is written without the characters amoCRM cuts at, and is still the same tag.
+            let bare = text::folded_item(&storable(text));
+            if bare.is_empty() { text::folded(text) } else { bare }
+        }
+        Form::Several | Form::Company => text::folded(text),
+        Form::Text { .. } | Form::Name | Form::ReadOnly => text::unified(text),
     };
     Some(meaning)
 }
@@ -256,12 +276,17 @@ pub fn salebot_text(form: &Form, content: &[String]) -> String {
         Form::Checkbox => if content.is_empty() { "0" } else { "1" }.to_owned(),
         Form::Choices(_) | Form::Tags => content.join(", "),
         Form::Date => content.first().map(|text| text::shown_date(text)).unwrap_or_default(),
+        Form::Day => {
+            let shown = |text: &String| text::shown_date(&text::day(text).unwrap_or_else(|| text.clone()));
+            content.first().map(shown).unwrap_or_default()
+        }
         _ => content.first().cloned().unwrap_or_default(),
     }
 }
 
 /// Brings the text of a Salebot variable into amoCRM's form. The error says why amoCRM cannot hold
-/// it, without the text itself.
+/// it, without the text itself. A text of which nothing can be stored is refused, for it is not an
+/// empty one.
 pub fn from_salebot(form: &Form, text: &str) -> Result<Content, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -274,30 +299,47 @@ pub fn from_salebot(form: &Form, text: &str) -> Result<Content, String> {
             None => return Err("neither yes nor no".to_owned()),
         },
         Form::Number => text::number(text).ok_or("not a number")?,
-        Form::Date => text::date(text).ok_or("not a date: write 31.12.2026 or 2026-12-31")?,
+        Form::Price => text::whole(text).ok_or("not an amount of money")?.to_string(),
+        Form::Date => text::date(text).ok_or(NO_DATE)?,
+        Form::Day => text::day(text).ok_or(NO_DATE)?,
         Form::Choice(choices) => choice(choices, text).ok_or("not one of the list's choices")?,
-        Form::Choices(choices) => {
-            let found: Option<Content> = text::listed(text).map(|item| choice(choices, item)).collect();
-            return found.ok_or_else(|| "not all of them are among the list's choices".to_owned());
+        Form::Choices(choices) => return choices_of(choices, text),
+        Form::Tags => {
+            let tags: Content = text::listed(&storable(text)).map(str::to_owned).collect();
+            return if tags.is_empty() { Err(NOTHING_LEFT.to_owned()) } else { Ok(tags) };
         }
-        Form::Tags => return Ok(text::listed(text).map(str::to_owned).collect()),
         Form::User(users) => user(users, text).ok_or("no user of that name")?,
         Form::ReadOnly => return Err("a value that cannot be written".to_owned()),
         Form::Text { chars_max } => {
-            let text = text::without_supplementary(text, "");
-            if chars_max.is_some_and(|max| text.chars().count() > max) {
-                return Err(format!("longer than the {TEXT_CHARS_MAX} characters amoCRM takes"));
+            let text = storable(text);
+            if let Some(max) = chars_max.filter(|max| text.chars().count() > *max) {
+                return Err(format!("longer than the {max} characters amoCRM takes"));
             }
-            text.trim().to_owned()
+            text
         }
-        Form::Phones | Form::Emails | Form::Several | Form::Company => text::without_supplementary(text, ""),
+        Form::Phones | Form::Emails | Form::Several | Form::Company | Form::Name => storable(text),
     };
-    Ok(if one.is_empty() { Content::new() } else { vec![one] })
+    if one.is_empty() { Err(NOTHING_LEFT.to_owned()) } else { Ok(vec![one]) }
+}
+
+const NO_DATE: &str = "not a date: write 31.12.2026 or 2026-12-31";
+
+const NOTHING_LEFT: &str = "no character in it that amoCRM can hold";
+
+/// The text without what amoCRM cuts values at.
+fn storable(text: &str) -> String {
+    text::without_controls(&text::without_supplementary(text, "")).trim().to_owned()
+}
+
+fn choices_of(choices: &BTreeMap<EnumId, String>, text: &str) -> Result<Content, String> {
+    let items = text::listed_among(text, choices.values().map(String::as_str));
+    let found: Option<Content> = items.iter().map(|item| choice(choices, item)).collect();
+    found.ok_or_else(|| "not all of them are among the list's choices".to_owned())
 }
 
 fn choice(choices: &BTreeMap<EnumId, String>, text: &str) -> Option<String> {
-    let folded = text::folded(text);
-    let by_name = choices.values().find(|name| text::folded(name) == folded);
+    let folded = text::folded_item(text);
+    let by_name = choices.values().find(|name| text::folded_item(name) == folded);
     let by_id = || text.parse().ok().and_then(|id| choices.get(&EnumId(id)));
     by_name.or_else(by_id).cloned()
 }
@@ -350,38 +392,61 @@ fn elements(
         parts.sort_by_key(|element| element.part);
         return parts;
     }
-    content
-        .iter()
-        .enumerate()
-        .map(|(index, value)| element(slot, value, index, content.len(), &current, region))
-        .collect()
+    let mut current: Vec<Option<Element>> =
+        current.into_iter().filter(|element| !element.value.trim().is_empty()).map(Some).collect();
+    let mut kept: Vec<Option<Element>> = vec![None; content.len()];
+    // The same spelling goes before the same meaning, and each element serves once: of two alike
+    // both keep their kind.
+    for by_spelling in [true, false] {
+        for (value, kept) in content.iter().zip(&mut kept).filter(|(_, kept)| kept.is_none()) {
+            *kept = take_same(slot, value, by_spelling, &mut current, region);
+        }
+    }
+    let is_in_place = current.len() == content.len();
+    let replaced = current.into_iter().map(|element| element.filter(|_| is_in_place)).chain(std::iter::repeat(None));
+    let values = content.iter().zip(kept).zip(replaced);
+    values.map(|((value, kept), replaced)| element(slot, value, kept, replaced)).collect()
+}
+
+/// Takes the element that is there already for this value.
+fn take_same(
+    slot: &Slot,
+    value: &str,
+    by_spelling: bool,
+    current: &mut [Option<Element>],
+    region: &str,
+) -> Option<Element> {
+    let shown = |element: &Element| match &slot.form {
+        Form::Choice(choices) | Form::Choices(choices) => {
+            element.choice.and_then(|choice| choices.get(&choice).cloned()).unwrap_or_else(|| element.value.clone())
+        }
+        _ => element.value.clone(),
+    };
+    let key = meaning(&slot.form, value, region);
+    let is_same = |text: String| match by_spelling {
+        true => text == value,
+        false => meaning(&slot.form, &text, region) == key,
+    };
+    let at = current.iter().position(|element| element.as_ref().is_some_and(|element| is_same(shown(element))))?;
+    current[at].take()
 }
 
 /// One element: the one that is there already if it means the same, else the one in its place with
 /// a new value (so an edited number keeps its kind), else a new one.
-fn element(slot: &Slot, value: &str, index: usize, length: usize, current: &[Element], region: &str) -> Element {
-    let same = |element: &&Element| meaning(&slot.form, &element.value, region) == meaning(&slot.form, value, region);
+fn element(slot: &Slot, value: &str, kept: Option<Element>, replaced: Option<Element>) -> Element {
     match &slot.form {
-        Form::Choice(choices) | Form::Choices(choices) => Element {
-            choice: choices.iter().find(|(_, name)| *name == value).map(|(id, _)| *id),
-            ..Element::text(value)
-        },
+        Form::Choice(choices) | Form::Choices(choices) => {
+            let named = || choices.iter().find(|(_, name)| *name == value).map(|(id, _)| *id);
+            Element { choice: kept.and_then(|element| element.choice).or_else(named), ..Element::text(value) }
+        }
         Form::Phones | Form::Emails | Form::Several => {
-            if let Some(kept) = current.iter().find(same) {
-                return Element { value: value.to_owned(), ..kept.clone() };
-            }
-            let replaced = current.get(index).filter(|_| current.len() == length);
             let code = match slot.form {
                 Form::Phones => Some("MOB"),
                 Form::Emails => Some("WORK"),
                 _ => None,
             };
-            Element {
-                value: value.to_owned(),
-                choice: replaced.and_then(|element| element.choice),
-                code: replaced.map_or_else(|| code.map(str::to_owned), |element| element.code.clone()),
-                part: None,
-            }
+            let new = || Element { code: code.map(str::to_owned), ..Element::default() };
+            Element { value: value.to_owned(), ..kept.or(replaced).unwrap_or_else(new) }
         }
         _ => Element::text(value),
     }
