@@ -9,6 +9,8 @@
 //! - [`sandbox`] simulates both services, for trying things out and for tests.
 //! - [`app`] puts it together, [`cli`] is what people type.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod core;
 pub mod engine;
@@ -16,3 +18,4 @@ pub mod inbound;
 pub mod ports;
 pub mod remote;
 pub mod sandbox;
+pub mod store;

@@ -1,3 +1,7 @@
 //! The `salebridge` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    salebridge::cli::main()
+}

@@ -12,4 +12,5 @@ mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
+mod store_contract;
 mod watch;

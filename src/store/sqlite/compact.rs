@@ -1,0 +1,195 @@
+//! The short JSON forms of links. There may be a million of them, so names are single letters, what is
+//! missing is left out, and what has a column of its own is not repeated.
+//!
+//! Every form is taken apart and put together field by field: a field added in `core` does not
+//! compile until it has a letter here.
+
+use super::rows::{Reading, json};
+use super::trouble::Tried;
+use crate::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
+use crate::core::link::{Base, Bases, ClientLink, Content, DealLink};
+use crate::core::model::Client;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Serialize, Deserialize)]
+struct ClientFacts<'a> {
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    platform_id: Option<Cow<'a, str>>,
+    #[serde(rename = "g", default, skip_serializing_if = "Option::is_none")]
+    group: Option<Cow<'a, str>>,
+    #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
+    messenger: Option<i64>,
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    name: Option<Cow<'a, str>>,
+    #[serde(rename = "t", default, skip_serializing_if = "Option::is_none")]
+    tag: Option<Cow<'a, str>>,
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    created_at: Option<i64>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DealFacts<'a> {
+    #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
+    order: Option<OrderId>,
+    #[serde(rename = "d", default, skip_serializing_if = "is_false")]
+    ordered: bool,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    stage: Option<(PipelineId, StatusId)>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    state: Option<StateId>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    responsible: Option<UserId>,
+    #[serde(rename = "w", default, skip_serializing_if = "is_false")]
+    open: bool,
+    #[serde(rename = "v")]
+    version: i64,
+    #[serde(rename = "f")]
+    fingerprint: Cow<'a, str>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShortBase<'a> {
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    amo: Option<Cow<'a, Content>>,
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    salebot: Option<Cow<'a, Content>>,
+    #[serde(rename = "x", default, skip_serializing_if = "no_contents")]
+    sent_amo: Cow<'a, Vec<Content>>,
+    #[serde(rename = "y", default, skip_serializing_if = "no_contents")]
+    sent_salebot: Cow<'a, Vec<Content>>,
+    #[serde(rename = "o", default, skip_serializing_if = "no_texts")]
+    ours: Cow<'a, BTreeSet<String>>,
+    #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
+    bound: Option<Cow<'a, str>>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn no_contents(contents: &Cow<'_, Vec<Content>>) -> bool {
+    contents.is_empty()
+}
+
+fn no_texts(texts: &Cow<'_, BTreeSet<String>>) -> bool {
+    texts.is_empty()
+}
+
+fn short(base: &Base) -> ShortBase<'_> {
+    let Base { amo, salebot, sent_amo, sent_salebot, ours, bound } = base;
+    ShortBase {
+        amo: amo.as_ref().map(Cow::Borrowed),
+        salebot: salebot.as_ref().map(Cow::Borrowed),
+        sent_amo: Cow::Borrowed(sent_amo),
+        sent_salebot: Cow::Borrowed(sent_salebot),
+        ours: Cow::Borrowed(ours),
+        bound: bound.as_deref().map(Cow::Borrowed),
+    }
+}
+
+fn whole(base: ShortBase<'_>) -> Base {
+    Base {
+        amo: base.amo.map(Cow::into_owned),
+        salebot: base.salebot.map(Cow::into_owned),
+        sent_amo: base.sent_amo.into_owned(),
+        sent_salebot: base.sent_salebot.into_owned(),
+        ours: base.ours.into_owned(),
+        bound: base.bound.map(Cow::into_owned),
+    }
+}
+
+fn bases_text(bases: &Bases) -> Tried<String> {
+    json(&bases.iter().map(|(rule, base)| (rule.as_str(), short(base))).collect::<BTreeMap<_, _>>())
+}
+
+fn read_bases(row: &Reading<'_>) -> Tried<Bases> {
+    let bases: BTreeMap<String, ShortBase<'static>> = row.json("bases")?;
+    Ok(bases.into_iter().map(|(rule, base)| (rule, whole(base))).collect())
+}
+
+/// Facts and bases of a client's link.
+pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
+    let ClientLink { client, contact: _, bases, last_message_at: _, revision: _ } = link;
+    let Client { id: _, platform_id, group, messenger, name, tag, created_at } = client;
+    let facts = ClientFacts {
+        platform_id: platform_id.as_deref().map(Cow::Borrowed),
+        group: group.as_deref().map(Cow::Borrowed),
+        messenger: *messenger,
+        name: name.as_deref().map(Cow::Borrowed),
+        tag: tag.as_deref().map(Cow::Borrowed),
+        created_at: *created_at,
+    };
+    Ok((json(&facts)?, bases_text(bases)?))
+}
+
+/// A client's link from its row.
+pub(super) fn client_link(row: &Reading<'_>) -> Tried<ClientLink> {
+    let facts: ClientFacts<'static> = row.json("facts")?;
+    Ok(ClientLink {
+        client: Client {
+            id: ClientId(row.id("client")?),
+            platform_id: facts.platform_id.map(Cow::into_owned),
+            group: facts.group.map(Cow::into_owned),
+            messenger: facts.messenger,
+            name: facts.name.map(Cow::into_owned),
+            tag: facts.tag.map(Cow::into_owned),
+            created_at: facts.created_at,
+        },
+        contact: row.id_if_any("contact")?.map(ContactId),
+        bases: read_bases(row)?,
+        last_message_at: row.millis_if_any("last_message_at")?,
+        revision: row.get("revision")?,
+    })
+}
+
+/// Facts and bases of a lead's link.
+pub(super) fn deal_texts(link: &DealLink) -> Tried<(String, String)> {
+    let DealLink {
+        lead: _,
+        contact: _,
+        client: _,
+        revision: _,
+        order,
+        ordered,
+        stage,
+        state,
+        responsible,
+        open,
+        version,
+        fingerprint,
+        bases,
+    } = link;
+    let facts = DealFacts {
+        order: *order,
+        ordered: *ordered,
+        stage: *stage,
+        state: *state,
+        responsible: *responsible,
+        open: *open,
+        version: *version,
+        fingerprint: Cow::Borrowed(fingerprint),
+    };
+    Ok((json(&facts)?, bases_text(bases)?))
+}
+
+/// A lead's link from its row.
+pub(super) fn deal_link(row: &Reading<'_>) -> Tried<DealLink> {
+    let facts: DealFacts<'static> = row.json("facts")?;
+    Ok(DealLink {
+        lead: LeadId(row.id("lead")?),
+        contact: row.id_if_any("contact")?.map(ContactId),
+        client: row.id_if_any("client")?.map(ClientId),
+        order: facts.order,
+        ordered: facts.ordered,
+        stage: facts.stage,
+        state: facts.state,
+        responsible: facts.responsible,
+        open: facts.open,
+        version: facts.version,
+        fingerprint: facts.fingerprint.into_owned(),
+        bases: read_bases(row)?,
+        revision: row.get("revision")?,
+    })
+}
