@@ -49,7 +49,11 @@ pub async fn run(options: &SandboxOptions) -> anyhow::Result<()> {
         () = live(&town, options) => {}
     }
     let (said, counts) = (town.said().len(), town.deliveries());
-    anstream::println!("\n{said} messages were written; {} webhooks were delivered, {} not.", counts.delivered, counts.refused + counts.failed);
+    anstream::println!(
+        "\n{said} messages were written; {} webhooks were delivered, {} not.",
+        counts.delivered,
+        counts.refused + counts.failed
+    );
     town.close().await;
     Ok(())
 }
@@ -87,7 +91,12 @@ fn introduce(town: &Town, options: &SandboxOptions) {
         pace: Pace::Usual,
     };
     anstream::println!("amoCRM   {}   token {}   {contacts} contacts", config.amo_url, config.token);
-    anstream::println!("Salebot  {}   key {}   {} people", config.salebot_url, config.api_key, town.cast().people.len());
+    anstream::println!(
+        "Salebot  {}   key {}   {} people",
+        config.salebot_url,
+        config.api_key,
+        town.cast().people.len()
+    );
     if options.webhook.is_none() {
         let url = format!("http://{}/hooks/salebot/{}/{EXAMPLE_SECRET}", config.listen, town::BRIDGE);
         anstream::println!("No webhooks are posted: name their address with --webhook {url}");
@@ -102,17 +111,17 @@ fn introduce(town: &Town, options: &SandboxOptions) {
 /// The sandbox's own address needs no real secret.
 const EXAMPLE_SECRET: &str = "sandbox-0123456789abcdef0123456789";
 
-/// Everyday life, if there is to be any; never comes back.
+/// Everyday life, if there is to be any; does not come back.
 async fn live(town: &Town, options: &SandboxOptions) {
+    if !options.chatter {
+        return std::future::pending().await;
+    }
     let mut chatter = Chatter::seeded(options.seed);
-    let mut number = 0;
-    while options.chatter {
-        number += 1;
+    for number in 1_usize.. {
         chatter.somebody_writes(town, number);
-        if number % EDIT_EVERY == 0 {
+        if number.is_multiple_of(EDIT_EVERY) {
             chatter.somebody_edits(town);
         }
         tokio::time::sleep(CHATTER_EVERY).await;
     }
-    std::future::pending().await
 }

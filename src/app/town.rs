@@ -42,7 +42,8 @@ pub const BRIDGE: &str = "town";
 /// How a line of a note reads: the client's number tells whose dialogue it is.
 pub const NOTE_TEMPLATE: &str = "{{ arrow }} {{ channel }} {{ time }} [{{ client_id }}]: {{ text }}";
 /// What a stage of amoCRM is in Salebot: pipeline, status, state.
-pub const STAGES: [(u64, u64, i64); 5] = [(61, 1001, 35), (61, 1002, 36), (61, 1003, 37), (62, 2001, 41), (62, 2002, 42)];
+pub const STAGES: [(u64, u64, i64); 5] =
+    [(61, 1001, 35), (61, 1002, 36), (61, 1003, 37), (62, 2001, 41), (62, 2002, 42)];
 /// The stage whose reaching starts a bot, and what the callback begins with.
 pub const TRIGGER: (u64, u64, &str) = (61, 1003, "amo_invoice_stage");
 
@@ -52,7 +53,9 @@ impl TownConfig {
         let mut text = self.services();
         text.push_str(MAPPING);
         for (pipeline, status, state) in STAGES {
-            text.push_str(&format!("[[bridge.orders.stage]]\npipeline = {pipeline}\nstatus = {status}\nstate = {state}\n\n"));
+            text.push_str(&format!(
+                "[[bridge.orders.stage]]\npipeline = {pipeline}\nstatus = {status}\nstate = {state}\n\n"
+            ));
         }
         let (pipeline, status, callback) = TRIGGER;
         text.push_str(&format!(
@@ -97,10 +100,7 @@ pub fn clock() -> Clock {
     Arc::new(|| wire::now().0)
 }
 
-/// One below the rate of a real account: on a busy machine requests arrive in bunches, and no second
-/// may hold more than seven.
-const LIVELY_AMO: &str = r#"requests_per_second = 5
-poll_contacts = "*/2 * * * * *"
+const LIVELY_AMO: &str = r#"poll_contacts = "*/2 * * * * *"
 poll_leads = "1/2 * * * * *"
 overlap = "10s"
 "#;

@@ -33,7 +33,7 @@ fn table(status: &Value) -> String {
         text.push_str("The daemon does not answer; these are the numbers of its database.\n\n");
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["bridge", "state", "inbox", "outbox", "dead letters", "links", "contacts read", "leads read", "amoCRM", "Salebot"]);
     let mut errors = Vec::new();
     for bridge in status["bridges"].as_array().into_iter().flatten() {

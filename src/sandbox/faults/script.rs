@@ -56,6 +56,12 @@ impl ScriptedFault {
         self
     }
 
+    /// Lets so many matching requests through first.
+    pub fn skipping(mut self, count: u64) -> Self {
+        self.skip = count;
+        self
+    }
+
     /// As many matching requests as this, instead of one.
     pub fn times(mut self, count: u64) -> Self {
         self.count = count;

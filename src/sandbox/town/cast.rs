@@ -99,7 +99,7 @@ pub(super) fn settle(amo: &mut Amo, now_ms: i64, seed: u64, contacts: usize, peo
     for number in 0..contacts {
         let id = amo.add_contact(now_ms, contact_draft(&mut dice, number));
         cast.contacts.push(id);
-        if number % 3 == 0 {
+        if number % 2 == 0 {
             cast.leads.push(amo.create_lead(now_ms, lead_draft(&mut dice, number, id)));
         }
     }
@@ -205,7 +205,8 @@ fn doors(dice: &mut Dice, role: Role, number: usize, phone: &str, email: &str) -
     let telegram = door(messenger::TELEGRAM, "some_bot", vec![("client.phone", typed.clone())]);
     let whatsapp = Door { platform_id: phone.to_owned(), ..door(messenger::WHATSAPP, "34810", Vec::new()) };
     match role {
-        Role::Regular => vec![telegram],
+        // What a bot has asked for long ago stands there as plain digits, and can be searched for.
+        Role::Regular => vec![door(messenger::TELEGRAM, "some_bot", vec![("client.phone", phone.to_owned())])],
         Role::Newcomer if dice.percent(50) => vec![telegram],
         Role::Newcomer => vec![door(messenger::VKONTAKTE, "143000131", vec![("client.phone", typed)])],
         Role::ByPhone => vec![whatsapp],

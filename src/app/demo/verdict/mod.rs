@@ -22,6 +22,21 @@ pub(super) struct Row {
 }
 
 impl Row {
+    /// What was promised.
+    pub fn what(&self) -> &'static str {
+        self.what
+    }
+
+    /// What is there instead.
+    pub fn found(&self) -> &str {
+        &self.found
+    }
+
+    /// The promise was kept.
+    pub fn is_good(&self) -> bool {
+        self.is_good
+    }
+
     /// Two numbers that must be equal.
     pub fn equal(what: &'static str, expected: usize, found: usize) -> Row {
         Row { what, expected: expected.to_string(), found: found.to_string(), is_good: expected == found }
@@ -102,15 +117,15 @@ impl Verdict {
         self.rows.iter().all(|row| row.is_good)
     }
 
-    /// The names of broken promises.
-    pub fn broken(&self) -> Vec<&'static str> {
-        self.rows.iter().filter(|row| !row.is_good).map(|row| row.what).collect()
+    /// Promises that are not kept, or not yet.
+    pub fn broken(&self) -> Vec<&Row> {
+        self.rows.iter().filter(|row| !row.is_good).collect()
     }
 
     /// For people to read.
     pub fn table(&self) -> String {
         let mut table = Table::new();
-        table.load_preset(presets::NOTHING).set_header(["", "promise", "expected", "found"]);
+        table.load_style(presets::NOTHING).set_header(["", "promise", "expected", "found"]);
         for row in &self.rows {
             let mark = if row.is_good { "✓" } else { "✗" };
             table.add_row([mark, row.what, &row.expected, &row.found]);

@@ -4,9 +4,7 @@ use super::people::{national, phones};
 use super::{Row, Truth};
 use crate::app::town::{STAGES, TRIGGER};
 use crate::sandbox::amo::account::is_closing;
-use crate::sandbox::amo::fixture::{
-    FIELD_CLIENT_ID, FIELD_EMAIL, FIELD_LEAD_SOURCE, FIELD_POSITION, FIELD_SELECT,
-};
+use crate::sandbox::amo::fixture::{FIELD_CLIENT_ID, FIELD_EMAIL, FIELD_LEAD_SOURCE, FIELD_POSITION, FIELD_SELECT};
 use crate::sandbox::amo::records::{Contact, Lead};
 use crate::sandbox::salebot::project::plain_text;
 use crate::sandbox::salebot::state::{Client, Order};
@@ -15,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) fn rows(truth: &Truth<'_>) -> Vec<Row> {
     let (mut compared, mut different) = (0, Vec::new());
     for (client, contact) in &truth.linked {
-        let (Some(client), Some(contact)) = (truth.salebot.client(*client), truth.amo.contact(*contact)) else { continue };
+        let (Some(client), Some(contact)) = (truth.salebot.client(*client), truth.amo.contact(*contact)) else {
+            continue;
+        };
         for (name, agrees) in person_values(truth, client, contact) {
             compared += 1;
             if !agrees {
@@ -41,7 +41,14 @@ fn person_values<'a>(truth: &Truth<'_>, client: &Client, contact: &Contact) -> V
     vec![
         ("name", variable("crm_name") == contact.card.name),
         ("phone", if phones.is_empty() { phone.is_empty() } else { phones.contains(&national(&phone)) }),
-        ("e-mail", if emails.is_empty() { variable("email").is_empty() } else { emails.contains(&variable("email").to_lowercase()) }),
+        (
+            "e-mail",
+            if emails.is_empty() {
+                variable("email").is_empty()
+            } else {
+                emails.contains(&variable("email").to_lowercase())
+            },
+        ),
         ("position", variable("position") == one(FIELD_POSITION)),
         ("category", variable("category") == one(FIELD_SELECT)),
         ("manager", variable("manager") == manager.unwrap_or_default()),
