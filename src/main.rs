@@ -1,7 +1,5 @@
 //! The `salebridge` command.
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     salebridge::cli::main()
 }

@@ -64,11 +64,26 @@ impl Daemon {
             doors.insert(settings.name.clone(), wired.door);
             bridges.push((wired.bridge, wired.lanes));
         }
-        let watched = |(bridge, lanes): &(Arc<Bridge>, Lanes)| Watched { name: bridge.name().to_owned(), lanes: lanes.clone(), health: bridge.health() };
+        let watched = |(bridge, lanes): &(Arc<Bridge>, Lanes)| Watched {
+            name: bridge.name().to_owned(),
+            lanes: lanes.clone(),
+            health: bridge.health(),
+        };
         let insight = Arc::new(Insight { bridges: bridges.iter().map(watched).collect() });
-        let inbound = Inbound::new(doors, Arc::clone(&store) as Arc<dyn Store>, env, Arc::clone(&insight) as Arc<dyn Readiness>, BodyLimits::default());
+        let inbound = Inbound::new(
+            doors,
+            Arc::clone(&store) as Arc<dyn Store>,
+            env,
+            Arc::clone(&insight) as Arc<dyn Readiness>,
+            BodyLimits::default(),
+        );
         let inbound = Arc::new(inbound);
-        tasks.spawn(inbound::serve(listener, inbound::router(Arc::clone(&inbound)), stop.child_token(), ServerLimits::default()));
+        tasks.spawn(inbound::serve(
+            listener,
+            inbound::router(Arc::clone(&inbound)),
+            stop.child_token(),
+            ServerLimits::default(),
+        ));
         for (bridge, _) in bridges {
             tasks.spawn(async move { bridge.run().await });
         }
@@ -105,7 +120,9 @@ impl Daemon {
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}: stop what uses the port, or set http.listen to another one"))
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}: stop what uses the port, or set http.listen to another one")
+    })
 }
 
 impl Insight {
@@ -129,7 +146,12 @@ impl Insight {
 }
 
 fn lanes_json(lanes: &Lanes) -> serde_json::Value {
-    lanes.reports().into_iter().map(|(name, report)| (name.to_owned(), json!(report))).collect::<serde_json::Map<_, _>>().into()
+    lanes
+        .reports()
+        .into_iter()
+        .map(|(name, report)| (name.to_owned(), json!(report)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 impl Readiness for Insight {
@@ -141,7 +163,11 @@ impl Readiness for Insight {
             let parts = bridge.health.report();
             let faults: Vec<_> = parts
                 .iter()
-                .filter_map(|part| part.fault.as_ref().map(|(reason, since)| json!({ "part": part.part, "reason": reason, "since": since })))
+                .filter_map(|part| {
+                    part.fault
+                        .as_ref()
+                        .map(|(reason, since)| json!({ "part": part.part, "reason": reason, "since": since }))
+                })
                 .collect();
             let is_started = parts.iter().any(|part| part.part == "account" && part.ok_at.is_some());
             let bad = parts.iter().any(|part| part.fault.is_some() && NEEDED.contains(&part.part.as_str()));

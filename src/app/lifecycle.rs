@@ -36,7 +36,10 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
 
 /// The socket that systemd holds for us: while we restart, deliveries wait in its queue.
 fn inherited_socket() -> anyhow::Result<Option<TcpListener>> {
-    let Some(socket) = listenfd::ListenFd::from_env().take_tcp_listener(0).context("the socket given by the service manager is no TCP socket")? else {
+    let Some(socket) = listenfd::ListenFd::from_env()
+        .take_tcp_listener(0)
+        .context("the socket given by the service manager is no TCP socket")?
+    else {
         return Ok(None);
     };
     socket.set_nonblocking(true)?;

@@ -27,7 +27,12 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
     let due = store.next_due(name).await?;
     let is_far = |due: Option<Millis>| due.is_none_or(|due| due.since(now) > NEAR_MS);
     let idle = counts.outbox == 0 && is_far(due.inbox) && is_far(due.marks);
-    let cursors = store.cursors(name).await?.into_iter().map(|(cursor, at)| (cursor, cursor_json(at, now))).collect::<serde_json::Map<_, _>>();
+    let cursors = store
+        .cursors(name)
+        .await?
+        .into_iter()
+        .map(|(cursor, at)| (cursor, cursor_json(at, now)))
+        .collect::<serde_json::Map<_, _>>();
     let age_s = |since: Option<Millis>| since.map(|since| now.since(since).max(0) / 1000);
     Ok(json!({
         "name": name,

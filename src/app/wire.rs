@@ -2,6 +2,7 @@
 
 use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, StoreUrl};
 use crate::core::flex::Notices;
+use crate::core::policy::Trigger;
 use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
 use crate::engine::{Bridge, Parts, Timing};
@@ -53,17 +54,21 @@ pub struct Lanes {
 impl Lanes {
     /// By name, for `status`.
     pub fn reports(&self) -> [(&'static str, LaneReport); 3] {
-        [("amo", self.amo.report()), ("salebot", self.salebot.report()), ("save_variables", self.save_variables.report())]
+        [
+            ("amo", self.amo.report()),
+            ("salebot", self.salebot.report()),
+            ("save_variables", self.save_variables.report()),
+        ]
     }
 }
 
 /// Opens the configured store. `Access::Driver` for the one daemon that works on it.
 pub async fn open_store(config: &Config, access: Access) -> anyhow::Result<Arc<SqliteStore>> {
     match &config.store {
-        StoreUrl::Sqlite(path) => {
-            Ok(Arc::new(SqliteStore::open(SqliteOptions::new(path, access)).await?))
-        }
-        StoreUrl::Postgres(_) => bail!("this version keeps its state in SQLite only: set store.url to \"sqlite:///var/lib/salebridge/salebridge.db\""),
+        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(SqliteOptions::new(path, access)).await?)),
+        StoreUrl::Postgres(_) => bail!(
+            "this version keeps its state in SQLite only: set store.url to \"sqlite:///var/lib/salebridge/salebridge.db\""
+        ),
         StoreUrl::Unread => bail!("store.url was not read"),
     }
 }
@@ -94,10 +99,15 @@ pub fn transport() -> anyhow::Result<Arc<dyn Transport>> {
 }
 
 /// Puts a bridge together.
-pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, outside: &Outside, stop: CancellationToken) -> anyhow::Result<Wired> {
+pub fn bridge(
+    config: &BridgeConfig,
+    store: Arc<dyn Store>,
+    outside: &Outside,
+    stop: CancellationToken,
+) -> anyhow::Result<Wired> {
     let Outside { transport, env } = outside;
     let lanes = lanes(config, env);
-    let notices = Notices::default();
+    let notices = Notices::new(own_callbacks(&config.policy.triggers));
     let arrived = Arc::new(Bell::default());
     let bridge = Bridge::new(Parts {
         name: config.name.clone(),
@@ -116,6 +126,17 @@ pub fn bridge(config: &BridgeConfig, store: Arc<dyn Store>, outside: &Outside, s
     Ok(Wired { bridge: Arc::new(bridge), lanes, door })
 }
 
+/// How the callbacks we send begin, so that they are no messages when they come back. Only a first
+/// word that no person would write is taken: one with an underscore.
+fn own_callbacks(triggers: &[Trigger]) -> Vec<String> {
+    let head = |trigger: &Trigger| {
+        let fixed = trigger.callback.split("{{").next().and_then(|fixed| fixed.split("{%").next()).unwrap_or_default();
+        let word = fixed.split_whitespace().next().unwrap_or_default().to_owned();
+        (word.contains('_') && word.len() >= 5).then(|| format!("{word}*"))
+    };
+    triggers.iter().filter_map(head).collect()
+}
+
 fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
     let lane = |options: LaneOptions| Arc::new(Lane::new(options, Arc::clone(env)));
     let name = &config.name;
@@ -125,11 +146,19 @@ fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
             daily_budget: config.salebot.daily_budget,
             ..LaneOptions::new(format!("Salebot of {name}"), config.salebot.requests_per_second)
         }),
-        save_variables: lane(LaneOptions::new(format!("Salebot variables of {name}"), config.salebot.save_variables_per_second)),
+        save_variables: lane(LaneOptions::new(
+            format!("Salebot variables of {name}"),
+            config.salebot.save_variables_per_second,
+        )),
     }
 }
 
-fn amo(config: &BridgeConfig, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>, lanes: &Lanes) -> anyhow::Result<AmoV2> {
+fn amo(
+    config: &BridgeConfig,
+    transport: &Arc<dyn Transport>,
+    env: &Arc<dyn Env>,
+    lanes: &Lanes,
+) -> anyhow::Result<AmoV2> {
     if config.amo.api == Api::V4 {
         bail!("bridge {}: this version speaks API v2 only: set amo.api = \"v2\"", config.name);
     }
@@ -140,7 +169,13 @@ fn amo(config: &BridgeConfig, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>
     Ok(AmoV2::new(&config.amo.url, bearer, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env)))
 }
 
-fn salebot(config: &BridgeConfig, transport: &Arc<dyn Transport>, env: &Arc<dyn Env>, lanes: &Lanes, notices: Notices) -> SalebotApi {
+fn salebot(
+    config: &BridgeConfig,
+    transport: &Arc<dyn Transport>,
+    env: &Arc<dyn Env>,
+    lanes: &Lanes,
+    notices: Notices,
+) -> SalebotApi {
     let options = SalebotOptions {
         url: config.salebot.url.clone(),
         api_key: config.salebot.api_key.clone(),

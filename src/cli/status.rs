@@ -34,7 +34,22 @@ fn table(status: &Value) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
+<<<<<<< HEAD
     table.set_header(["bridge", "state", "inbox", "outbox", "dead letters", "links", "contacts read", "leads read", "amoCRM", "Salebot"]);
+=======
+    table.set_header([
+        "bridge",
+        "state",
+        "inbox",
+        "outbox",
+        "dead letters",
+        "links",
+        "contacts read",
+        "leads read",
+        "amoCRM",
+        "Salebot",
+    ]);
+>>>>>>> main
     let mut errors = Vec::new();
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let name = word(&bridge["name"]);
@@ -42,7 +57,9 @@ fn table(status: &Value) -> String {
         let lane = |lane: &str| word(&bridge["lanes"][lane]["state"]);
         let numbers = ["inbox", "outbox", "dead_letters", "links"].map(|key| word(&bridge[key]));
         let ages = ["contacts", "leads"].map(|cursor| age(&bridge["cursors"][cursor]["age_s"]));
-        let row = [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]].concat();
+        let row =
+            [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]]
+                .concat();
         table.add_row(row);
         for error in bridge["errors"].as_array().into_iter().flatten() {
             errors.push(format!("{name}: {}: {}\n", word(&error["part"]), word(&error["reason"])));

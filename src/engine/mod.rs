@@ -7,7 +7,7 @@
 //! cron --> poll.rs, reconcile.rs -> people.rs, deals.rs -> record -> outbox -> execute/
 //! ```
 //!
-//! Everything decided at once is committed at once ([`Bridge::record`]); a record that changed while
+//! Everything decided at once is committed at once (`record.rs`); a record that changed while
 //! a plan was made, or has an action under way, is planned again instead.
 
 mod account;
@@ -191,6 +191,7 @@ impl Bridge {
     async fn rest(&self, bell: &Bell, until: Option<Millis>) {
         let wait_ms = until.map_or(LOOK_MS, |until| until.since(self.now()).clamp(0, LOOK_MS));
         tokio::select! {
+            biased;
             () = self.parts.stop.cancelled() => {}
             () = bell.heard() => {}
             () = self.parts.env.sleep(wait_ms) => {}

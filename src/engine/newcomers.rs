@@ -165,13 +165,7 @@ impl Bridge {
         let now = self.now();
         let mut draft = Draft::about(Subject::Client(link.client.id));
         draft.rests_on_client(link);
-        let new = NewAction {
-            action,
-            slot: Some(format!("new:{}", link.client.id)),
-            priority: Priority::Person,
-            not_before: now,
-            created_at: now,
-        };
+        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
         draft.changes.push(Change::AddAction(Box::new(new)));
         draft
     }

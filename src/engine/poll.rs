@@ -102,6 +102,7 @@ impl Bridge {
     async fn rest_until(&self, due: Millis) {
         while self.now() < due && !self.is_stopping() {
             tokio::select! {
+            biased;
                 () = self.parts.stop.cancelled() => {}
                 () = self.parts.env.sleep(due.since(self.now())) => {}
             }

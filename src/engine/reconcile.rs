@@ -29,9 +29,10 @@ impl Bridge {
             let Some(due) = schedule::next(&self.parts.timing.reconcile, self.now()) else { return };
             while self.now() < due && !self.is_stopping() {
                 tokio::select! {
-                    () = self.parts.stop.cancelled() => return,
-                    () = self.parts.env.sleep(due.since(self.now())) => {}
-                }
+                biased;
+                        () = self.parts.stop.cancelled() => return,
+                        () = self.parts.env.sleep(due.since(self.now())) => {}
+                    }
             }
             match self.reconcile().await {
                 Ok(Ok(())) => self.health.worked(CLIENTS, self.now()),

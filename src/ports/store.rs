@@ -3,7 +3,8 @@
 //! Reading calls return what was committed. Everything that is decided at once is committed at once
 //! through [`Store::commit`]; [`Store::receive`] is the one other write, made to be cheap for many
 //! at a time. After either comes back, the change survives a loss of power.
-//! Times and ids of the outside world are always the caller's.
+//! Times and ids of the outside world are always the caller's. An id of 2^63 or more cannot be stored and fails the
+//! call; ids of rows that are not there (any more), or of another bridge, are passed over.
 
 use crate::core::action::{Action, Side};
 use crate::core::fault::Fault;
@@ -126,7 +127,8 @@ pub struct Mark {
 pub struct MarkRow {
     /// The mark.
     pub mark: Mark,
-    /// Raised each time the record is marked: a mark is only cleared if it was not set again meanwhile.
+    /// Raised each time the record is marked, and never used again for any mark: a mark is only cleared if it was
+    /// not set again meanwhile.
     pub revision: i64,
 }
 
@@ -135,7 +137,10 @@ pub struct MarkRow {
 pub struct NewAction {
     /// What is to be done.
     pub action: Action,
-    /// A waiting action in the same slot is replaced, unless it is equal: then it stays as it is.
+    /// A waiting action in the same slot is replaced, unless it is equal: then it stays as it is, with its
+    /// attempts, times and priority. Only the actions are compared. After a retry two may wait in a slot: what is
+    /// not equal goes, in doubt or not, so actions that must be looked up before a repeat belong in no slot
+    /// that is written twice.
     pub slot: Option<String>,
     /// Who waits for it.
     pub priority: Priority,
@@ -221,23 +226,26 @@ pub struct JournalRow {
 /// One change of a transaction. They are applied in order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// These bodies are dealt with. Their dedupe keys stay.
+    /// These bodies, waiting or dead, are dealt with. Their dedupe keys stay.
     InboxDone(Vec<InboxId>),
-    /// Nothing of this client's bodies is due before then. Bodies received later are due at once.
+    /// Nothing of this client's bodies is due before then; a later hold replaces an earlier one, also by a
+    /// shorter wait. Bodies received later are due at once.
     InboxHold(ClientId, Millis),
-    /// This body cannot be dealt with.
+    /// This body cannot be dealt with. A dead one gets another reason; as a dead letter it has the time it came.
     InboxDead(InboxId, String),
-    /// Stores a client's link, and raises its revision.
+    /// Stores a client's link, and raises its revision: what is stored has the old one plus one, the first has 1,
+    /// whatever the given one is.
     PutClient(Box<ClientLink>),
-    /// Stores a lead's link, and raises its revision.
+    /// Stores a lead's link, and raises its revision in the same way.
     PutDeal(Box<DealLink>),
     /// Remembers a contact.
     PutContact(ContactSeen),
-    /// Forgets a contact and the keys that lead to it; links of its clients stay and lose it.
+    /// Forgets a contact and the keys that lead to it; links of its clients stay and lose it, which raises their
+    /// revision. Links of its leads stay as they are: the next look at the lead tells whom it is about.
     ForgetContact(ContactId),
-    /// A contact is found by these keys. Keys of other contacts move over.
+    /// A contact is found by these keys and by no others. Keys of other contacts move over.
     PutKeys(ContactId, Vec<MatchKey>),
-    /// Marks a record.
+    /// Marks a record. One that is marked keeps the earlier time and the fewer attempts.
     Mark(Mark),
     /// Clears a mark if its revision is still this.
     Unmark(Subject, i64),
@@ -247,7 +255,7 @@ pub enum Change {
     CancelSlot(String),
     /// An action was carried out and leaves the outbox.
     ActionDone(ActionId),
-    /// An action goes back to wait.
+    /// An action goes back to wait, a dead one too.
     ActionRetry {
         /// Which.
         id: ActionId,
@@ -321,6 +329,9 @@ pub struct DeadLetter {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores a pushed body. Calls under way at the same time share one commit.
+    ///
+    /// Refused with [`StoreError::Full`], known or not, while too many bodies of its bridge wait (the limit is given
+    /// when the store is opened), and with [`StoreError::Unavailable`] over 1 MiB.
     async fn receive(&self, body: NewInbox) -> Stored<Received>;
 
     /// Applies all changes or none. Returns the rows of the recorded actions, in order; an equal one
@@ -328,45 +339,48 @@ pub trait Store: Send + Sync {
     async fn commit(&self, bridge: &str, changes: Vec<Change>) -> Stored<Vec<ActionId>>;
 
     /// All waiting bodies of at most `clients_max` clients of which at least one is due, and due bodies of no client.
-    /// Ordered by client, message, row; at most `rows_max` for each client.
+    /// Ordered by client, message, row, none first; at most `rows_max` for each client and for those of none. The
+    /// clients that were due first are chosen.
     async fn inbox_due(&self, bridge: &str, now: Millis, clients_max: u32, rows_max: u32) -> Stored<Vec<InboxRow>>;
 
-    /// Marks that are due, oldest first.
+    /// Marks that are due, oldest first; of one time, the one set first.
     async fn marks_due(&self, bridge: &str, now: Millis, rows_max: u32) -> Stored<Vec<MarkRow>>;
 
     /// Takes actions that are due and sets them running. An action is left while an earlier one of
-    /// its key waits or runs, unless that is of the same name and taken along. Urgent ones first.
+    /// its key waits or runs, unless that is of the same name and taken along; dead ones are not in the way, those
+    /// of the other side are. Urgent ones first, then by row; what must go before an urgent one of its key comes
+    /// right before it. An action that cannot be read becomes a dead letter, so that it stops no other.
     async fn claim(&self, bridge: &str, side: Side, now: Millis, rows_max: u32) -> Stored<Vec<OutboxRow>>;
 
     /// Sets running actions ready and in doubt: for the start after a crash. Returns how many.
     async fn rescue(&self, bridge: &str) -> Stored<u64>;
 
-    /// Waiting and running actions of these keys.
+    /// Waiting and running actions of these keys, by row.
     async fn pending(&self, bridge: &str, keys: &[String]) -> Stored<Vec<OutboxRow>>;
 
-    /// Waiting and running actions of this name (`Action::name`), at most `rows_max`.
+    /// Waiting and running actions of this name (`Action::name`), by row, at most `rows_max`.
     async fn pending_named(&self, bridge: &str, name: &str, rows_max: u32) -> Stored<Vec<OutboxRow>>;
 
-    /// When the next body, mark or action is due, per queue. An action counts with the time of the first one
-    /// of its key, and not at all while that one is running: before that `claim` would not return it.
+    /// When the next body, mark or action is due, per queue. Of a key the first action alone counts, for its own
+    /// side, and nothing while that one is running: before that `claim` would not return any of them.
     async fn next_due(&self, bridge: &str) -> Stored<NextDue>;
 
-    /// Links by client.
+    /// Links by client, ordered by client.
     async fn clients(&self, bridge: &str, ids: &[ClientId]) -> Stored<Vec<ClientLink>>;
 
-    /// Links by contact.
+    /// Links by contact, ordered by client.
     async fn clients_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<ClientLink>>;
 
-    /// Deal links by lead.
+    /// Deal links by lead, ordered by lead.
     async fn deals(&self, bridge: &str, leads: &[LeadId]) -> Stored<Vec<DealLink>>;
 
-    /// Deal links by contact.
+    /// Deal links by contact, ordered by lead.
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>>;
 
-    /// What is remembered of contacts.
+    /// What is remembered of contacts, ordered by contact.
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>>;
 
-    /// Contacts by phone numbers and e-mail addresses.
+    /// Contacts by phone numbers and e-mail addresses, in the order asked for; keys that lead nowhere are left out.
     async fn contacts_by_key(&self, bridge: &str, keys: &[MatchKey]) -> Stored<Vec<(MatchKey, ContactId)>>;
 
     /// A cursor.
@@ -381,13 +395,14 @@ pub trait Store: Send + Sync {
     /// The newest lines of the journal about a record, newest first.
     async fn journal(&self, bridge: &str, subject: &str, rows_max: u32) -> Stored<Vec<JournalRow>>;
 
-    /// The newest dead letters, newest first.
+    /// The newest dead letters, newest first by the time they were given up.
     async fn dead_letters(&self, bridge: &str, rows_max: u32) -> Stored<Vec<DeadLetter>>;
 
     /// Numbers for `status`.
     async fn counts(&self, bridge: &str) -> Stored<Counts>;
 
-    /// Drops dedupe keys and journal lines older than this, at most `rows_max` of each. Returns how many.
+    /// Drops dedupe keys of bodies that were dealt with and journal lines, both older than this, the oldest first, at
+    /// most `rows_max` of each. Returns how many.
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64>;
 }
 

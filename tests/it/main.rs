@@ -14,4 +14,5 @@ mod salebot_contract;
 mod salebot_redaction;
 mod salebot_server;
 mod store_contract;
+mod tidy;
 mod watch;

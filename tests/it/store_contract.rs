@@ -129,7 +129,7 @@ fn load_client(contact: u64) -> Action {
 /// A note under a lead.
 fn note(lead: u64, text: &str) -> Action {
     let (target, text) = (NoteTarget::Lead(LeadId(lead)), text.to_owned());
-    Action::AddNote { target, text, created_at: 1, messages: vec![MessageId(1)] }
+    Action::AddNote { target, client: ClientId(1), text, created_at: 1, messages: vec![MessageId(1)] }
 }
 
 /// An action to be recorded: no slot, a poll's priority, due at once.

@@ -219,10 +219,24 @@ fn single(pair: Pair<'_>) -> Merged {
             let lost = is_given_up.then_some((Side::Salebot, salebot));
             Merged { lost, ..pair.nothing() }
         }
-        Source::Amo => carry_to_salebot(&pair, is_given_up.then_some(salebot)),
+        Source::Amo => {
+            let merged = carry_to_salebot(&pair, is_given_up.then_some(salebot));
+            let is_plain = amo_standing == Standing::Changed && salebot_standing == Standing::Same;
+            match is_plain || pair.direction != Direction::Both {
+                true => merged,
+                false => with_base(merged, |base| Base { amo: None, sent_amo: Vec::new(), ..base }),
+            }
+        }
         Source::Salebot if pair.salebot.is_none() => Merged::default(),
         Source::Salebot => match writable(&pair, text_of(&salebot)) {
-            Ok(content) => carry_to_amo(&pair, content, conflict),
+            Ok(content) => {
+                let merged = carry_to_amo(&pair, content, conflict);
+                let is_plain = salebot_standing == Standing::Changed && amo_standing == Standing::Same;
+                match is_plain || pair.direction != Direction::Both {
+                    true => merged,
+                    false => with_base(merged, |base| Base { salebot: None, sent_salebot: Vec::new(), ..base }),
+                }
+            }
             Err(reason) => {
                 let amo_stands = conflict && amo_standing != Standing::Same && !pair.is_blank(pair.amo);
                 let merged = match amo_stands && pair.direction.writes_salebot() {
@@ -232,6 +246,15 @@ fn single(pair: Pair<'_>) -> Merged {
                 Merged { refused: Some(reason), ..merged }
             }
         },
+    }
+}
+
+/// A value that is on its way for another reason than that its side alone changed counts as unseen:
+/// else, with the other side seen by now, nothing would show that the two are still to be settled.
+fn with_base(merged: Merged, change: impl Fn(Base) -> Base) -> Merged {
+    match merged.write_amo.is_none() && merged.write_salebot.is_none() {
+        true => merged,
+        false => Merged { base: merged.base.map(change), ..merged },
     }
 }
 

@@ -17,7 +17,7 @@
 //! follows or its value is added. Emptied, it takes its element along only if that came from Salebot,
 //! and then carries what is first.
 
-use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, text_of, variable, writable};
+use super::{Base, Content, Direction, Merged, Owner, Pair, Side, Standing, text_of, variable, with_base, writable};
 
 pub(super) fn merge(pair: Pair<'_>) -> Merged {
     let carried = Carried::find(&pair);
@@ -27,12 +27,15 @@ pub(super) fn merge(pair: Pair<'_>) -> Merged {
         return kept(&pair, carried);
     }
     let blank = pair.meaning(text).is_none();
+    let is_waiting = pair.base.amo.is_none() && pair.amo.is_empty() && pair.direction == Direction::Both;
     match pair.salebot_standing() {
+        // What was to replace it is gone before it came.
+        Standing::Same if is_waiting && pair.salebot.is_some() => entered(&pair, carried, text, Standing::New),
         Standing::Same => amo_alone(&pair, carried, None),
         Standing::New | Standing::Changed if pair.direction == Direction::ToSalebot => {
             amo_alone(&pair, carried, pair.salebot.cloned().filter(|_| !blank))
         }
-        Standing::New if blank => amo_alone(&pair, carried, None),
+        Standing::New if blank => restored(&pair, carried, None),
         Standing::Changed if blank => cleared(&pair, carried),
         standing => entered(&pair, carried, text, standing),
     }
@@ -148,10 +151,14 @@ fn untouched(pair: &Pair<'_>, carried: Carried, element: &str) -> Option<usize> 
 }
 
 /// The base while the list is on its way. What the variable stood for must be told from a later
-/// list, so an earlier one is kept.
+/// list, so an earlier one is kept. Where there was none, the variable counts as unseen, so that it is
+/// still given what amoCRM has should it be emptied meanwhile.
 fn while_list_waits(pair: &Pair<'_>) -> Base {
-    let amo = pair.base.amo.clone().or_else(|| Some(pair.amo.clone()));
-    Base { amo, ours: pair.ours_left(), ..pair.base.clone() }
+    let base = Base { ours: pair.ours_left(), ..pair.base.clone() };
+    match base.amo {
+        Some(_) => base,
+        None => Base { amo: Some(pair.amo.clone()), salebot: None, sent_salebot: Vec::new(), ..base },
+    }
 }
 
 /// The variable was emptied. Only an element that came from Salebot goes with it; one that a
@@ -161,7 +168,7 @@ fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
     let ours = pair.ours_left();
     let is_ours = |element: &&String| ours.iter().any(|own| same(pair, own, element));
     let Some(element) = at.and_then(|at| pair.amo.get(at)).filter(is_ours) else {
-        return restored(pair, carried);
+        return restored(pair, carried, None);
     };
     let rest: Content = pair.amo.iter().filter(|other| !same(pair, other, element)).cloned().collect();
     let own = ours.iter().filter(|own| !same(pair, own, element)).cloned().collect();
@@ -171,16 +178,9 @@ fn cleared(pair: &Pair<'_>, carried: Carried) -> Merged {
     Merged { write_amo: Some((content, base)), base: Some(while_list_waits(pair)), ..Merged::default() }
 }
 
-/// The emptied variable gets back what amoCRM carries. Until it has, what amoCRM has is news to it.
-fn restored(pair: &Pair<'_>, carried: Carried) -> Merged {
-    let merged = follow(pair, carried, None);
-    match merged.write_salebot {
-        Some(_) => Merged {
-            base: merged.base.map(|base| Base { amo: Some(Content::new()), sent_amo: Vec::new(), ..base }),
-            ..merged
-        },
-        None => merged,
-    }
+/// The variable loses its edit to what amoCRM carries. Until it has that, amoCRM counts as unseen.
+fn restored(pair: &Pair<'_>, carried: Carried, lost: Option<Content>) -> Merged {
+    with_base(follow(pair, carried, lost), |base| Base { amo: None, sent_amo: Vec::new(), ..base })
 }
 
 /// The variable stands for another element of the list from now on.
@@ -205,7 +205,7 @@ fn entered(pair: &Pair<'_>, carried: Carried, text: &str, standing: Standing) ->
         Some(Some(at)) => replaced(pair, at, value),
         // Both changed it: the owner decides, and nothing a manager typed is replaced.
         Some(None) if carried.at.is_some() && pair.owner == Owner::Amo => {
-            follow(pair, carried, Some(vec![text.to_owned()]))
+            restored(pair, carried, Some(vec![text.to_owned()]))
         }
         _ => replaced(pair, pair.amo.len(), value),
     }

@@ -244,7 +244,7 @@ pub fn meaning(form: &Form, text: &str, region: &str) -> Option<String> {
     let text = text.trim();
     let meaning = match form {
         _ if text.is_empty() && *form != Form::Checkbox => return None,
-        Form::Checkbox => return Some(text::truth(text).unwrap_or(false).to_string()),
+        Form::Checkbox => text::truth(text).map_or_else(|| text::folded(text), |yes| yes.to_string()),
         Form::Number => text::number(text).unwrap_or_else(|| text.to_owned()),
         Form::Price => match text::whole(text) {
             Some(0) => return None,

@@ -225,6 +225,7 @@ impl Transport for ReqwestTransport {
             builder = builder.body(request.body);
         }
         let built = builder.build().map_err(|error| TransportError::Invalid(describe(error)))?;
+        #[expect(clippy::disallowed_methods, reason = "the one place that sends")]
         let mut response = self.client.execute(built).await.map_err(lost)?;
         let headers = response
             .headers()

@@ -27,6 +27,8 @@ struct ClientFacts<'a> {
     tag: Option<Cow<'a, str>>,
     #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
     created_at: Option<i64>,
+    #[serde(rename = "u", default, skip_serializing_if = "is_false")]
+    unmatched: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -52,14 +54,14 @@ struct DealFacts<'a> {
 #[derive(Serialize, Deserialize)]
 struct ShortBase<'a> {
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    amo: Option<Cow<'a, Content>>,
+    amo: Option<Cow<'a, [String]>>,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
-    salebot: Option<Cow<'a, Content>>,
-    #[serde(rename = "x", default, skip_serializing_if = "no_contents")]
-    sent_amo: Cow<'a, Vec<Content>>,
-    #[serde(rename = "y", default, skip_serializing_if = "no_contents")]
-    sent_salebot: Cow<'a, Vec<Content>>,
-    #[serde(rename = "o", default, skip_serializing_if = "no_texts")]
+    salebot: Option<Cow<'a, [String]>>,
+    #[serde(rename = "x", default, skip_serializing_if = "<[_]>::is_empty")]
+    sent_amo: Cow<'a, [Content]>,
+    #[serde(rename = "y", default, skip_serializing_if = "<[_]>::is_empty")]
+    sent_salebot: Cow<'a, [Content]>,
+    #[serde(rename = "o", default, skip_serializing_if = "BTreeSet::is_empty")]
     ours: Cow<'a, BTreeSet<String>>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     bound: Option<Cow<'a, str>>,
@@ -69,19 +71,11 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-fn no_contents(contents: &Cow<'_, Vec<Content>>) -> bool {
-    contents.is_empty()
-}
-
-fn no_texts(texts: &Cow<'_, BTreeSet<String>>) -> bool {
-    texts.is_empty()
-}
-
 fn short(base: &Base) -> ShortBase<'_> {
     let Base { amo, salebot, sent_amo, sent_salebot, ours, bound } = base;
     ShortBase {
-        amo: amo.as_ref().map(Cow::Borrowed),
-        salebot: salebot.as_ref().map(Cow::Borrowed),
+        amo: amo.as_deref().map(Cow::Borrowed),
+        salebot: salebot.as_deref().map(Cow::Borrowed),
         sent_amo: Cow::Borrowed(sent_amo),
         sent_salebot: Cow::Borrowed(sent_salebot),
         ours: Cow::Borrowed(ours),
@@ -111,7 +105,7 @@ fn read_bases(row: &Reading<'_>) -> Tried<Bases> {
 
 /// Facts and bases of a client's link.
 pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
-    let ClientLink { client, contact: _, bases, last_message_at: _, revision: _ } = link;
+    let ClientLink { client, contact: _, unmatched, bases, last_message_at: _, revision: _ } = link;
     let Client { id: _, platform_id, group, messenger, name, tag, created_at } = client;
     let facts = ClientFacts {
         platform_id: platform_id.as_deref().map(Cow::Borrowed),
@@ -120,6 +114,7 @@ pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
         name: name.as_deref().map(Cow::Borrowed),
         tag: tag.as_deref().map(Cow::Borrowed),
         created_at: *created_at,
+        unmatched: *unmatched,
     };
     Ok((json(&facts)?, bases_text(bases)?))
 }
@@ -138,6 +133,7 @@ pub(super) fn client_link(row: &Reading<'_>) -> Tried<ClientLink> {
             created_at: facts.created_at,
         },
         contact: row.id_if_any("contact")?.map(ContactId),
+        unmatched: facts.unmatched,
         bases: read_bases(row)?,
         last_message_at: row.millis_if_any("last_message_at")?,
         revision: row.get("revision")?,

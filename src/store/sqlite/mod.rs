@@ -108,6 +108,10 @@ impl SqliteStore {
         let (queue, jobs) = mpsc::channel(writer::QUEUE_JOBS_MAX);
         let counters = writer.counters();
         let readers = open::readers(&path, options.readers_max);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the store owns the writer: `close`, or dropping the store, ends it"
+        )]
         tokio::spawn(writer.serve(jobs));
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX as usize));
         Ok(SqliteStore { path, queue, bodies, readers, counters })

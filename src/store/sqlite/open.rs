@@ -25,7 +25,7 @@ const WAL_BYTES: &str = "67108864";
 /// Prepared statements a connection keeps. The whole adapter has fewer.
 const STATEMENTS_MAX: usize = 128;
 
-/// What to do about an I/O failure, for the reader of the message.
+/// A refusal to open, in words that say what to do.
 fn refused(text: String) -> Trouble {
     Trouble::Told(StoreError::Unavailable(text))
 }

@@ -147,7 +147,7 @@ pub(super) fn subject(row: &Reading<'_>) -> Tried<Subject> {
 /// JSON text of a value of ours.
 ///
 /// # Errors
-/// None for types whose map keys are texts; told rather than assumed.
+/// Only for a map whose keys are no texts; ours have none, but a store does not panic over it.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Tried<String> {
     serde_json::to_string(value)
         .map_err(|error| Trouble::Told(StoreError::Unavailable(format!("a value cannot be written as JSON: {error}"))))

@@ -7,6 +7,7 @@ use crate::ports::store::{StoreError, Stored};
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Executor, SqliteConnection};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
@@ -291,6 +292,9 @@ impl Writer {
     }
 }
 
+const ADD_BRIDGE: &str =
+    "INSERT INTO bridges (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id";
+
 /// The numbers of these bridges, new ones added. They are remembered only after the commit.
 async fn known_bridges(
     connection: &mut SqliteConnection,
@@ -299,14 +303,9 @@ async fn known_bridges(
 ) -> Tried<BTreeMap<String, i64>> {
     let mut bridges = known.clone();
     for name in names {
-        if !bridges.contains_key(&name) {
-            let id = sqlx::query_scalar(
-                "INSERT INTO bridges (name) VALUES (?1) ON CONFLICT (name) DO UPDATE SET name = name RETURNING id",
-            )
-            .bind(name.clone())
-            .fetch_one(&mut *connection)
-            .await?;
-            bridges.insert(name, id);
+        if let Entry::Vacant(place) = bridges.entry(name) {
+            let query = sqlx::query_scalar(ADD_BRIDGE).bind(place.key().clone());
+            place.insert(query.fetch_one(&mut *connection).await?);
         }
     }
     Ok(bridges)

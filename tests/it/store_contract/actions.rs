@@ -67,10 +67,10 @@ async fn an_action_comes_back_as_it_was(store: Arc<dyn Store>) {
         first_attempt_at: None,
         fault: None,
     };
-    assert_eq!(named(&store, "add_note").await, [expected.clone()]);
+    assert_eq!(named(&store, "add_note").await, std::slice::from_ref(&expected));
     let claimed = store.claim(SHOP, Side::Amo, Millis(75), 9).await.expect("claims");
     let running = OutboxRow { state: ActionState::Running, first_attempt_at: Some(Millis(75)), ..expected };
-    assert_eq!(claimed, [running.clone()]);
+    assert_eq!(claimed, std::slice::from_ref(&running));
     assert_eq!(named(&store, "add_note").await, [running]);
 }
 

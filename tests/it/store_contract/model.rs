@@ -22,7 +22,7 @@ use salebridge::ports::store::{
 use std::sync::Arc;
 
 /// Sequences that are tried; each has a bridge of its own.
-const CASES: u32 = 300;
+const CASES: u32 = 240;
 
 /// Bodies that may wait: few, so that some are refused.
 const WAITING_MAX: u64 = 6;

@@ -161,7 +161,8 @@ impl World {
             }
         }
         self.seen = self.amo.clone();
-        if fate == Fate::Unheard {
+        let both = |plan: &Merged| plan.write_amo.is_some() && plan.write_salebot.is_some();
+        if fate == Fate::Unheard || plans.iter().any(both) || self.clients.len() > 1 {
             self.seen.extend(amo);
         }
         plans

@@ -1,0 +1,187 @@
+//! What must hold once the faults have stopped and both sides have come to rest. Everything is read
+//! from the simulated services; what the bridge believes does not count.
+
+use crate::world::{BRIDGE, Person, World};
+use futures::FutureExt;
+use salebridge::core::people::{MatchKey, phone_key};
+use salebridge::ports::store::Store;
+use salebridge::sandbox::amo::records::{Contact, Element, ElementKind};
+use salebridge::sandbox::amo::{Amo, fixture};
+use salebridge::sandbox::salebot::Salebot;
+use std::collections::BTreeMap;
+
+/// Every broken promise in words; none: all are kept.
+pub fn violations(world: &World) -> Vec<String> {
+    let amo = world.network.amo.lock().unwrap();
+    let salebot = world.network.salebot.lock().unwrap();
+    let mut violations = Vec::new();
+    let notes = lines_of_notes(&amo);
+    messages_are_lines(world, &notes, &mut violations);
+    for person in &world.people {
+        one_contact(world, &amo, &salebot, person, &mut violations);
+        values_agree(&amo, &salebot, person, &mut violations);
+    }
+    one_order_per_lead(&amo, &salebot, &mut violations);
+    let peak = amo.statistics().peak_per_second;
+    if peak > 7 {
+        violations.push(format!("amoCRM saw {peak} requests in one second"));
+    }
+    let dead = world.store.dead_letters(BRIDGE, 10).now_or_never().expect("at once").expect("never fails");
+    violations.extend(
+        dead.iter().map(|letter| format!("dead letter: {} of {}: {}", letter.what, letter.subject, letter.reason)),
+    );
+    violations
+}
+
+/// Lines of notes by contact, in the order of the feed.
+fn lines_of_notes(amo: &Amo) -> BTreeMap<u64, Vec<String>> {
+    amo.contacts()
+        .map(|contact| {
+            let id = contact.card.id;
+            let mut notes: Vec<_> = amo.notes_of(Element { kind: ElementKind::Contact, id }).collect();
+            notes.sort_by_key(|note| (note.created_at, note.id));
+            (id, notes.iter().flat_map(|note| note.text.lines()).map(str::to_owned).collect())
+        })
+        .collect()
+}
+
+fn messages_are_lines(world: &World, notes: &BTreeMap<u64, Vec<String>>, violations: &mut Vec<String>) {
+    for (_, client, text) in &world.messages {
+        let places: Vec<u64> = notes
+            .iter()
+            .flat_map(|(contact, lines)| lines.iter().filter(|line| *line == text).map(|_| *contact))
+            .collect();
+        if places.len() != 1 {
+            violations.push(format!("`{text}` of client {client} stands in {} notes: {places:?}", places.len()));
+        }
+    }
+    if world.is_disorderly {
+        return;
+    }
+    for person in &world.people {
+        for client in &person.clients {
+            let mut said: Vec<_> = world.messages.iter().filter(|(_, of, _)| of == client).collect();
+            said.sort_by_key(|(id, _, _)| *id);
+            let said: Vec<&String> = said.into_iter().map(|(_, _, text)| text).collect();
+            let read: Vec<&String> = notes.values().flatten().filter(|line| said.contains(line)).collect();
+            if said != read && read.len() == said.len() {
+                violations.push(format!("the dialogue of client {client} is out of order: {read:?}"));
+            }
+        }
+    }
+}
+
+/// The contacts of a person: by phone number, else by what our own field says.
+fn contacts_of<'a>(amo: &'a Amo, person: &Person) -> Vec<&'a Contact> {
+    let key = person.phone.as_deref().and_then(|phone| phone_key(phone, "RU"));
+    let has_key = |contact: &Contact| {
+        let keys: Vec<MatchKey> =
+            contact.card.texts(fixture::FIELD_PHONE).iter().filter_map(|phone| phone_key(phone, "RU")).collect();
+        key.as_ref().is_some_and(|key| keys.contains(key))
+    };
+    let is_ours = |contact: &Contact| {
+        person.clients.iter().any(|client| contact.card.texts(fixture::FIELD_CLIENT_ID) == [client.to_string()])
+    };
+    amo.contacts()
+        .filter(|contact| has_key(contact) || is_ours(contact) || person.contact == Some(contact.card.id))
+        .collect()
+}
+
+fn one_contact(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut Vec<String>) {
+    let contacts = contacts_of(amo, person);
+    let writers = person.clients.iter().filter(|client| world.messages.iter().any(|(_, of, _)| of == *client)).count();
+    let expected = match (&person.contact, &person.phone) {
+        (Some(_), _) => 1,
+        (None, Some(_)) => writers.min(1),
+        (None, None) => writers,
+    };
+    if contacts.len() != expected {
+        let names: Vec<_> = contacts.iter().map(|contact| (contact.card.id, contact.card.name.as_str())).collect();
+        violations.push(format!("{person:?} has {} contacts instead of {expected}: {names:?}", contacts.len()));
+    }
+    for client in &person.clients {
+        let wrote = world.messages.iter().any(|(_, of, _)| of == client);
+        let named = variable(salebot, *client, "amo_contact_id");
+        let is_right =
+            named.as_deref().is_some_and(|named| contacts.iter().any(|contact| contact.card.id.to_string() == named));
+        if wrote && !is_right {
+            violations.push(format!("client {client} names the contact {named:?}"));
+        }
+    }
+}
+
+fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
+    let value = salebot.variables(client)?.get(name)?.clone();
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    (!text.is_empty() && text != "NONE" && text != "null").then_some(text)
+}
+
+fn values_agree(amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut Vec<String>) {
+    for client in &person.clients {
+        let named = variable(salebot, *client, "amo_contact_id").and_then(|id| id.parse().ok());
+        let Some(contact) = named.and_then(|id: u64| amo.contact(id)) else { continue };
+        let mut differ = |what: &str, amo: Option<String>, salebot: Option<String>| {
+            if amo != salebot {
+                violations.push(format!(
+                    "{what} of client {client} and contact {}: {amo:?} and {salebot:?}",
+                    contact.card.id
+                ));
+            }
+        };
+        differ("name", Some(contact.card.name.clone()), variable(salebot, *client, "full"));
+        let position = contact.card.texts(fixture::FIELD_POSITION).first().map(|text| (*text).to_owned());
+        differ("position", position, variable(salebot, *client, "position"));
+        let mut tags: Vec<String> = contact.card.tags.iter().map(|tag| tag.name.clone()).collect();
+        let mut told: Vec<String> = variable(salebot, *client, "tags")
+            .unwrap_or_default()
+            .split(", ")
+            .filter(|tag| !tag.is_empty())
+            .map(str::to_owned)
+            .collect();
+        tags.sort();
+        told.sort();
+        differ("tags", Some(tags.join(",")), Some(told.join(",")));
+        let phones: Vec<_> =
+            contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| phone_key(phone, "RU")).collect();
+        let told = variable(salebot, *client, "phone").map(|phone| phone_key(&phone, "RU"));
+        if told.as_ref().is_some_and(|told| !phones.contains(told)) || (told.is_none() && !phones.is_empty()) {
+            violations.push(format!("phone of client {client}: {told:?} is not among {phones:?}"));
+        }
+    }
+}
+
+fn one_order_per_lead(amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
+    for lead in amo.leads() {
+        let mark = format!("amoCRM lead {}", lead.card.id);
+        let orders: Vec<_> = salebot
+            .clients()
+            .flat_map(|client| salebot.orders(client.id))
+            .filter(|order| order.variables.values().any(|value| value.as_str() == Some(&mark)))
+            .collect();
+        let has_client = lead.contact_ids.iter().any(|contact| {
+            salebot.clients().any(|client| variable(salebot, client.id, "amo_contact_id") == Some(contact.to_string()))
+        });
+        if orders.len() != usize::from(has_client) {
+            violations.push(format!(
+                "lead {} has {} orders, its person has a client: {has_client}",
+                lead.card.id,
+                orders.len()
+            ));
+        }
+        for order in orders {
+            let state = match lead.status_id {
+                1001 => Some(37),
+                1002 => Some(38),
+                _ => None,
+            };
+            if order.state_id != state {
+                violations
+                    .push(format!("order {} stands at {:?}, its lead at {}", order.id, order.state_id, lead.status_id));
+            }
+            let budget = order.variables.get("budget").map(|value| value.to_string().trim_matches('"').to_owned());
+            if budget != Some(lead.price.to_string()) {
+                violations.push(format!("order {} has the budget {budget:?}, its lead {}", order.id, lead.price));
+            }
+        }
+    }
+}

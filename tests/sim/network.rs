@@ -1,0 +1,138 @@
+//! The adapters' transport: straight into the simulated services, with faults on the way.
+
+use crate::clock::{Random, SimEnv};
+use async_trait::async_trait;
+use salebridge::ports::env::Env;
+use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
+use salebridge::sandbox::amo::Amo;
+use salebridge::sandbox::faults::{Faults, ServiceName, serve};
+use salebridge::sandbox::http::{Fate, Request, Response};
+use salebridge::sandbox::salebot::Salebot;
+use salebridge::sandbox::server::Service;
+use secrecy::ExposeSecret;
+use std::sync::{Arc, Mutex};
+
+/// The simulated amoCRM behind the trait that the faults work on.
+struct AmoService<'a>(&'a mut Amo);
+
+impl Service for AmoService<'_> {
+    fn handle(&mut self, now_ms: i64, request: &Request) -> Response {
+        self.0.handle(now_ms, request)
+    }
+}
+
+/// Both services, and what goes wrong on the way to them.
+pub struct Network {
+    pub env: Arc<SimEnv>,
+    pub amo: Mutex<Amo>,
+    pub salebot: Mutex<Salebot>,
+    pub faults: Mutex<Faults>,
+    pub random: Mutex<Random>,
+    /// Requests as they left, for comparing runs.
+    pub trace: Mutex<Vec<String>>,
+}
+
+/// Where the services are, for the adapters.
+pub const AMO_URL: &str = "https://amo.test";
+pub const SALEBOT_URL: &str = "https://salebot.test";
+
+impl Network {
+    /// What the service answers, and what becomes of it.
+    fn ask(&self, request: &RawRequest) -> (Response, Fate) {
+        let url = request.url.expose_secret();
+        let (name, rest) = match url.strip_prefix(AMO_URL) {
+            Some(rest) => (ServiceName::Amo, rest),
+            None => (ServiceName::Salebot, url.strip_prefix(SALEBOT_URL).expect("an address of the simulation")),
+        };
+        let request = decoded(request, rest);
+        let now = self.env.now_ms();
+        let mut faults = self.faults.lock().unwrap();
+        let reply = match name {
+            ServiceName::Amo => serve(&mut AmoService(&mut self.amo.lock().unwrap()), &mut faults, name, now, &request),
+            ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
+        };
+        let action = request.path.rsplit('/').next().unwrap_or_default();
+        self.trace
+            .lock()
+            .unwrap()
+            .push(format!("{now} {name:?} {} {action} {} {:?}", request.method, reply.response.status, reply.fate));
+        (reply.response, reply.fate)
+    }
+
+    /// Adds what a person did to the trace.
+    pub fn note(&self, what: String) {
+        let line = format!("{} {what}", self.env.now_ms());
+        self.trace.lock().unwrap().push(line);
+    }
+
+    fn draw(&self, from: i64, to: i64) -> i64 {
+        self.random.lock().unwrap().between(from, to)
+    }
+}
+
+#[async_trait]
+impl Transport for Network {
+    async fn send(&self, request: RawRequest) -> Result<RawAnswer, TransportError> {
+        let there = self.draw(5, 60);
+        let back = self.draw(5, 60);
+        self.env.sleep(there).await;
+        let (response, fate) = self.ask(&request);
+        let after_ms = match fate {
+            Fate::Arrives { after_ms } => after_ms as i64,
+            Fate::LostBefore if self.draw(0, 2) == 0 => {
+                return Err(TransportError::NotSent("no connection".to_owned()));
+            }
+            Fate::LostBefore | Fate::LostAfter => {
+                let wait = self.draw(10, request.timeout_ms);
+                self.env.sleep(wait).await;
+                return Err(TransportError::MaybeSent("the connection broke".to_owned()));
+            }
+        };
+        if after_ms > request.timeout_ms {
+            self.env.sleep(request.timeout_ms).await;
+            return Err(TransportError::MaybeSent("no answer in time".to_owned()));
+        }
+        self.env.sleep(back + after_ms).await;
+        Ok(RawAnswer { status: response.status, headers: response.headers, body: response.body })
+    }
+}
+
+fn decoded(request: &RawRequest, rest: &str) -> Request {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    Request {
+        method: request.method.name().to_owned(),
+        path: unescaped(path),
+        query: query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.expose_secret().to_owned()))
+            .collect(),
+        body: request.body.clone(),
+    }
+}
+
+fn pair(text: &str) -> (String, String) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    (unescaped(&name.replace('+', " ")), unescaped(&value.replace('+', " ")))
+}
+
+fn unescaped(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        match escaped.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                at += 3;
+            }
+            None => {
+                out.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,628 @@
+//! One world: both services, people and managers, webhooks on their way, a daemon that crashes.
+
+use crate::checks;
+use crate::clock::{Random, SimEnv};
+use crate::network::{AMO_URL, Network, SALEBOT_URL};
+use futures::FutureExt;
+use salebridge::core::flex::Notices;
+use salebridge::core::id::{PipelineId, StateId, StatusId};
+use salebridge::core::model::Event;
+use salebridge::core::policy::{
+    CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
+    StageRow,
+};
+use salebridge::core::retry::RetryPolicy;
+use salebridge::core::time::Millis;
+use salebridge::engine::{Bridge, Parts, Timing};
+use salebridge::inbound::SalebotDecoder;
+use salebridge::ports::env::{Bell, Env};
+use salebridge::ports::remote::Decoder;
+use salebridge::ports::store::{Counts, NewInbox, Source, Store};
+use salebridge::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
+use salebridge::remote::http::Transport;
+use salebridge::remote::lane::{Lane, LaneOptions};
+use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as AdapterOptions};
+use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
+use salebridge::sandbox::amo::options::{AmoOptions, Boundary, EmptyShape, NothingFound, RowOrder};
+use salebridge::sandbox::amo::{Amo, fixture};
+use salebridge::sandbox::faults::{Faults, RandomFaults};
+use salebridge::sandbox::salebot::options::{DEFAULT_KEY, SalebotOptions};
+use salebridge::sandbox::salebot::{NewClient, Salebot, Webhook};
+use salebridge::store::memory::MemoryStore;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+
+pub const BRIDGE: &str = "sim";
+const START_MS: i64 = 1_760_000_000_000;
+/// How long people are busy and faults happen.
+const BUSY_MS: i64 = 240_000;
+/// How long both sides may take to come to rest once the faults have stopped.
+const REST_MS: i64 = 3_600_000;
+/// How long nothing may be written after that.
+const QUIET_MS: i64 = 120_000;
+
+/// A person of this world.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// The contact the manager had made before.
+    pub contact: Option<u64>,
+    /// The phone number, in the variables of every client.
+    pub phone: Option<String>,
+    /// One client a messenger.
+    pub clients: Vec<i64>,
+}
+
+/// What happened in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Requests as they left.
+    pub trace: Vec<String>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Report) {
+        for (what, count) in &other.counts {
+            *self.counts.entry(what.clone()).or_default() += count;
+        }
+    }
+
+    fn count(&mut self, what: impl Into<String>, count: u64) {
+        *self.counts.entry(what.into()).or_default() += count;
+    }
+
+    /// Things a set of seeds must have met to mean anything.
+    pub fn never_happened(&self) -> Vec<&'static str> {
+        let needed = [
+            "crashes",
+            "fault LostRequest",
+            "fault LostAnswer",
+            "fault Slow",
+            "fault Status",
+            "fault Html",
+            "fault Truncated",
+            "webhooks twice",
+            "webhooks late",
+            "contacts made",
+            "orders made",
+            "notes",
+            "messages",
+            "renamed",
+            "variables set",
+        ];
+        needed.into_iter().filter(|what| self.counts.get(*what).copied().unwrap_or(0) == 0).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in &self.counts {
+            writeln!(f, "{count:>9}  {what}")?;
+        }
+        Ok(())
+    }
+}
+
+type Daemon = Pin<Box<dyn Future<Output = ()>>>;
+
+/// A webhook on its way.
+struct Delivery {
+    due: i64,
+    body: Vec<u8>,
+}
+
+pub struct World {
+    pub env: Arc<SimEnv>,
+    pub network: Arc<Network>,
+    pub store: Arc<MemoryStore>,
+    pub people: Vec<Person>,
+    /// Contacts that were there, or that a manager made.
+    pub known_contacts: BTreeSet<u64>,
+    /// Every message of a person or to one: id, client, text.
+    pub messages: Vec<(i64, i64, String)>,
+    /// Webhooks may arrive out of order in this world.
+    pub is_disorderly: bool,
+    random: Random,
+    deliveries: Vec<Delivery>,
+    bell: Arc<Bell>,
+    decoder: Arc<SalebotDecoder>,
+    report: Report,
+    crashes_left: u64,
+    is_lossy: bool,
+}
+
+impl World {
+    pub fn new(seed: u64) -> World {
+        let mut random = Random::seeded(seed);
+        let env = SimEnv::new(START_MS, seed ^ 0xc10c);
+        let amo = Amo::new(amo_options(&mut random));
+        let salebot = Salebot::new(salebot_options(&mut random));
+        let is_lossy = !random.chance(15);
+        let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
+        let network = Network {
+            env: Arc::clone(&env),
+            amo: Mutex::new(amo),
+            salebot: Mutex::new(salebot),
+            faults: Mutex::new(faults),
+            random: Mutex::new(Random::seeded(seed ^ 0x4e77)),
+            trace: Mutex::default(),
+        };
+        let crashes_left = if is_lossy { random.below(4) } else { 0 };
+        let mut world = World {
+            env,
+            network: Arc::new(network),
+            store: Arc::new(MemoryStore::default()),
+            people: Vec::new(),
+            known_contacts: BTreeSet::new(),
+            messages: Vec::new(),
+            is_disorderly: random.chance(30),
+            random,
+            deliveries: Vec::new(),
+            bell: Arc::new(Bell::default()),
+            decoder: Arc::new(SalebotDecoder::new(Notices::default())),
+            report: Report::default(),
+            crashes_left,
+            is_lossy,
+        };
+        world.populate();
+        world
+    }
+
+    /// Plays the world to its end. The violations, or what happened.
+    pub fn run(mut self) -> Result<Report, Vec<String>> {
+        let mut daemon = self.start();
+        let busy_until = START_MS + BUSY_MS;
+        let mut next_deed = START_MS + 1_000;
+        let mut next_crash = self.next_crash();
+        while self.env.now_ms() < busy_until {
+            let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
+            let next = next_deed.min(next_delivery).min(next_crash).min(busy_until);
+            let _ = self.env.run_until(&mut daemon, next);
+            let now = self.env.now_ms();
+            if now >= next_deed {
+                self.deed();
+                next_deed = now + self.random.between(50, 6_000);
+            }
+            if now >= next_crash {
+                drop(daemon);
+                self.report.count("crashes", 1);
+                let down = now + self.random.between(0, 5_000);
+                let mut nobody: Daemon = Box::pin(std::future::pending());
+                let _ = self.env.run_until(&mut nobody, down);
+                daemon = self.start();
+                next_crash = self.next_crash();
+            }
+            self.deliver();
+        }
+        self.network.faults.lock().unwrap().stop();
+        self.settle(&mut daemon)?;
+        self.finish()
+    }
+
+    fn next_crash(&mut self) -> i64 {
+        if self.crashes_left == 0 {
+            return i64::MAX;
+        }
+        self.crashes_left -= 1;
+        self.env.now_ms() + self.random.between(100, 90_000)
+    }
+
+    /// Runs until nothing waits, and then for a while in which nothing may be written.
+    fn settle(&mut self, daemon: &mut Daemon) -> Result<(), Vec<String>> {
+        let deadline = self.env.now_ms() + REST_MS;
+        loop {
+            let now = self.env.now_ms();
+            let _ = self.env.run_until(daemon, now + 5_000);
+            self.deliver();
+            let counts = self.counts();
+            if self.deliveries.is_empty() && counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0 {
+                break;
+            }
+            if now > deadline {
+                return Err(vec![format!("it does not come to rest: {counts:?}")]);
+            }
+        }
+        // What was written last may still be on its way into listings.
+        let now = self.env.now_ms();
+        let _ = self.env.run_until(daemon, now + QUIET_MS);
+        let before = self.writes();
+        let now = self.env.now_ms();
+        let _ = self.env.run_until(daemon, now + QUIET_MS);
+        let after = self.writes();
+        if before == after {
+            Ok(())
+        } else {
+            Err(vec![format!("something is still written at rest: {before:?} became {after:?}")])
+        }
+    }
+
+    fn finish(mut self) -> Result<Report, Vec<String>> {
+        let violations = checks::violations(&self);
+        if !violations.is_empty() {
+            if std::env::var("SIM_SEED").is_ok() {
+                for line in self.network.trace.lock().unwrap().iter() {
+                    println!("{line}");
+                }
+            }
+            return Err(violations);
+        }
+        for (kind, count) in self.network.faults.lock().unwrap().fired() {
+            self.report.count(format!("fault {kind:?}"), *count);
+        }
+        let amo = self.network.amo.lock().unwrap();
+        let salebot = self.network.salebot.lock().unwrap();
+        self.report.count("contacts made", (amo.contact_count() - self.known_contacts.len()) as u64);
+        self.report.count("notes", amo.notes().count() as u64);
+        self.report.count("orders made", salebot.clients().flat_map(|client| salebot.orders(client.id)).count() as u64);
+        self.report.count("messages", self.messages.len() as u64);
+        self.report.count("requests to amoCRM", amo.statistics().requests);
+        self.report.count("virtual seconds", ((self.env.now_ms() - START_MS) / 1_000) as u64);
+        drop((amo, salebot));
+        self.report.trace = std::mem::take(&mut self.network.trace.lock().unwrap());
+        Ok(self.report)
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.store.counts(BRIDGE).now_or_never().expect("the memory store answers at once").expect("and never fails")
+    }
+
+    /// Writing requests that got through, by route.
+    fn writes(&self) -> Vec<(String, u64)> {
+        let amo = self.network.amo.lock().unwrap();
+        let salebot = self.network.salebot.lock().unwrap();
+        let amo_writes = amo
+            .statistics()
+            .by_route
+            .iter()
+            .filter(|(route, _)| route.starts_with("POST"))
+            .map(|(route, count)| (route.clone(), *count));
+        let reads = ["get_", "find_", "connected", "whatsapp_client_id", "check_", "online_"];
+        let is_write = |action: &str| !reads.iter().any(|read| action.starts_with(read));
+        let salebot_writes = salebot
+            .statistics()
+            .by_action
+            .iter()
+            .filter(|(action, _)| is_write(action))
+            .map(|(action, count)| (action.to_string(), *count));
+        amo_writes.chain(salebot_writes.collect::<Vec<_>>()).collect()
+    }
+
+    /// A daemon on what the store remembers.
+    fn start(&self) -> Daemon {
+        let env: Arc<dyn Env> = Arc::clone(&self.env) as Arc<dyn Env>;
+        let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
+        let lane = |name: &str, rate: f64| Arc::new(Lane::new(LaneOptions::new(name, rate), Arc::clone(&env)));
+        let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
+        let amo = AmoV2::new(AMO_URL, token, Arc::clone(&transport), lane("amo", 6.0), Arc::clone(&env));
+        let options = AdapterOptions {
+            url: SALEBOT_URL.to_owned(),
+            api_key: DEFAULT_KEY.into(),
+            language: DealLanguage::Russian,
+            notices: Notices::default(),
+            lane: lane("salebot", 4.0),
+            save_lane: lane("variables", 20.0),
+        };
+        let bridge = Bridge::new(Parts {
+            name: BRIDGE.to_owned(),
+            policy: policy(),
+            timing: timing(),
+            retry: RetryPolicy::default(),
+            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            amo: Arc::new(amo),
+            salebot: Arc::new(SalebotApi::new(options, transport, Arc::clone(&env))),
+            env,
+            decoder: Arc::clone(&self.decoder) as Arc<dyn Decoder>,
+            arrived: Arc::clone(&self.bell),
+            stop: CancellationToken::new(),
+        });
+        Box::pin(async move { bridge.run().await })
+    }
+
+    fn populate(&mut self) {
+        let now = self.env.now_ms() - 86_400_000;
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let mut salebot = network.salebot.lock().unwrap();
+        for number in 0..4 + self.random.below(6) {
+            let phone = (!self.random.chance(25)).then(|| format!("+7999000{:04}", number * 11 + 1));
+            let is_known = phone.is_some() && self.random.chance(50);
+            let contact = is_known.then(|| {
+                let phones = vec![spelled(&mut self.random, phone.as_deref().unwrap_or_default())];
+                amo.add_contact(
+                    now,
+                    ContactDraft { name: format!("Known {number}"), phones, ..ContactDraft::default() },
+                )
+            });
+            self.known_contacts.extend(contact);
+            if let Some(contact) = contact.filter(|_| self.random.chance(60)) {
+                let draft = LeadDraft {
+                    name: format!("Deal {number}"),
+                    contact_ids: vec![contact],
+                    price: 1_000,
+                    stage: Some((61, 1001)),
+                    ..LeadDraft::default()
+                };
+                amo.create_lead(now, draft);
+            }
+            let mut clients = Vec::new();
+            for messenger in 0..1 + self.random.below(2) {
+                let platform_id = format!("{}", 600_000_000 + number * 10 + messenger);
+                let client_type = if messenger == 0 { 1 } else { 0 };
+                let group = if messenger == 0 { "some_bot" } else { "club" };
+                let name = format!("Person {number}");
+                let new = NewClient { client_type, platform_id: &platform_id, group, name: Some(&name) };
+                let id = salebot.add_client(now, new);
+                if let Some(phone) = &phone {
+                    salebot.set_variable(now, id, "client.phone", &spelled(&mut self.random, phone));
+                }
+                clients.push(id);
+            }
+            self.people.push(Person { contact, phone, clients });
+        }
+    }
+
+    /// Somebody does something.
+    fn deed(&mut self) {
+        let now = self.env.now_ms();
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let mut salebot = network.salebot.lock().unwrap();
+        let person = self.random.pick(&self.people).clone();
+        let client = *self.random.pick(&person.clients);
+        let number = self.messages.len();
+        match self.random.below(12) {
+            0..=4 => {
+                for part in 0..1 + self.random.below(3) {
+                    let text = format!("message {number}.{part}");
+                    if let Some(id) = salebot.person_writes(now, client, Some(&text), &[]) {
+                        self.messages.push((id, client, text));
+                    }
+                }
+            }
+            5 => {
+                let text = format!("answer {number}");
+                if let Some(id) = salebot.operator_answers(now, client, &text) {
+                    self.messages.push((id, client, text));
+                }
+            }
+            6 => {
+                let value = format!("position {}", self.random.below(5));
+                salebot.set_variable(now, client, "client.position", &value);
+                self.network.note(format!("client {client}: {value}"));
+                self.report.count("variables set", 1);
+                // A bot that sets a variable answers: that is how we hear of it.
+                let text = format!("noted {number}");
+                if let Some(id) = salebot.bot_answers(now, client, &text, 390) {
+                    self.messages.push((id, client, text));
+                }
+            }
+            7 => {
+                if let Some(contact) = person.contact {
+                    let name = format!("Renamed {}", self.random.below(9));
+                    amo.rename_contact(now, contact, &name);
+                    self.network.note(format!("contact {contact}: {name}"));
+                    self.report.count("renamed", 1);
+                }
+            }
+            8 => {
+                if let Some(contact) = person.contact {
+                    amo.set_contact_text(
+                        now,
+                        contact,
+                        fixture::FIELD_POSITION,
+                        &format!("desk {}", self.random.below(5)),
+                    );
+                }
+            }
+            9 => {
+                if let Some(contact) = person.contact {
+                    amo.add_phone(now, contact, &format!("+7999111{:04}", self.random.below(10_000)));
+                }
+            }
+            10 => {
+                if let Some(contact) = person.contact {
+                    let tags: Vec<&str> =
+                        ["vip", "new", "old"].into_iter().filter(|_| self.random.chance(50)).collect();
+                    amo.set_contact_tags(now, contact, &tags);
+                }
+            }
+            _ => {
+                let lead = person.contact.and_then(|contact| {
+                    amo.leads().find(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id)
+                });
+                if let Some(lead) = lead {
+                    if self.random.chance(50) {
+                        amo.move_lead(now, lead, 61, if self.random.chance(50) { 1001 } else { 1002 });
+                    } else {
+                        amo.set_lead_price(now, lead, self.random.between(1, 90) * 100);
+                    }
+                }
+            }
+        }
+        let hooks = salebot.take_webhooks();
+        drop((amo, salebot));
+        self.post(hooks);
+    }
+
+    /// Puts webhooks on their way: in order, unless this world is disorderly.
+    fn post(&mut self, hooks: Vec<Webhook>) {
+        let now = self.env.now_ms();
+        for hook in hooks {
+            let order = self.deliveries.iter().map(|delivery| delivery.due).max().unwrap_or(now);
+            let due = if self.is_disorderly && self.random.chance(20) {
+                self.report.count("webhooks late", 1);
+                now + self.random.between(10, 30_000)
+            } else if self.is_disorderly {
+                now + self.random.between(1, 200)
+            } else {
+                order.max(now) + self.random.between(1, 50)
+            };
+            if self.is_lossy && self.random.chance(5) {
+                self.report.count("webhooks twice", 1);
+                self.deliveries.push(Delivery { due: due + self.random.between(1, 60_000), body: hook.body.clone() });
+                if !self.is_disorderly {
+                    // The second copy must not hold up the ones behind it.
+                    let last = self.deliveries.len() - 1;
+                    self.deliveries[last].due = due + 1;
+                }
+            }
+            self.deliveries.push(Delivery { due, body: hook.body });
+        }
+        self.deliveries.sort_by_key(|delivery| delivery.due);
+    }
+
+    /// Hands over the webhooks that have arrived, as the HTTP side does.
+    fn deliver(&mut self) {
+        let now = self.env.now_ms();
+        let (arrived, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.deliveries).into_iter().partition(|delivery| delivery.due <= now);
+        self.deliveries = rest;
+        for delivery in arrived {
+            let Ok(event) = self.decoder.decode(&delivery.body) else { panic!("the sandbox sent what cannot be read") };
+            let (client, message) = match &event {
+                Event::Message(message) => (Some(message.client.id), message.id),
+                Event::Notice { client, id, .. } => (Some(client.id), *id),
+                Event::Nothing { .. } => (None, None),
+            };
+            let body = NewInbox {
+                bridge: BRIDGE.to_owned(),
+                source: Source::Salebot,
+                dedupe: message.map(|message| format!("400000:{message}")),
+                client,
+                message,
+                received_at: Millis(now),
+                body: delivery.body,
+                broken: None,
+            };
+            self.store.receive(body).now_or_never().expect("the memory store answers at once").expect("and has room");
+            self.bell.ring();
+        }
+    }
+}
+
+/// A phone number as people write it.
+fn spelled(random: &mut Random, phone: &str) -> String {
+    let national = &phone[2..];
+    match random.below(3) {
+        0 => phone.to_owned(),
+        1 => format!("8{national}"),
+        _ => format!("7{national}"),
+    }
+}
+
+fn amo_options(random: &mut Random) -> AmoOptions {
+    let mut options = AmoOptions::default();
+    let seed = random.next();
+    options.listing.order = *random.pick(&[
+        RowOrder::Id,
+        RowOrder::UpdatedAscending,
+        RowOrder::UpdatedDescending,
+        RowOrder::Shuffled(seed),
+    ]);
+    options.listing.nothing_found = *random.pick(&[
+        NothingFound::NoContent,
+        NothingFound::NotModified,
+        NothingFound::EmptyBody,
+        NothingFound::EmptyItems,
+    ]);
+    options.listing.since_boundary = *random.pick(&[Boundary::Later, Boundary::SameOrLater]);
+    options.listing.visible_after_ms = *random.pick(&[0, 0, 3_000, 20_000]);
+    options.listing.search_visible_after_ms = *random.pick(&[0, 0, 5_000, 30_000]);
+    options.shapes.empty = *random.pick(&[EmptyShape::Object, EmptyShape::List, EmptyShape::Null, EmptyShape::Absent]);
+    options
+}
+
+fn salebot_options(random: &mut Random) -> SalebotOptions {
+    use salebridge::sandbox::salebot::options::{AbsentForm, Acknowledgement, ClearedForm, TimeForm, VariablesForm};
+    SalebotOptions {
+        acknowledgement: *random.pick(&[Acknowledgement::Json, Acknowledgement::Text]),
+        variables_form: *random.pick(&[VariablesForm::Flat, VariablesForm::Wrapped]),
+        absent: *random.pick(&[AbsentForm::NoneText, AbsentForm::Null, AbsentForm::EmptyText]),
+        cleared: *random.pick(&[ClearedForm::Removed, ClearedForm::EmptyText]),
+        time_form: *random.pick(&[TimeForm::UnixSeconds, TimeForm::NaiveText]),
+        ..SalebotOptions::default()
+    }
+}
+
+fn random_faults(random: &mut Random) -> RandomFaults {
+    let mut faults = RandomFaults::seeded(random.next());
+    let mut rate = |most: u64| random.below(most) as u16;
+    faults.lost_request = rate(60);
+    faults.lost_answer = rate(60);
+    faults.slow = rate(60);
+    faults.server_error = rate(60);
+    faults.throttled = rate(30);
+    faults.html = rate(40);
+    faults.truncated = rate(40);
+    faults.slow_ms = 45_000;
+    faults
+}
+
+fn timing() -> Timing {
+    Timing {
+        poll_contacts: "*/10 * * * * *".to_owned(),
+        poll_leads: "*/10 * * * * *".to_owned(),
+        sweep: "0 30 3 * * *".to_owned(),
+        reconcile: "0 */15 * * * *".to_owned(),
+        overlap_ms: 60_000,
+        recheck_every_ms: 300_000,
+        recheck_window_ms: 600_000,
+    }
+}
+
+fn policy() -> Policy {
+    let rule = |amo: &str, salebot: &str, direction, owner| Rule {
+        amo: amo.parse().unwrap(),
+        salebot: salebot.parse().unwrap(),
+        direction,
+        owner,
+    };
+    Policy {
+        rules: vec![
+            rule("contact.phone", "client.phone", Direction::Both, Owner::Amo),
+            rule("contact.name", "client.full", Direction::Both, Owner::Amo),
+            rule(
+                &format!("contact.field.{}", fixture::FIELD_POSITION),
+                "client.position",
+                Direction::Both,
+                Owner::Salebot,
+            ),
+            rule("contact.tags", "client.tags", Direction::Both, Owner::Amo),
+            rule(&format!("contact.field.{}", fixture::FIELD_CLIENT_ID), "client.id", Direction::ToAmo, Owner::Amo),
+            rule("lead.price", "order.budget", Direction::Both, Owner::Amo),
+            rule("lead.name", "client.deal", Direction::ToSalebot, Owner::Amo),
+        ],
+        people: People {
+            default_region: "RU".to_owned(),
+            match_by: vec![MatchBy::Phone, MatchBy::Email],
+            create_contact: CreateContact::Always,
+            create_client: CreateClient::Never,
+            create_with: None,
+        },
+        orders: Orders {
+            enabled: true,
+            direction: Direction::ToSalebot,
+            stages: [(1001, 37), (1002, 38)]
+                .map(|(status, state)| StageRow {
+                    pipeline: PipelineId(61),
+                    status: StatusId(status),
+                    state: StateId(state),
+                })
+                .to_vec(),
+        },
+        triggers: Vec::new(),
+        notes: Notes {
+            on_contact: true,
+            on_lead: false,
+            incoming: true,
+            outgoing: Outgoing::All,
+            join_within_ms: 2_000,
+            template: "{{ text }}".to_owned(),
+        },
+        guard: Guard { max_cleared_share: 0.2, max_cleared_min: 50, freeze_after_flips: 6 },
+    }
+}
