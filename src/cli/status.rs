@@ -34,9 +34,6 @@ fn table(status: &Value) -> String {
     }
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-<<<<<<< HEAD
-    table.set_header(["bridge", "state", "inbox", "outbox", "dead letters", "links", "contacts read", "leads read", "amoCRM", "Salebot"]);
-=======
     table.set_header([
         "bridge",
         "state",
@@ -49,7 +46,6 @@ fn table(status: &Value) -> String {
         "amoCRM",
         "Salebot",
     ]);
->>>>>>> main
     let mut errors = Vec::new();
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let name = word(&bridge["name"]);
