@@ -5,16 +5,18 @@ use super::stage::{self, Stage};
 use super::verdict::{Row, Verdict};
 use super::view::View;
 use crate::app::town::TRIGGER;
+use crate::app::wire;
+use crate::core::time::Millis;
 use crate::sandbox::amo::fixture::{FIELD_LEAD_SOURCE, FIELD_POSITION, FIELD_SELECT, SELECT_CHOICES};
 use crate::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use crate::sandbox::town::{Chatter, Role};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How often both sides are looked at.
 const LOOK: Duration = Duration::from_millis(250);
 /// How long an act may take to settle: far longer than it does.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE_MS: i64 = 40_000;
 /// The people of an act write within about this time.
 const ACT: Duration = Duration::from_secs(3);
 /// The bot's block that greets.
@@ -258,10 +260,10 @@ impl Story<'_> {
 
     /// The status once nothing waits: the scan of Salebot's clients leaves marks for a moment.
     async fn idle_status(&mut self) -> anyhow::Result<Value> {
-        let began = Instant::now();
+        let began = wire::now();
         loop {
             let status = self.stage.status().await?;
-            if own_rows(&status).iter().all(Row::is_good) || began.elapsed() > PATIENCE {
+            if own_rows(&status).iter().all(Row::is_good) || since_ms(began) > PATIENCE_MS {
                 return Ok(status);
             }
             tokio::time::sleep(LOOK).await;
@@ -283,18 +285,18 @@ impl Story<'_> {
 
     /// Waits until everything said so far holds and nothing waits.
     async fn settle(&mut self, what: &str) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let began = wire::now();
         loop {
             let idle = self.stage.status().await?["idle"] == Value::Bool(true);
             let verdict = Verdict::of_town(&self.stage.town, &self.triggered);
             let is_quiet = idle && verdict.broken().iter().all(|row| row.what() == NEEDS_PEOPLE && self.said == 0);
             self.view.show(self.stage.snapshot().await?);
             if is_quiet {
-                self.view.event(&format!("settled: {what}, after {:.1} s", began.elapsed().as_secs_f32()));
+                self.view.event(&format!("settled: {what}, after {:.1} s", seconds(began)));
                 self.view.totals();
                 return Ok(());
             }
-            if began.elapsed() > PATIENCE {
+            if since_ms(began) > PATIENCE_MS {
                 self.view.wrong(&format!("not settled: {what}"));
                 for row in verdict.broken() {
                     self.view.wrong(&format!("  {}: {}", row.what(), row.found()));
@@ -306,15 +308,15 @@ impl Story<'_> {
     }
 
     async fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> anyhow::Result<bool>) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let began = wire::now();
         while !holds(self)? {
-            if began.elapsed() > PATIENCE {
+            if since_ms(began) > PATIENCE_MS {
                 self.view.wrong(&format!("not so in time: {what}"));
                 return Ok(());
             }
             self.pause(LOOK).await?;
         }
-        self.view.event(&format!("{what}, in {:.1} s", began.elapsed().as_secs_f32()));
+        self.view.event(&format!("{what}, in {:.1} s", seconds(began)));
         Ok(())
     }
 
@@ -327,6 +329,15 @@ impl Story<'_> {
 
 /// Nothing can have been delivered before anybody wrote.
 const NEEDS_PEOPLE: &str = super::verdict::DELIVERED;
+
+fn since_ms(began: Millis) -> i64 {
+    wire::now().since(began)
+}
+
+/// For people to read.
+fn seconds(began: Millis) -> f64 {
+    f64::from(i32::try_from(since_ms(began)).unwrap_or(i32::MAX)) / 1_000.0
+}
 
 /// What the daemon says of itself.
 fn own_rows(status: &Value) -> [Row; 2] {
