@@ -52,10 +52,10 @@ impl Network {
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
         let action = request.path.rsplit('/').next().unwrap_or_default();
-        self.trace
-            .lock()
-            .unwrap()
-            .push(format!("{now} {name:?} {} {action} {} {:?}", request.method, reply.response.status, reply.fate));
+        let sent = String::from_utf8_lossy(&request.body);
+        let line =
+            format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
+        self.trace.lock().unwrap().push(line);
         (reply.response, reply.fate)
     }
 

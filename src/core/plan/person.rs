@@ -2,10 +2,10 @@
 
 use super::ground::{Ground, client_fact};
 use super::{Plan, ResolvedRule, base_with_doubts, push_edit};
-use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, contact_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, Side, client_key, contact_key};
 use crate::core::fingerprint;
 use crate::core::id::ClientId;
-use crate::core::link::{ClientLink, Content};
+use crate::core::link::{Base, ClientLink, Content};
 use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Variables};
 use crate::core::selector::SalebotField;
@@ -81,7 +81,7 @@ fn plan_rule(
         content = written;
     }
     for client in clients.iter().filter(|client| !writers.contains(&client.link.client.id)) {
-        let merged = merge_client(ground, rule, seen, *client, &content);
+        let merged = refused_once(merge_client(ground, rule, seen, *client, &content));
         plan.note(LinkRef::Client(client.link.client.id), &client_key(client.link.client.id), rule, &merged);
         follow(rule, client.link.client.id, merged, writes, plan);
     }
@@ -91,14 +91,50 @@ fn plan_rule(
     if content.is_empty() {
         plan.cleared += 1;
     }
-    for confirm in &mut confirms {
-        confirm.base.amo = Some(content.clone());
-        confirm.base.sent_amo = vec![content.clone()];
+    for (confirm, client) in
+        confirms.iter_mut().zip(clients.iter().filter(|client| writers.contains(&client.link.client.id)))
+    {
+        if confirm.base.amo.as_ref() != Some(&content) {
+            overwritten(ground, rule, *client, &content, confirm, writes, plan);
+        }
     }
     if let Some(edit) = shape::edit(&rule.slot, &content, Some(Record::Contact(seen.contact)), ground.region()) {
         push_edit(&mut writes.edits, &rule.slot, edit);
     }
     writes.edit_confirms.append(&mut confirms);
+}
+
+/// Another client wrote on top of what this one wrote: to this one that is a change in amoCRM, and
+/// it follows at once.
+fn overwritten(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    client: ClientSeen<'_>,
+    content: &Content,
+    confirm: &mut Confirm,
+    writes: &mut Writes,
+    plan: &mut Plan,
+) {
+    confirm.base.sent_amo.clear();
+    let merged = merge_with(ground, rule, client, content, &confirm.base);
+    if let Some(base) = &merged.base {
+        confirm.base = base.clone();
+    }
+    if let (Some(_), Some(lost)) = (&merged.write_salebot, confirm.base.salebot.clone()) {
+        let lost = Merged { lost: Some((Side::Salebot, lost)), ..Merged::default() };
+        plan.note(confirm.link, &client_key(client.link.client.id), rule, &lost);
+    }
+    follow(rule, client.link.client.id, merged, writes, plan);
+}
+
+/// A value that amoCRM has no way to take counts as seen, so that it is refused once and not in every pass.
+fn refused_once(mut merged: Merged) -> Merged {
+    if let Some((_, wanted)) = merged.write_amo.take() {
+        let held = merged.base.take().unwrap_or_default();
+        merged.base = Some(Base { salebot: wanted.salebot, ..held });
+        merged.refused.get_or_insert_with(|| "amoCRM has no way to take it".to_owned());
+    }
+    merged
 }
 
 fn merge_client(
@@ -108,6 +144,16 @@ fn merge_client(
     client: ClientSeen<'_>,
     amo: &Content,
 ) -> Merged {
+    let link = LinkRef::Client(client.link.client.id);
+    let base = base_with_doubts(&client.link.bases, &rule.key, link, seen.in_doubt);
+    let mut merged = merge_with(ground, rule, client, amo, &base);
+    if merged.base.is_none() && client.link.bases.get(&rule.key) != Some(&base) {
+        merged.base = Some(base);
+    }
+    merged
+}
+
+fn merge_with(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>, amo: &Content, base: &Base) -> Merged {
     let salebot = match &rule.rule.salebot {
         SalebotField::Client(name) => {
             client.variables.map(|variables| variables.get(name).cloned().into_iter().collect())
@@ -115,25 +161,15 @@ fn merge_client(
         SalebotField::Fact(fact) => Some(client_fact(&client.link.client, *fact, &ground.zone).into_iter().collect()),
         SalebotField::Order(_) => return Merged::default(),
     };
-    let link = LinkRef::Client(client.link.client.id);
-    let base = base_with_doubts(&client.link.bases, &rule.key, link, seen.in_doubt);
-    let mut merged = merge::merge(Pair {
+    merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,
         owner: rule.rule.owner,
         region: ground.region(),
         amo,
         salebot: salebot.as_ref(),
-        base: &base,
-    });
-    if merged.base.is_none() && client.link.bases.get(&rule.key) != Some(&base) {
-        merged.base = Some(base);
-    }
-    // A value nobody read speaks for nobody.
-    if salebot.is_none() {
-        merged.write_amo = None;
-    }
-    merged
+        base,
+    })
 }
 
 /// Takes the write to the client's variable, if there is one.

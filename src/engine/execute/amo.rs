@@ -27,7 +27,7 @@ impl Bridge {
                 let rest = rows.split_off(rows.len().min(AMO_BATCH_MAX));
                 let outcomes = match name {
                     "create_contact" => self.create_contacts(&rows).await?,
-                    "update_contact" => self.update_contacts(&rows).await,
+                    "update_contact" => self.update_contacts(&rows).await?,
                     "update_lead" => self.update_leads(&rows).await,
                     _ => self.add_notes(&rows).await?,
                 };
@@ -91,55 +91,66 @@ impl Bridge {
         })
     }
 
-    async fn update_contacts(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
-        let ids: Vec<ContactId> = batch
-            .iter()
-            .filter_map(
-                |row| if let Action::UpdateContact { contact, .. } = &row.action { Some(*contact) } else { None },
-            )
-            .collect();
+    /// Reads the contacts again, leaves out what somebody else changed, and writes the rest.
+    async fn update_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let ids: Vec<ContactId> = batch.iter().filter_map(updated_contact).collect();
         let page = match self.parts.amo.contacts_by_id(&ids, urgency(batch)).await {
             Ok(page) => page,
-            Err(fault) => return batch.iter().map(|_| Outcome::Failed(fault.clone())).collect(),
+            Err(fault) => return Ok(batch.iter().map(|_| Outcome::Failed(fault.clone())).collect()),
         };
         let now = self.server_now(&page);
+        let known = self.store().contacts(self.name(), &ids).await?;
+        let known: BTreeMap<ContactId, String> =
+            known.into_iter().map(|seen| (seen.contact, seen.fingerprint)).collect();
         let mut records: BTreeMap<ContactId, Contact> =
             page.rows.into_iter().map(|contact| (contact.id, contact)).collect();
         let mut outcomes = Vec::new();
         let mut changes = Vec::new();
-        let ground = self.ground();
         for row in batch {
-            let Action::UpdateContact { contact: id, edits, seen, .. } = &row.action else {
-                outcomes.push(Outcome::Untouched);
-                continue;
-            };
-            let Some(mut contact) = records.remove(id) else {
+            let Some(contact) = updated_contact(row).and_then(|id| records.remove(&id)) else {
                 outcomes.push(Outcome::Failed(Fault::new(FaultKind::Gone, "the contact is not there any more")));
                 continue;
             };
-            let before = contact.clone();
-            apply::to_contact(&mut contact, edits);
-            let fingerprint = ground.as_ref().map(|ground| ground.contact_fingerprint(&contact)).unwrap_or_default();
-            let is_there =
-                same_texts(&before, &contact) && !edits.iter().any(|edit| matches!(edit, Edit::CompanyName(_)));
-            if is_there {
-                outcomes.push(Outcome::Changed { version: before.updated_at, fingerprint });
-            } else if person::edited_fingerprint(&before, edits) != *seen {
-                outcomes.push(Outcome::Failed(Fault::new(
-                    FaultKind::Changed,
-                    "somebody changed the contact in the meantime",
-                )));
-            } else {
-                let updated_at = now.seconds().max(before.updated_at + 1);
-                outcomes.push(Outcome::Changed { version: updated_at, fingerprint });
-                changes.push((outcomes.len() - 1, Change { id: *id, edits: edits.clone(), updated_at }));
-            }
+            let known = known.get(&contact.id).cloned().unwrap_or_default();
+            let (outcome, change) = self.checked_update(row, contact, known, now);
+            outcomes.push(outcome);
+            changes.extend(change.map(|change| (outcomes.len() - 1, change)));
         }
         let sent: Vec<Change<ContactId>> = changes.iter().map(|(_, change)| change.clone()).collect();
         let results =
             if sent.is_empty() { Vec::new() } else { self.parts.amo.update_contacts(&sent, urgency(batch)).await };
         take_results(&mut outcomes, changes.into_iter().map(|(index, _)| index), results);
-        outcomes
+        Ok(outcomes)
+    }
+
+    /// What an update comes to if its writing succeeds, and what is to be written. `known`: the
+    /// fingerprint of what was last planned from.
+    fn checked_update(
+        &self,
+        row: &OutboxRow,
+        before: Contact,
+        known: String,
+        now: Millis,
+    ) -> (Outcome, Option<Change<ContactId>>) {
+        let Action::UpdateContact { edits, seen, .. } = &row.action else { return (Outcome::Untouched, None) };
+        let mut after = before.clone();
+        apply::to_contact(&mut after, edits);
+        let fingerprint = match self.ground() {
+            // Only our own change is no news. What somebody else did meanwhile is still to be planned.
+            Some(ground) if ground.contact_fingerprint(&before) == known => ground.contact_fingerprint(&after),
+            _ => known,
+        };
+        let is_there = same_texts(&before, &after) && !edits.iter().any(|edit| matches!(edit, Edit::CompanyName(_)));
+        if is_there {
+            return (Outcome::Changed { version: before.updated_at, fingerprint }, None);
+        }
+        if person::edited_fingerprint(&before, edits) != *seen {
+            let fault = Fault::new(FaultKind::Changed, "somebody changed the contact in the meantime");
+            return (Outcome::Failed(fault), None);
+        }
+        let updated_at = now.seconds().max(before.updated_at + 1);
+        let change = Change { id: before.id, edits: edits.clone(), updated_at };
+        (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
     }
 
     async fn update_leads(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
@@ -237,6 +248,13 @@ impl Bridge {
     /// lock others out of the record.
     fn server_now<T>(&self, page: &Page<T>) -> Millis {
         page.server_time.unwrap_or_else(|| self.now())
+    }
+}
+
+fn updated_contact(row: &OutboxRow) -> Option<ContactId> {
+    match &row.action {
+        Action::UpdateContact { contact, .. } => Some(*contact),
+        _ => None,
     }
 }
 
