@@ -3,7 +3,7 @@
 use super::{Place, SECRET, TOKEN, eventually, found_town};
 use salebridge::app::town::TRIGGER;
 use salebridge::sandbox::amo::edit::LeadDraft;
-use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::amo::fixture::{FIELD_LEAD_SOURCE, FIELD_POSITION};
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
@@ -23,6 +23,42 @@ fn variable(town: &Town, client: i64, name: &str) -> String {
         let value = salebot.client(client).and_then(|client| client.variables.get(name));
         value.and_then(Value::as_str).unwrap_or_default().to_owned()
     })
+}
+
+#[tokio::test]
+async fn what_a_bot_writes_into_an_order_reaches_the_lead() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    place.ready().await;
+    let client = town.enter(0, 0).expect("a regular");
+    let contact = town.cast().people[0].contact.expect("a regular is a contact");
+    let draft =
+        LeadDraft {
+            name: "Новый заказ".into(), contact_ids: vec![contact], price: 1_200, ..LeadDraft::default()
+        };
+    let lead = town.amo(|amo, now_ms| amo.create_lead(now_ms, draft));
+    let order = || town.look(|_, salebot| salebot.orders(client).last().map(|order| order.id));
+    eventually("the lead is an order", || async { order().is_some() }).await;
+    place.idle().await;
+    let order = order().expect("the order");
+    town.salebot(|salebot, _| {
+        salebot.set_order_variable(order, "budget", &Value::from(5_000));
+        salebot.set_order_variable(order, "source", &Value::from("Бот"))
+    });
+    town.writes(0, 0, "Да, оформляем.").expect("a regular");
+    eventually("the lead has both", || async {
+        town.look(|amo, _| {
+            let lead = amo.lead(lead).expect("the lead");
+            lead.price == 5_000 && lead.card.texts(FIELD_LEAD_SOURCE) == ["Бот"]
+        })
+    })
+    .await;
+    place.idle().await;
+    assert_eq!(place.status()["dead_letters"], 0);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
 }
 
 #[tokio::test]
