@@ -1,9 +1,12 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
 pub mod daemon;
+pub mod demo;
 pub mod env;
 pub mod lifecycle;
+pub mod sandbox;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod town;
 pub mod wire;

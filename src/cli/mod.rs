@@ -1,8 +1,10 @@
 //! The commands: one file each.
 
 mod config;
+mod demo;
 mod migrate;
 mod run;
+mod sandbox;
 mod status;
 
 use clap::{Parser, Subcommand};
@@ -22,10 +24,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch it work: both services simulated, people writing, managers editing, and a verdict
+    Demo(demo::Arguments),
     /// The daemon
     Run,
     /// How every bridge is doing
     Status(status::Arguments),
+    /// Simulated amoCRM and Salebot on this machine, for trying a configuration
+    Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
     Migrate,
     /// Check the configuration, print the default one, or its schema
@@ -67,6 +73,8 @@ pub fn main() -> ExitCode {
 async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let path = crate::app::settings::path(arguments.config);
     match arguments.command {
+        Command::Demo(options) => demo::run(options).await,
+        Command::Sandbox(options) => sandbox::run(options).await,
         Command::Run => run::run(&path).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::Migrate => migrate::run(&path).await,

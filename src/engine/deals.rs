@@ -65,7 +65,7 @@ impl Bridge {
         Ok(())
     }
 
-    fn lead_again(&self, lead: LeadId) -> Draft {
+    pub(super) fn lead_again(&self, lead: LeadId) -> Draft {
         let mark = Mark { subject: Subject::Lead(lead), due: self.now().plus(STALE_MS), attempts: 0 };
         Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }

@@ -114,8 +114,8 @@ impl Bridge {
             let wait_ms = if link.unmatched { PARKED_MS } else { WAIT_MS };
             changes.push(Change::InboxHold(id, self.now().plus(wait_ms)));
         }
-        if dialogue.hints && !link.client.is_group_chat() && (ground.reads_client_variables() || link.contact.is_none())
-        {
+        let listens = ground.reads_client_variables() || ground.leads_listen();
+        if dialogue.hints && !link.client.is_group_chat() && (listens || link.contact.is_none()) {
             changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: self.now(), attempts: 0 }));
         }
         if !dialogue.done.is_empty() {

@@ -48,8 +48,9 @@ impl Bridge {
             return Ok(Step::Idle(due));
         }
         let mut looked = Looked::default();
-        let (clients, mut contacts, leads) = split(&rows);
+        let (clients, mut contacts, mut leads) = split(&rows);
         let links = self.store().clients(self.name(), &clients).await?;
+        leads.extend(self.leads_of(&ground, &links).await?);
         contacts.extend(links.iter().filter_map(|link| link.contact));
         let newcomers: Vec<ClientLink> = links.into_iter().filter(|link| link.contact.is_none()).collect();
         self.look_at_newcomers(&ground, newcomers, &mut looked).await?;
@@ -57,6 +58,17 @@ impl Bridge {
         self.look_at_leads(&ground, &leads, &mut looked).await?;
         self.finish(rows, looked).await?;
         Ok(Step::More)
+    }
+
+    /// Open leads that these clients, or the orders they have, may have news for.
+    async fn leads_of(&self, ground: &Ground, links: &[ClientLink]) -> Result<Vec<LeadId>, StoreError> {
+        let contacts: Vec<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        if contacts.is_empty() || !ground.leads_listen() {
+            return Ok(Vec::new());
+        }
+        let deals = self.store().deals_of(self.name(), &contacts).await?;
+        let speaks = |client: Option<ClientId>| links.iter().any(|link| Some(link.client.id) == client);
+        Ok(deals.into_iter().filter(|deal| deal.open && speaks(deal.client)).map(|deal| deal.lead).collect())
     }
 
     /// Clears the marks that were dealt with and puts off those that were not.
@@ -133,7 +145,11 @@ impl Bridge {
         }
         let ids: Vec<LeadId> = ids.iter().copied().collect();
         match self.parts.amo.leads_by_id(&ids, Priority::Person).await {
-            Err(fault) => looked.put_off(ids.iter().copied().map(Subject::Lead), fault),
+            Err(fault) => {
+                // A lead may be here for its client's sake: a mark of its own brings it back.
+                looked.drafts.extend(ids.iter().map(|lead| self.lead_again(*lead)));
+                looked.put_off(ids.iter().copied().map(Subject::Lead), fault);
+            }
             Ok(page) => self.look_at_deals(ground, page.rows, Priority::Person, None, looked).await?,
         }
         Ok(())

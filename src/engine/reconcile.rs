@@ -6,6 +6,7 @@ use crate::core::fault::Fault;
 use crate::core::id::ClientId;
 use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
+use crate::core::plan::ground::Ground;
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{Priority, SALEBOT_PAGE_MAX};
@@ -78,7 +79,8 @@ impl Bridge {
         let links = self.store().clients(self.name(), &ids).await?;
         let links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
         // A first scan would read every client's variables; what is linked later is read then.
-        let speaks = since.is_some() && self.ground().is_some_and(|ground| ground.reads_client_variables());
+        let listens = |ground: &Ground| ground.reads_client_variables() || ground.leads_listen();
+        let speaks = since.is_some() && self.ground().is_some_and(|ground| listens(&ground));
         let wanted = |link: &&ClientLink| speaks || link.unmatched;
         let mark = |link: &ClientLink| {
             Change::Mark(Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0 })

@@ -128,6 +128,11 @@ impl Faults {
         Self { script: Script::new(script), random: random.map(Random::new), ..Self::default() }
     }
 
+    /// Adds an entry to the script; it counts the requests from now on.
+    pub fn add(&mut self, entry: ScriptedFault) {
+        self.script.add(entry);
+    }
+
     /// Reads a plan from TOML. Unknown keys, and keys that do not belong to a kind, are refused.
     pub fn parse(text: &str) -> Result<Self, FaultError> {
         let (script, random) = script::parse(text)?;

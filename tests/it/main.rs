@@ -6,6 +6,7 @@
 )]
 
 mod amocrm_adapter;
+mod blackbox;
 mod inbound;
 mod inbound_store;
 mod salebot_adapter;

@@ -69,6 +69,14 @@ impl Ground {
             .any(|rule| rule.rule.direction.writes_amo() && matches!(rule.rule.salebot, SalebotField::Order(_)))
     }
 
+    /// True when a client or its orders can change a lead: some pair of leads lets them speak.
+    pub fn leads_listen(&self) -> bool {
+        self.lead_rules.iter().any(|rule| {
+            let speaks = matches!(rule.rule.salebot, SalebotField::Client(_) | SalebotField::Order(_));
+            speaks && rule.rule.direction.writes_amo()
+        })
+    }
+
     /// What a contact means to us. Equal: nothing to do.
     pub fn contact_fingerprint(&self, contact: &Contact) -> String {
         let values = self.values(&self.contact_rules, Record::Contact(contact));

@@ -26,6 +26,7 @@ use self::state::world::World;
 use self::traffic::Traffic;
 use self::v2::{Call, answer};
 use super::http::{Request, Response};
+use super::server::Service;
 
 /// One account with its API.
 #[derive(Debug)]
@@ -154,6 +155,12 @@ impl Amo {
     /// The tasks of one record, oldest first.
     pub fn tasks_of(&self, element: Element) -> impl Iterator<Item = &Task> {
         self.world.tasks_on(element)
+    }
+}
+
+impl Service for Amo {
+    fn handle(&mut self, now_ms: i64, request: &Request) -> Response {
+        Self::handle(self, now_ms, request)
     }
 }
 

@@ -50,6 +50,24 @@ impl ScriptedFault {
         self
     }
 
+    /// Only requests of this method.
+    pub fn by(mut self, method: &str) -> Self {
+        self.method = Some(method.to_ascii_uppercase());
+        self
+    }
+
+    /// Lets so many matching requests through first.
+    pub fn skipping(mut self, count: u64) -> Self {
+        self.skip = count;
+        self
+    }
+
+    /// As many matching requests as this, instead of one.
+    pub fn times(mut self, count: u64) -> Self {
+        self.count = count;
+        self
+    }
+
     fn matches(&self, service: ServiceName, request: &Request) -> bool {
         self.service.is_none_or(|wanted| wanted == service)
             && self.route.as_ref().is_none_or(|route| request.path.contains(route.as_str()))
@@ -73,6 +91,10 @@ struct Progress {
 impl Script {
     pub fn new(entries: Vec<ScriptedFault>) -> Self {
         Self { entries: entries.into_iter().map(|entry| Progress { entry, seen: 0, fired: 0 }).collect() }
+    }
+
+    pub fn add(&mut self, entry: ScriptedFault) {
+        self.entries.push(Progress { entry, seen: 0, fired: 0 });
     }
 
     /// The first entry that is due fires; every entry counts the request if it matches.

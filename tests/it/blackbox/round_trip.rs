@@ -1,0 +1,130 @@
+//! One person and one deal, all the way round; and nothing secret in what the daemon says.
+
+use super::{Place, SECRET, TOKEN, eventually, found_town};
+use salebridge::app::town::TRIGGER;
+use salebridge::sandbox::amo::edit::LeadDraft;
+use salebridge::sandbox::amo::fixture::{FIELD_LEAD_SOURCE, FIELD_POSITION};
+use salebridge::sandbox::salebot::options::DEFAULT_KEY;
+use salebridge::sandbox::town::Town;
+use serde_json::Value;
+
+/// Words that nobody but the two services may keep.
+const WORDS: &str = "слова только для двоих";
+
+fn position(town: &Town, contact: u64) -> String {
+    town.look(|amo, _| {
+        let contact = amo.contact(contact).expect("the contact");
+        contact.card.texts(FIELD_POSITION).concat()
+    })
+}
+
+fn variable(town: &Town, client: i64, name: &str) -> String {
+    town.look(|_, salebot| {
+        let value = salebot.client(client).and_then(|client| client.variables.get(name));
+        value.and_then(Value::as_str).unwrap_or_default().to_owned()
+    })
+}
+
+#[tokio::test]
+async fn what_a_bot_writes_into_an_order_reaches_the_lead() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    place.ready().await;
+    let client = town.enter(0, 0).expect("a regular");
+    let contact = town.cast().people[0].contact.expect("a regular is a contact");
+    let draft =
+        LeadDraft {
+            name: "Новый заказ".into(), contact_ids: vec![contact], price: 1_200, ..LeadDraft::default()
+        };
+    let lead = town.amo(|amo, now_ms| amo.create_lead(now_ms, draft));
+    let order = || town.look(|_, salebot| salebot.orders(client).last().map(|order| order.id));
+    eventually("the lead is an order", || async { order().is_some() }).await;
+    place.idle().await;
+    let order = order().expect("the order");
+    town.salebot(|salebot, _| {
+        salebot.set_order_variable(order, "budget", &Value::from(5_000));
+        salebot.set_order_variable(order, "source", &Value::from("Бот"))
+    });
+    town.writes(0, 0, "Да, оформляем.").expect("a regular");
+    eventually("the lead has both", || async {
+        town.look(|amo, _| {
+            let lead = amo.lead(lead).expect("the lead");
+            lead.price == 5_000 && lead.card.texts(FIELD_LEAD_SOURCE) == ["Бот"]
+        })
+    })
+    .await;
+    place.idle().await;
+    assert_eq!(place.status()["dead_letters"], 0);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test]
+async fn values_leads_and_triggers_travel_both_ways() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    place.ready().await;
+    let client = town.enter(0, 0).expect("a regular");
+    let contact = town.cast().people[0].contact.expect("a regular is a contact");
+    eventually("the client knows its contact", || async {
+        variable(&town, client, "amo_contact_id") == contact.to_string()
+    })
+    .await;
+
+    town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, client, "client.position", "Главный инженер"));
+    town.writes(0, 0, WORDS).expect("a regular");
+    eventually("the bot's value is in amoCRM", || async {
+        position(&town, contact) == "Главный инженер"
+    })
+    .await;
+
+    town.amo(|amo, now_ms| amo.set_contact_text(now_ms, contact, FIELD_POSITION, "Технический директор"));
+    eventually("the manager's value is in Salebot", || async {
+        variable(&town, client, "position") == "Технический директор"
+    })
+    .await;
+
+    let draft =
+        LeadDraft {
+            name: "Новый заказ".into(), contact_ids: vec![contact], price: 1_200, ..LeadDraft::default()
+        };
+    let lead = town.amo(|amo, now_ms| amo.create_lead(now_ms, draft));
+    let orders_of = |salebot: &salebridge::sandbox::salebot::Salebot| {
+        let mark = format!("amoCRM lead {lead}");
+        let orders = salebot.orders(client).into_iter().map(|order| (order.state_id, order.variables.clone()));
+        orders
+            .filter(|(_, variables)| variables.get("Описание") == Some(&Value::from(mark.as_str())))
+            .collect::<Vec<_>>()
+    };
+    eventually("the lead is an order", || async { town.look(|_, salebot| orders_of(salebot).len() == 1) }).await;
+    assert_eq!(town.look(|_, salebot| orders_of(salebot)[0].0), Some(35));
+
+    let (pipeline, status, callback) = TRIGGER;
+    town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, pipeline, status));
+    eventually("the order follows its lead", || async {
+        town.look(|_, salebot| orders_of(salebot).iter().all(|(state, _)| *state == Some(37)))
+    })
+    .await;
+    let expected = format!("{callback} {lead}");
+    eventually("the bot was started", || async {
+        town.look(|_, salebot| {
+            salebot.callbacks().any(|callback| callback.client_id == client && callback.text == expected)
+        })
+    })
+    .await;
+
+    place.idle().await;
+    let note = town.look(|amo, _| amo.notes().map(|note| note.words().to_owned()).collect::<Vec<_>>());
+    assert!(note.len() == 1 && note[0].contains(WORDS), "one message, one note; the callback is none: {note:?}");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let log = place.logged();
+    for secret in [TOKEN, SECRET, DEFAULT_KEY, WORDS, "Технический директор", "+7 999", "7999000"] {
+        assert!(!log.contains(secret), "{secret} stands in the log");
+    }
+    assert!(log.contains("salebridge listens"), "{log}");
+    town.close().await;
+}

@@ -1,0 +1,95 @@
+//! Starting, health, refusing, stopping.
+
+use super::{Place, SECRET, eventually, found_town, free_port, text, town_options};
+use salebridge::sandbox::faults::Faults;
+use salebridge::sandbox::town::Town;
+use serde_json::Value;
+
+#[tokio::test]
+async fn it_waits_for_amocrm_and_becomes_ready_by_itself() {
+    let port = free_port();
+    let place = Place::new(&format!("http://127.0.0.1:{port}"), "http://127.0.0.1:9");
+    let daemon = place.start();
+    place.live().await;
+    eventually("the reason names the account", || async {
+        let Some((503, body)) = place.get("/health/ready").await else { return false };
+        let report: Value = serde_json::from_str(&body).expect("JSON");
+        let faults = report["reasons"]["town"]["faults"].as_array().cloned().unwrap_or_default();
+        report["ready"] == false && faults.iter().any(|fault| fault["part"] == "account")
+    })
+    .await;
+    let options = salebridge::sandbox::town::TownOptions { amo_port: port, ..town_options() };
+    let town = Town::found(options, Faults::none()).await.expect("the port is free again");
+    place.ready().await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test]
+async fn pushed_bodies_are_stored_or_turned_away() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let daemon = place.start();
+    place.live().await;
+    assert_eq!(place.post(&place.hook("another-secret-0123456789"), b"{}".to_vec()).await, Some(404));
+    assert_eq!(place.post(&place.url(&format!("/hooks/salebot/nobody/{SECRET}")), b"{}".to_vec()).await, Some(404));
+    assert_eq!(place.post(&place.hook(SECRET), vec![b' '; 1024 * 1024 + 1]).await, Some(413));
+    assert_eq!(place.status()["dead_letters"], 0);
+    assert_eq!(place.post(&place.hook(SECRET), b"this is no JSON".to_vec()).await, Some(200));
+    assert_eq!(place.status()["dead_letters"], 1);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    // What was stored is there without the daemon too.
+    assert_eq!(place.status()["dead_letters"], 1);
+}
+
+#[tokio::test]
+async fn a_second_daemon_is_refused_with_what_to_do() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let daemon = place.start();
+    place.live().await;
+
+    let same_port = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    same_port.write(&same_port.config.text().replace(&same_port.config.listen, &place.config.listen));
+    let output = same_port.command(&["run"]).output().expect("the command runs");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("set http.listen"), "{}", text(&output));
+
+    let same_file = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    same_file.write(&same_file.config.text().replace(&same_file.config.store_url, &place.config.store_url));
+    let output = same_file.command(&["run"]).output().expect("the command runs");
+    assert_eq!(output.status.code(), Some(1));
+    let told = text(&output).to_lowercase();
+    assert!(told.contains("another salebridge") || told.contains("already"), "{told}");
+
+    assert!(place.is_live().await, "the first one is not disturbed");
+    assert_eq!(daemon.stop().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn status_tells_what_is_documented() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    place.ready().await;
+    place.idle().await;
+    eventually("both listings were read", || async {
+        let cursors = place.status()["cursors"].clone();
+        cursors["contacts"]["at"].is_string() && cursors["leads"]["age_s"].is_i64()
+    })
+    .await;
+    let status = place.status();
+    for name in ["inbox", "outbox", "dead_letters", "frozen"] {
+        assert!(status[name].is_u64(), "{name} in {status}");
+    }
+    assert_eq!(status["name"], "town");
+    assert!(status["lanes"]["amo"]["state"] == "open" && status["lanes"]["salebot"]["state"] == "open", "{status}");
+    assert!(status["unproven"].is_array());
+
+    // A message whose note must wait for its window is work that waits.
+    town.writes(0, 0, "Добрый день!").expect("a person");
+    eventually("the message is not idleness", || async { place.status()["idle"] == false }).await;
+    place.idle().await;
+    assert_eq!(town.amo(|amo, _| amo.notes().count()), 1);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
