@@ -13,6 +13,7 @@
 mod account;
 mod deals;
 mod execute;
+mod finding;
 mod health;
 mod inbox;
 mod newcomers;

@@ -22,8 +22,6 @@ use std::collections::BTreeSet;
 const CREATIONS_MAX: u32 = 1_000;
 /// How soon a newcomer whose contact is being made looks again.
 const SOON_MS: i64 = 500;
-/// Most leads of a newly linked contact that are looked at.
-const LEADS_MAX: usize = 50;
 
 impl Bridge {
     /// Finds out who these clients are.
@@ -66,9 +64,7 @@ impl Bridge {
                 now: self.now(),
             };
             match arrival::arrive(ground, newcomer) {
-                Arrival::Known { contact, others } => {
-                    looked.drafts.push(self.linked(&link, contact, &others, &candidates))
-                }
+                Arrival::Known { contact, others } => looked.drafts.push(self.linked(&link, contact, &others)),
                 Arrival::New(action) => {
                     if let Action::CreateContact { keys, .. } = action.as_ref() {
                         being_made.extend(keys.iter().cloned());
@@ -136,25 +132,14 @@ impl Bridge {
         Ok(Ok(candidates))
     }
 
-    /// The client belongs to this contact from now on: its dialogue goes on, its values and its
-    /// contact's leads are looked at.
-    pub(super) fn linked(
-        &self,
-        link: &ClientLink,
-        contact: ContactId,
-        others: &[ContactId],
-        contacts: &[Contact],
-    ) -> Draft {
+    /// The client belongs to this contact from now on: its dialogue goes on, its values are looked at.
+    pub(super) fn linked(&self, link: &ClientLink, contact: ContactId, others: &[ContactId]) -> Draft {
         let id = link.client.id;
         let now = self.now();
         let mut draft = Draft::about(Subject::Client(id));
         draft.rests_on_client(link);
         draft.put_client(ClientLink { contact: Some(contact), unmatched: false, ..link.clone() });
-        let mark = |subject| Change::Mark(Mark { subject, due: now, attempts: 0 });
-        draft.changes.push(mark(Subject::Client(id)));
-        let leads =
-            contacts.iter().find(|known| known.id == contact).map(|known| known.leads.clone()).unwrap_or_default();
-        draft.changes.extend(leads.into_iter().rev().take(LEADS_MAX).map(|lead| mark(Subject::Lead(lead))));
+        draft.changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: now, attempts: 0 }));
         draft.changes.push(Change::InboxHold(id, now));
         let detail = json!({ "linked": contact, "also_matching": others });
         draft.changes.push(self.journal(Notice { subject: client_key(id), kind: "linked", detail }));

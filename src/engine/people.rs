@@ -5,7 +5,7 @@ use super::passes::Looked;
 use super::record::{Draft, doubts};
 use crate::core::action::{Action, Confirm, LinkRef, client_key, contact_key};
 use crate::core::fault::Fault;
-use crate::core::id::{ClientId, ContactId};
+use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen};
 use crate::core::model::{Contact, Variables};
 use crate::core::plan::deal;
@@ -16,7 +16,7 @@ use crate::core::policy::TriggerEvent;
 use crate::core::template::CallbackNames;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, StoreError, Stored, Subject};
+use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -120,6 +120,13 @@ impl Bridge {
         if !keys.is_empty() {
             draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
         }
+        if clients.iter().any(|link| link.bases.is_empty()) {
+            // A client met for the first time: the contact's leads have somebody to become orders of.
+            let newest = contact.leads.iter().rev().take(LEADS_MAX);
+            let mark =
+                |lead: &LeadId| Change::Mark(Mark { subject: Subject::Lead(*lead), due: self.now(), attempts: 0 });
+            draft.changes.extend(newest.map(mark));
+        }
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(draft)
     }
@@ -158,6 +165,9 @@ impl Bridge {
         draft
     }
 }
+
+/// Most leads of a newly linked contact that are looked at.
+const LEADS_MAX: usize = 50;
 
 /// How soon a record that was shown in an older state is read again.
 const STALE_MS: i64 = 5_000;

@@ -1,15 +1,12 @@
 //! Listings of amoCRM: the increments, and the slow full sweep. Only a whole listing moves a cursor.
 
 use super::Bridge;
+use super::finding::NotFound;
 use super::passes::Looked;
-use super::record::Draft;
 use crate::core::fault::{Fault, FaultKind};
-use crate::core::id::{ClientId, ContactId};
-use crate::core::link::ClientLink;
+use crate::core::id::ContactId;
 use crate::core::model::{Contact, Lead};
-use crate::core::people::MatchKey;
 use crate::core::plan::ground::Ground;
-use crate::core::policy::MatchBy;
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, Page, PageRequest, Priority};
@@ -34,6 +31,15 @@ const STEPS_BACK_MAX: u32 = 20;
 enum Stop {
     Fault(Fault),
     Store(StoreError),
+}
+
+impl From<NotFound> for Stop {
+    fn from(error: NotFound) -> Stop {
+        match error {
+            NotFound::Fault(fault) => Stop::Fault(fault),
+            NotFound::Store(error) => Stop::Store(error),
+        }
+    }
 }
 
 impl From<StoreError> for Stop {
@@ -244,63 +250,6 @@ impl Bridge {
         }
         self.record(looked.drafts, last.into_iter().collect()).await?;
         Ok(())
-    }
-
-    /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
-    /// whole page, then one for each client found.
-    async fn find_clients(
-        &self,
-        ground: &Ground,
-        contacts: &[&Contact],
-        priority: Priority,
-        looked: &mut Looked,
-    ) -> Result<(), Stop> {
-        let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
-        for contact in contacts {
-            for key in ground.contact_keys(contact) {
-                wanted.entry(key).or_insert(contact);
-            }
-        }
-        let found = self.find_ids(ground, &wanted, priority).await?;
-        if found.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<ClientId> = found.into_iter().collect();
-        let links = self.store().clients(self.name(), &ids).await?;
-        let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
-        let free: Vec<ClientId> =
-            ids.into_iter().filter(|id| links.get(id).is_none_or(|link| link.contact.is_none())).collect();
-        let read = self.read_variables(free.iter().copied(), priority).await;
-        for (id, read) in read {
-            let Some(variables) = read? else { continue };
-            let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(crate::core::model::Client::unknown(id)));
-            let keys = ground.client_keys(&link.client, &variables);
-            if let Some(contact) = keys.iter().find_map(|key| wanted.get(key)) {
-                let draft: Draft = self.linked(&link, contact.id, &[], std::slice::from_ref(*contact));
-                looked.drafts.push(draft);
-            }
-        }
-        Ok(())
-    }
-
-    async fn find_ids(
-        &self,
-        ground: &Ground,
-        wanted: &BTreeMap<MatchKey, &Contact>,
-        priority: Priority,
-    ) -> Result<BTreeSet<ClientId>, Fault> {
-        let mut found = BTreeSet::new();
-        for by in [MatchBy::Phone, MatchBy::Email] {
-            let spellings: Vec<String> =
-                wanted.keys().filter(|key| key.by() == by).flat_map(MatchKey::spellings).collect();
-            if spellings.is_empty() {
-                continue;
-            }
-            for name in ground.variable_names(by) {
-                found.extend(self.parts.salebot.find_by_values(&name, &spellings, priority).await?);
-            }
-        }
-        Ok(found)
     }
 }
 

@@ -119,7 +119,7 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
             Some((shape::edit(&rule.slot, &content, Some(Record::Lead(seen.lead)), ground.region())?, base))
         });
         if let Some((edit, base)) = edit {
-            push_edit(&mut edits, &rule.slot, edit);
+            push_edit(&mut edits, &rule.slot, ground.with_named_kinds(edit));
             edit_confirms.push(Confirm { link, rule: rule.key.clone(), base });
         }
         let (target, name) = match &rule.rule.salebot {

@@ -1,8 +1,9 @@
 //! The policy resolved against the account: made once, used for every record.
 
 use super::{ResolvedRule, identifiers};
+use crate::core::action::Edit;
 use crate::core::fingerprint;
-use crate::core::model::{Account, Client, Contact, Lead, Variables, messenger_name};
+use crate::core::model::{Account, Client, Contact, FieldKind, Lead, Variables, messenger_name};
 use crate::core::people::{MatchKey, email_key, phone_key};
 use crate::core::policy::{MatchBy, Policy};
 use crate::core::selector::{AmoPart, Entity, Fact, SalebotField};
@@ -47,6 +48,19 @@ impl Ground {
             }
         }
         ground
+    }
+
+    /// The edit with the kinds of phones and e-mails by name: amoCRM shows them by number, and
+    /// documents the name alone for writing.
+    pub fn with_named_kinds(&self, mut edit: Edit) -> Edit {
+        if let Edit::Field { id, kind: FieldKind::Multitext, elements } = &mut edit {
+            let info = self.account.contact_fields.get(id).or_else(|| self.account.lead_fields.get(id));
+            for element in elements.iter_mut().filter(|element| element.code.is_none()) {
+                let name = element.choice.and_then(|choice| info?.choices.get(&choice));
+                element.code = name.cloned();
+            }
+        }
+        edit
     }
 
     /// The country of phone numbers without a country code.

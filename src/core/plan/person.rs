@@ -124,7 +124,7 @@ fn write_contact(
         writes.edit_confirms.push(confirm);
     }
     if let Some(edit) = shape::edit(&rule.slot, content, Some(Record::Contact(seen.contact)), ground.region()) {
-        push_edit(&mut writes.edits, &rule.slot, edit);
+        push_edit(&mut writes.edits, &rule.slot, ground.with_named_kinds(edit));
     }
 }
 

@@ -342,6 +342,21 @@ fn parts_of_one_address_travel_in_one_edit() {
     assert!(matches!(address.as_slice(), [Edit::Field { elements, .. }] if elements.len() == 2), "{address:?}");
 }
 
+#[test]
+fn an_edited_phone_keeps_its_kind_by_name() {
+    let ground = ground(Owner::Amo);
+    let mut world = world(1);
+    let phone = |value: &str, kind| Element { choice: Some(EnumId(kind)), ..Element::text(value) };
+    put(&mut world.contact, PHONE, vec![phone("+79990000011", 21), phone("+79990000012", 23)]);
+    world.settle(&ground);
+    perform(&mut world, Deed::Variable(5, "phone", Some("+79990000001".to_owned())));
+    let plan = world.plan(&ground, false);
+    let (_, Action::UpdateContact { edits, .. }) = &plan.actions[0] else { panic!("{plan:?}") };
+    let [Edit::Field { elements, .. }] = edits.as_slice() else { panic!("{edits:?}") };
+    let told: Vec<_> = elements.iter().map(|element| (element.value.as_str(), element.code.as_deref())).collect();
+    assert_eq!(told, [("+79990000001", Some("WORK")), ("+79990000012", Some("MOB"))]);
+}
+
 fn newcomer<'a>(
     client: &'a Client,
     variables: &'a Variables,

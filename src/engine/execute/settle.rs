@@ -57,7 +57,7 @@ impl Bridge {
             return Ok(());
         }
         let gate = self.in_flight.lock().await;
-        let mut links = self.links_of(rows).await?;
+        let mut links = self.links_of(rows, &outcomes).await?;
         let mut changes = Vec::new();
         for (row, outcome) in rows.iter().zip(outcomes) {
             self.settle_one(row, outcome, &mut links, &mut changes);
@@ -68,7 +68,7 @@ impl Bridge {
         Ok(())
     }
 
-    async fn links_of(&self, rows: &[OutboxRow]) -> Stored<Links> {
+    async fn links_of(&self, rows: &[OutboxRow], outcomes: &[Outcome]) -> Stored<Links> {
         let (mut clients, mut leads) = (Vec::new(), Vec::new());
         for row in rows {
             for confirm in row.action.confirms() {
@@ -83,6 +83,10 @@ impl Bridge {
                 _ => {}
             }
         }
+        clients.extend(outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Client(id) => Some(*id),
+            _ => None,
+        }));
         let clients = self.store().clients(self.name(), &clients).await?;
         let deals = self.store().deals(self.name(), &leads).await?;
         Ok(Links {
@@ -162,7 +166,9 @@ impl Bridge {
                 changes.push(mark(Subject::Lead(*lead)));
             }
             (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
-                links.client(*client).contact = Some(*contact);
+                // A client that belongs to somebody already stays with them.
+                let link = links.client(*client);
+                link.contact = link.contact.or(Some(*contact));
                 changes.push(mark(Subject::Client(*client)));
             }
             _ => {}

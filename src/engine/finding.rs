@@ -1,0 +1,135 @@
+//! Clients for contacts that have none: found by phone number and e-mail address, or made where the
+//! policy wants it.
+
+use super::Bridge;
+use super::passes::Looked;
+use super::record::Draft;
+use crate::core::action::{Action, contact_key};
+use crate::core::fault::Fault;
+use crate::core::id::ClientId;
+use crate::core::link::ClientLink;
+use crate::core::model::{Client, Contact};
+use crate::core::people::MatchKey;
+use crate::core::plan::ground::Ground;
+use crate::core::policy::{CreateClient, MatchBy};
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, NewAction, StoreError, Subject};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Finding ends early where either side fails.
+#[derive(Debug)]
+pub(super) enum NotFound {
+    /// The service.
+    Fault(Fault),
+    /// The store.
+    Store(StoreError),
+}
+
+impl From<Fault> for NotFound {
+    fn from(fault: Fault) -> NotFound {
+        NotFound::Fault(fault)
+    }
+}
+
+impl From<StoreError> for NotFound {
+    fn from(error: StoreError) -> NotFound {
+        NotFound::Store(error)
+    }
+}
+
+impl Bridge {
+    /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
+    /// whole page, then one for each client found.
+    pub(super) async fn find_clients(
+        &self,
+        ground: &Ground,
+        contacts: &[&Contact],
+        priority: Priority,
+        looked: &mut Looked,
+    ) -> Result<(), NotFound> {
+        let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
+        for contact in contacts {
+            for key in ground.contact_keys(contact) {
+                wanted.entry(key).or_insert(contact);
+            }
+        }
+        let found = self.find_ids(ground, &wanted, priority).await?;
+        let mut with_client = BTreeSet::new();
+        for (contact, link) in self.owners(ground, &wanted, found, priority).await? {
+            with_client.insert(contact.id);
+            let draft: Draft = self.linked(&link, contact.id, &[]);
+            looked.drafts.push(draft);
+        }
+        let without = contacts.iter().filter(|contact| !with_client.contains(&contact.id));
+        looked
+            .drafts
+            .extend(without.filter_map(|contact| self.to_be_loaded(ground, contact, priority)).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    /// Which of the found clients belong to which contact, by what they say themselves.
+    async fn owners<'a>(
+        &self,
+        ground: &Ground,
+        wanted: &BTreeMap<MatchKey, &'a Contact>,
+        found: BTreeSet<ClientId>,
+        priority: Priority,
+    ) -> Result<Vec<(&'a Contact, ClientLink)>, NotFound> {
+        let ids: Vec<ClientId> = found.into_iter().collect();
+        let links = self.store().clients(self.name(), &ids).await?;
+        let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
+        let free = ids.into_iter().filter(|id| links.get(id).is_none_or(|link| link.contact.is_none()));
+        let read = self.read_variables(free.collect::<Vec<_>>().into_iter(), priority).await;
+        let mut owners = Vec::new();
+        for (id, read) in read {
+            let Some(variables) = read? else { continue };
+            let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(Client::unknown(id)));
+            let keys = ground.client_keys(&link.client, &variables);
+            owners.extend(keys.iter().find_map(|key| wanted.get(key)).map(|contact| (*contact, link)));
+        }
+        Ok(owners)
+    }
+
+    /// A client to be made for a contact that has none, where the policy wants it: the phone number
+    /// is the person's id in the messenger.
+    fn to_be_loaded(&self, ground: &Ground, contact: &Contact, priority: Priority) -> Option<Draft> {
+        let people = &ground.policy.people;
+        let channel = people.create_with.as_ref().filter(|_| people.create_client == CreateClient::LoadClients)?;
+        let platform_id = ground.contact_keys(contact).iter().find_map(|key| match key {
+            MatchKey::Phone(phone) => Some(phone.trim_start_matches('+').to_owned()),
+            MatchKey::Email(_) => None,
+        })?;
+        let now = self.now();
+        let action = Action::LoadClient {
+            contact: contact.id,
+            platform_id,
+            group_id: channel.group_id.clone(),
+            client_type: channel.client_type,
+        };
+        let slot = Some(format!("{}/client", contact_key(contact.id)));
+        let mut draft = Draft::about(Subject::Contact(contact.id));
+        let new = NewAction { action, slot, priority, not_before: now, created_at: now };
+        draft.changes.push(Change::AddAction(Box::new(new)));
+        Some(draft)
+    }
+
+    async fn find_ids(
+        &self,
+        ground: &Ground,
+        wanted: &BTreeMap<MatchKey, &Contact>,
+        priority: Priority,
+    ) -> Result<BTreeSet<ClientId>, Fault> {
+        let mut found = BTreeSet::new();
+        for by in [MatchBy::Phone, MatchBy::Email] {
+            let spellings: Vec<String> =
+                wanted.keys().filter(|key| key.by() == by).flat_map(MatchKey::spellings).collect();
+            if spellings.is_empty() {
+                continue;
+            }
+            for name in ground.variable_names(by) {
+                found.extend(self.parts.salebot.find_by_values(&name, &spellings, priority).await?);
+            }
+        }
+        Ok(found)
+    }
+}
