@@ -367,85 +367,93 @@ impl World {
 
     /// Somebody does something.
     fn deed(&mut self) {
+        let person = self.random.pick(&self.people).clone();
+        let client = *self.random.pick(&person.clients);
+        match (self.random.below(12), person.contact) {
+            (0..=5, _) => self.talk(client),
+            (6, _) => self.tell_a_bot(client),
+            (7..=10, Some(contact)) => self.manage(contact),
+            (11, Some(contact)) => self.work_on_deal(contact),
+            (_, _) => {}
+        }
+        let hooks = self.network.salebot.lock().unwrap().take_webhooks();
+        self.post(hooks);
+    }
+
+    /// The person writes a few lines, or an operator answers.
+    fn talk(&mut self, client: i64) {
+        let now = self.env.now_ms();
+        let number = self.messages.len();
+        let network = Arc::clone(&self.network);
+        let mut salebot = network.salebot.lock().unwrap();
+        if self.random.chance(15) {
+            let text = format!("answer {number}");
+            self.messages.extend(salebot.operator_answers(now, client, &text).map(|id| (id, client, text)));
+            return;
+        }
+        for part in 0..1 + self.random.below(3) {
+            let text = format!("message {number}.{part}");
+            self.messages.extend(salebot.person_writes(now, client, Some(&text), &[]).map(|id| (id, client, text)));
+        }
+    }
+
+    /// A bot learns something and answers: that is how we hear of it.
+    fn tell_a_bot(&mut self, client: i64) {
+        let now = self.env.now_ms();
+        let value = format!("position {}", self.random.below(5));
+        let text = format!("noted {}", self.messages.len());
+        let mut salebot = self.network.salebot.lock().unwrap();
+        salebot.set_variable(now, client, "client.position", &value);
+        let answer = salebot.bot_answers(now, client, &text, 390);
+        drop(salebot);
+        self.network.note(format!("client {client}: {value}"));
+        self.report.count("variables set", 1);
+        self.messages.extend(answer.map(|id| (id, client, text)));
+    }
+
+    /// A manager edits a contact.
+    fn manage(&mut self, contact: u64) {
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();
-        let mut salebot = network.salebot.lock().unwrap();
-        let person = self.random.pick(&self.people).clone();
-        let client = *self.random.pick(&person.clients);
-        let number = self.messages.len();
-        match self.random.below(12) {
-            0..=4 => {
-                for part in 0..1 + self.random.below(3) {
-                    let text = format!("message {number}.{part}");
-                    if let Some(id) = salebot.person_writes(now, client, Some(&text), &[]) {
-                        self.messages.push((id, client, text));
-                    }
-                }
+        let what = match self.random.below(4) {
+            0 => {
+                let name = format!("Renamed {}", self.random.below(9));
+                amo.rename_contact(now, contact, &name);
+                self.report.count("renamed", 1);
+                name
             }
-            5 => {
-                let text = format!("answer {number}");
-                if let Some(id) = salebot.operator_answers(now, client, &text) {
-                    self.messages.push((id, client, text));
-                }
+            1 => {
+                let desk = format!("desk {}", self.random.below(5));
+                amo.set_contact_text(now, contact, fixture::FIELD_POSITION, &desk);
+                desk
             }
-            6 => {
-                let value = format!("position {}", self.random.below(5));
-                salebot.set_variable(now, client, "client.position", &value);
-                self.network.note(format!("client {client}: {value}"));
-                self.report.count("variables set", 1);
-                // A bot that sets a variable answers: that is how we hear of it.
-                let text = format!("noted {number}");
-                if let Some(id) = salebot.bot_answers(now, client, &text, 390) {
-                    self.messages.push((id, client, text));
-                }
-            }
-            7 => {
-                if let Some(contact) = person.contact {
-                    let name = format!("Renamed {}", self.random.below(9));
-                    amo.rename_contact(now, contact, &name);
-                    self.network.note(format!("contact {contact}: {name}"));
-                    self.report.count("renamed", 1);
-                }
-            }
-            8 => {
-                if let Some(contact) = person.contact {
-                    amo.set_contact_text(
-                        now,
-                        contact,
-                        fixture::FIELD_POSITION,
-                        &format!("desk {}", self.random.below(5)),
-                    );
-                }
-            }
-            9 => {
-                if let Some(contact) = person.contact {
-                    amo.add_phone(now, contact, &format!("+7999111{:04}", self.random.below(10_000)));
-                }
-            }
-            10 => {
-                if let Some(contact) = person.contact {
-                    let tags: Vec<&str> =
-                        ["vip", "new", "old"].into_iter().filter(|_| self.random.chance(50)).collect();
-                    amo.set_contact_tags(now, contact, &tags);
-                }
+            2 => {
+                let phone = format!("+7999111{:04}", self.random.below(10_000));
+                amo.add_phone(now, contact, &phone);
+                phone
             }
             _ => {
-                let lead = person.contact.and_then(|contact| {
-                    amo.leads().find(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id)
-                });
-                if let Some(lead) = lead {
-                    if self.random.chance(50) {
-                        amo.move_lead(now, lead, 61, if self.random.chance(50) { 1001 } else { 1002 });
-                    } else {
-                        amo.set_lead_price(now, lead, self.random.between(1, 90) * 100);
-                    }
-                }
+                let tags: Vec<&str> = ["vip", "new", "old"].into_iter().filter(|_| self.random.chance(50)).collect();
+                amo.set_contact_tags(now, contact, &tags);
+                tags.join(",")
             }
+        };
+        drop(amo);
+        self.network.note(format!("contact {contact}: {what}"));
+    }
+
+    /// A manager moves a deal, or changes its price.
+    fn work_on_deal(&mut self, contact: u64) {
+        let now = self.env.now_ms();
+        let mut amo = self.network.amo.lock().unwrap();
+        let lead = amo.leads().find(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id);
+        let Some(lead) = lead else { return };
+        if self.random.chance(50) {
+            amo.move_lead(now, lead, 61, if self.random.chance(50) { 1001 } else { 1002 });
+        } else {
+            amo.set_lead_price(now, lead, self.random.between(1, 90) * 100);
         }
-        let hooks = salebot.take_webhooks();
-        drop((amo, salebot));
-        self.post(hooks);
     }
 
     /// Puts webhooks on their way: in order, unless this world is disorderly.

@@ -3,7 +3,7 @@
 use super::amo::edited_places;
 use super::lookup::note_subject;
 use super::{Bridge, Outcome};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
@@ -129,81 +129,46 @@ impl Bridge {
         }
     }
 
+    /// What is remembered once an action is done, and the line about it.
     fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
         for Confirm { link, rule, base } in row.action.confirms() {
             if let Some(held) = links.base(*link, rule) {
                 held.clone_from(base);
             }
         }
-        let now = self.now();
-        let journal =
-            |subject: String, detail: serde_json::Value| self.journal(Notice { subject, kind: "done", detail });
+        let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
         match (&row.action, outcome) {
             (Action::CreateContact { clients, keys, bases, .. }, Outcome::Contact(contact)) => {
                 for (index, id) in clients.iter().enumerate() {
                     let link = links.client(*id);
-                    link.contact = Some(*contact);
-                    link.unmatched = false;
+                    (link.contact, link.unmatched) = (Some(*contact), false);
                     if index == 0 {
                         link.bases.clone_from(bases);
                     }
-                    changes.push(Change::InboxHold(*id, now));
-                    changes.push(Change::Mark(Mark { subject: Subject::Client(*id), due: now, attempts: 0 }));
-                    changes.push(journal(client_key(*id), json!({ "action": row.action.name(), "contact": contact })));
+                    changes.push(Change::InboxHold(*id, self.now()));
+                    changes.push(mark(Subject::Client(*id)));
                 }
                 changes.push(Change::PutKeys(*contact, keys.iter().cloned().collect()));
-                changes.push(Change::PutContact(ContactSeen {
-                    contact: *contact,
-                    fingerprint: String::new(),
-                    version: 0,
-                }));
-                changes
-                    .push(journal(contact_key(*contact), json!({ "action": row.action.name(), "clients": clients })));
+                // Its first sight in a listing is no news, and still planned.
+                changes.push(seen(*contact, "", 0));
             }
-            (Action::UpdateContact { contact, edits, .. }, Outcome::Changed { version, fingerprint }) => {
-                changes.push(Change::PutContact(ContactSeen {
-                    contact: *contact,
-                    fingerprint: fingerprint.clone(),
-                    version: *version,
-                }));
-                changes.push(journal(
-                    contact_key(*contact),
-                    json!({ "action": row.action.name(), "changed": edited_places(edits), "values": edits }),
-                ));
-            }
-            (Action::UpdateLead { lead, edits, .. }, _) => {
-                changes.push(journal(
-                    lead_key(*lead),
-                    json!({ "action": row.action.name(), "changed": edited_places(edits), "values": edits }),
-                ));
-            }
-            (Action::AddNote { messages, .. }, Outcome::Note(target, note)) => {
-                changes.push(journal(
-                    note_subject(*target),
-                    json!({ "action": row.action.name(), "note": note, "messages": messages }),
-                ));
-            }
-            (Action::SaveVariables { client, variables, .. }, _) => {
-                changes.push(journal(client_key(*client), json!({ "action": row.action.name(), "values": variables })));
+            (Action::UpdateContact { contact, .. }, Outcome::Changed { version, fingerprint }) => {
+                changes.push(seen(*contact, fingerprint, *version));
             }
             (Action::CreateOrder { lead, client, .. }, Outcome::Order(order)) => {
                 if let Some(deal) = links.deal(*lead) {
-                    deal.order = Some(*order);
-                    deal.client = Some(*client);
+                    (deal.order, deal.client) = (Some(*order), Some(*client));
                 }
-                changes.push(Change::Mark(Mark { subject: Subject::Lead(*lead), due: now, attempts: 0 }));
-                changes.push(journal(
-                    lead_key(*lead),
-                    json!({ "action": row.action.name(), "client": client, "order": order }),
-                ));
+                changes.push(mark(Subject::Lead(*lead)));
             }
             (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
                 links.client(*client).contact = Some(*contact);
-                changes.push(Change::Mark(Mark { subject: Subject::Client(*client), due: now, attempts: 0 }));
-                changes.push(journal(contact_key(*contact), json!({ "action": row.action.name(), "client": client })));
+                changes.push(mark(Subject::Client(*client)));
             }
-            (action, _) => changes.push(journal(action.key(), json!({ "action": action.name() }))),
+            _ => {}
         }
+        let (subject, detail) = done_line(&row.action, outcome);
+        changes.push(self.journal(Notice { subject, kind: "done", detail }));
     }
 
     fn failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
@@ -248,6 +213,36 @@ impl Bridge {
                 changes.push(Change::ActionDead { id: row.id, fault, at: now });
             }
         }
+    }
+}
+
+fn seen(contact: ContactId, fingerprint: &str, version: i64) -> Change {
+    Change::PutContact(ContactSeen { contact, fingerprint: fingerprint.to_owned(), version })
+}
+
+/// The journal's line about a done action: about which record, and what.
+fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) {
+    let name = action.name();
+    match (action, outcome) {
+        (Action::CreateContact { clients, .. }, Outcome::Contact(contact)) => {
+            (contact_key(*contact), json!({ "action": name, "clients": clients }))
+        }
+        (Action::UpdateContact { edits, .. } | Action::UpdateLead { edits, .. }, _) => {
+            (action.key(), json!({ "action": name, "changed": edited_places(edits), "values": edits }))
+        }
+        (Action::AddNote { messages, .. }, Outcome::Note(target, note)) => {
+            (note_subject(*target), json!({ "action": name, "note": note, "messages": messages }))
+        }
+        (Action::SaveVariables { variables, .. } | Action::SetOrderVariables { variables, .. }, _) => {
+            (action.key(), json!({ "action": name, "values": variables }))
+        }
+        (Action::CreateOrder { lead, client, .. }, Outcome::Order(order)) => {
+            (lead_key(*lead), json!({ "action": name, "client": client, "order": order }))
+        }
+        (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
+            (contact_key(*contact), json!({ "action": name, "client": client }))
+        }
+        _ => (action.key(), json!({ "action": name })),
     }
 }
 

@@ -10,7 +10,7 @@ pub(super) const FUNCTION_LINES_MAX: usize = 70;
 /// Files that were longer when the rule came. This list may only shrink.
 pub(super) const LONG_FILES: [&str; 0] = [];
 /// Functions that were longer when the rule came, as `path: name`. This list may only shrink.
-pub(super) const LONG_FUNCTIONS: [&str; 1] = ["src/engine/execute/settle.rs: succeeded"];
+pub(super) const LONG_FUNCTIONS: [&str; 0] = [];
 
 /// A function with a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
