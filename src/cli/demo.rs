@@ -11,7 +11,7 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
     /// How many people write
-    #[arg(long, default_value_t = 40, value_name = "N", value_parser = clap::value_parser!(u16).range(10..=1000))]
+    #[arg(long, default_value_t = 30, value_name = "N", value_parser = clap::value_parser!(u16).range(10..=1000))]
     people: u16,
     /// Keep configuration, database and log in this folder
     #[arg(long, value_name = "DIR")]

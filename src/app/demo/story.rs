@@ -206,7 +206,8 @@ impl Story<'_> {
             ("the answer to a new order is lost", salebot(Fault::LostAnswer).on("/create_order")),
             ("amoCRM answers 503 to a listing", amo(status(503, None)).on("/leads").by("GET")),
             ("amoCRM takes its time", amo(Fault::Slow { ms: 1_500 }).on("/contacts").by("GET")),
-            ("amoCRM answers 429 twice", amo(status(429, Some(1))).skipping(20).times(2)),
+            ("amoCRM answers 429", amo(status(429, Some(1))).skipping(15)),
+            ("Salebot answers 429", salebot(status(429, Some(1))).skipping(15)),
             ("Salebot sends an error page", salebot(Fault::Html { code: 502 }).on("/get_variables").times(2)),
         ];
         for (told, fault) in spoilt {
@@ -214,11 +215,9 @@ impl Story<'_> {
             self.view.event(told);
         }
         self.late_people().await?;
-        self.settle("both sides in spite of it").await?;
-        let fired = self.stage.town.spoilt();
-        let happened = fired.iter().filter(|count| **count > 0).count();
-        self.view.event(&format!("{happened} of {} troubles happened", fired.len()));
-        Ok(())
+        self.until("every trouble has happened", |story| Ok(story.stage.town.spoilt().iter().all(|count| *count > 0)))
+            .await?;
+        self.settle("both sides in spite of it").await
     }
 
     /// Everybody writes once more, somebody new comes, and leads are made.
@@ -233,7 +232,7 @@ impl Story<'_> {
         if let Some(newcomer) = self.latecomer() {
             self.say(newcomer, 0);
         }
-        for (_, contact) in regulars.iter().skip(EDITS * 5).take(EDITS) {
+        for (_, contact) in regulars.iter().rev().take(EDITS) {
             self.chatter.new_lead(&self.stage.town, *contact);
         }
         Ok(())
@@ -244,14 +243,14 @@ impl Story<'_> {
         self.view.act("Act IV: silence");
         let town = &self.stage.town;
         town.calm();
-        let before = self.rounds();
+        let before = self.rounds().into_iter().zip([2, 2, 1]).collect::<Vec<_>>();
         let writes_before = town.look(stage::writes);
-        self.until("everything was read twice more", |story| {
-            Ok(std::iter::zip(story.rounds(), before).all(|(now, before)| now >= before + 2))
+        self.until("everything was read again", |story| {
+            Ok(story.rounds().iter().zip(&before).all(|(now, (before, more))| *now >= before + more))
         })
         .await?;
-        let writes_after = self.stage.town.look(stage::writes);
         let status = self.idle_status().await?;
+        let writes_after = self.stage.town.look(stage::writes);
         let written = usize::try_from(writes_after - writes_before).unwrap_or(usize::MAX);
         let rows =
             [Row::equal("writes while everything was read again", 0, written)].into_iter().chain(own_rows(&status));
@@ -287,11 +286,13 @@ impl Story<'_> {
     async fn settle(&mut self, what: &str) -> anyhow::Result<()> {
         let began = wire::now();
         loop {
-            let idle = self.stage.status().await?["idle"] == Value::Bool(true);
+            let status = self.stage.status().await?;
+            // Marks do not count: the scan of Salebot's clients leaves new ones all the time.
+            let is_idle = ["inbox", "outbox"].iter().all(|queue| status[*queue] == 0);
             let verdict = Verdict::of_town(&self.stage.town, &self.triggered);
-            let is_quiet = idle && verdict.broken().iter().all(|row| row.what() == NEEDS_PEOPLE && self.said == 0);
+            let holds = verdict.broken().iter().all(|row| row.what() == NEEDS_PEOPLE && self.said == 0);
             self.view.show(self.stage.snapshot().await?);
-            if is_quiet {
+            if is_idle && holds {
                 self.view.event(&format!("settled: {what}, after {:.1} s", seconds(began)));
                 self.view.totals();
                 return Ok(());

@@ -188,3 +188,6 @@ fn limits(amo: &Amo) -> Vec<Row> {
         Row::equal("answers 403", 0, count(statistics.blocked())),
     ]
 }
+
+#[cfg(test)]
+mod tests;
