@@ -22,6 +22,9 @@ pub fn violations(world: &World) -> Vec<String> {
         values_agree(&amo, &salebot, person, &mut violations);
     }
     one_order_per_lead(&amo, &salebot, &mut violations);
+    if world.loads_clients {
+        every_contact_has_a_client(world, &salebot, &mut violations);
+    }
     let peak = amo.statistics().peak_per_second;
     if peak > 7 {
         violations.push(format!("amoCRM saw {peak} requests in one second"));
@@ -146,6 +149,15 @@ fn values_agree(amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut 
         let told = variable(salebot, *client, "phone").map(|phone| phone_key(&phone, "RU"));
         if told.as_ref().is_some_and(|told| !phones.contains(told)) || (told.is_none() && !phones.is_empty()) {
             violations.push(format!("phone of client {client}: {told:?} is not among {phones:?}"));
+        }
+    }
+}
+
+fn every_contact_has_a_client(world: &World, salebot: &Salebot, violations: &mut Vec<String>) {
+    for contact in &world.known_contacts {
+        let named = |client: &i64| variable(salebot, *client, "amo_contact_id") == Some(contact.to_string());
+        if !salebot.clients().map(|client| client.id).any(|client| named(&client)) {
+            violations.push(format!("contact {contact} has no client, though one was to be made"));
         }
     }
 }

@@ -8,8 +8,8 @@ use salebridge::core::flex::Notices;
 use salebridge::core::id::{PipelineId, StateId, StatusId};
 use salebridge::core::model::Event;
 use salebridge::core::policy::{
-    CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
-    StageRow,
+    ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
+    Policy, Rule, StageRow,
 };
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
@@ -92,6 +92,7 @@ impl Report {
             "notes",
             "messages",
             "renamed",
+            "clients loaded",
             "variables set",
         ];
         needed.into_iter().filter(|what| self.counts.get(*what).copied().unwrap_or(0) == 0).collect()
@@ -126,6 +127,8 @@ pub struct World {
     pub messages: Vec<(i64, i64, String)>,
     /// Webhooks may arrive out of order in this world.
     pub is_disorderly: bool,
+    /// Contacts without a client get one.
+    pub loads_clients: bool,
     random: Random,
     deliveries: Vec<Delivery>,
     bell: Arc<Bell>,
@@ -160,6 +163,7 @@ impl World {
             known_contacts: BTreeSet::new(),
             messages: Vec::new(),
             is_disorderly: random.chance(30),
+            loads_clients: random.chance(20),
             random,
             deliveries: Vec::new(),
             bell: Arc::new(Bell::default()),
@@ -259,6 +263,7 @@ impl World {
         self.report.count("notes", amo.notes().count() as u64);
         self.report.count("orders made", salebot.clients().flat_map(|client| salebot.orders(client.id)).count() as u64);
         self.report.count("messages", self.messages.len() as u64);
+        self.report.count("clients loaded", salebot.clients().filter(|client| client.client_type == 6).count() as u64);
         self.report.count("requests to amoCRM", amo.statistics().requests);
         self.report.count("virtual seconds", ((self.env.now_ms() - START_MS) / 1_000) as u64);
         drop((amo, salebot));
@@ -308,7 +313,7 @@ impl World {
         };
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
-            policy: policy(),
+            policy: policy(self.loads_clients),
             timing: timing(),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.store) as Arc<dyn Store>,
@@ -582,7 +587,7 @@ fn timing() -> Timing {
     }
 }
 
-fn policy() -> Policy {
+fn policy(loads_clients: bool) -> Policy {
     let rule = |amo: &str, salebot: &str, direction, owner| Rule {
         amo: amo.parse().unwrap(),
         salebot: salebot.parse().unwrap(),
@@ -608,8 +613,8 @@ fn policy() -> Policy {
             default_region: "RU".to_owned(),
             match_by: vec![MatchBy::Phone, MatchBy::Email],
             create_contact: CreateContact::Always,
-            create_client: CreateClient::Never,
-            create_with: None,
+            create_client: if loads_clients { CreateClient::LoadClients } else { CreateClient::Never },
+            create_with: loads_clients.then(|| ClientChannel { group_id: "34810".to_owned(), client_type: 6 }),
         },
         orders: Orders {
             enabled: true,
