@@ -44,7 +44,8 @@ impl MatchKey {
     }
 
     /// The ways this value may stand in a Salebot variable, most usual first
-    /// (Salebot reference, finding clients: four forms are tried by others).
+    /// (Salebot reference, finding clients: four forms are tried by others; people also type the
+    /// usual Russian groups).
     pub fn spellings(&self) -> Vec<String> {
         match self {
             MatchKey::Email(email) => vec![email.clone()],
@@ -54,6 +55,11 @@ impl MatchKey {
                 if let (11, Some(national)) = (digits.len(), digits.strip_prefix('7')) {
                     forms.push(format!("8{national}"));
                     forms.push(national.to_owned());
+                    let part = |from: usize, to: usize| national.get(from..to).unwrap_or_default();
+                    let (code, first, second, third) = (part(0, 3), part(3, 6), part(6, 8), part(8, 10));
+                    forms.push(format!("+7 {code} {first}-{second}-{third}"));
+                    forms.push(format!("+7 ({code}) {first}-{second}-{third}"));
+                    forms.push(format!("8 ({code}) {first}-{second}-{third}"));
                 }
                 forms
             }
@@ -153,7 +159,15 @@ mod tests {
         assert_eq!(MatchKey::Phone("+79990000001".to_owned()).query(), "9990000001");
         assert_eq!(
             MatchKey::Phone("+79990000001".to_owned()).spellings(),
-            ["79990000001", "+79990000001", "89990000001", "9990000001"]
+            [
+                "79990000001",
+                "+79990000001",
+                "89990000001",
+                "9990000001",
+                "+7 999 000-00-01",
+                "+7 (999) 000-00-01",
+                "8 (999) 000-00-01"
+            ]
         );
         assert_eq!(MatchKey::Phone("+375291234567".to_owned()).spellings(), ["375291234567", "+375291234567"]);
     }

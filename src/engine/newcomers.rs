@@ -15,13 +15,22 @@ use crate::core::plan::arrival::{self, Arrival, Newcomer};
 use crate::core::plan::ground::Ground;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, NewAction, StoreError, Stored, Subject};
+use futures::future::join_all;
 use serde_json::json;
 use std::collections::BTreeSet;
 
 /// Contacts being made at the same time that are looked through for a newcomer's keys.
 const CREATIONS_MAX: u32 = 1_000;
+/// Newcomers asked about at the same time; then they are recorded.
+const GROUP_MAX: usize = 8;
 /// How soon a newcomer whose contact is being made looks again.
 const SOON_MS: i64 = 500;
+
+/// What both services know of a newcomer.
+struct Known {
+    variables: Variables,
+    candidates: Vec<Contact>,
+}
 
 impl Bridge {
     /// Finds out who these clients are.
@@ -38,46 +47,53 @@ impl Bridge {
         // A client whose contact is being made is marked again when it is there.
         let (mut being_made, makers) = self.creations().await?;
         let links: Vec<ClientLink> = links.into_iter().filter(|link| !makers.contains(&link.client.id)).collect();
-        let read = self.read_variables(links.iter().map(|link| link.client.id), Priority::Person).await;
-        for link in links {
-            let id = link.client.id;
-            let variables = match read.get(&id) {
-                Some(Err(fault)) => {
-                    looked.put_off([Subject::Client(id)], fault.clone());
-                    continue;
+        for group in links.chunks(GROUP_MAX) {
+            let asked = join_all(group.iter().map(|link| self.ask_about(ground, link))).await;
+            for (link, asked) in group.iter().zip(asked) {
+                match asked? {
+                    Ok(known) => self.decide_about(ground, link, &known, &mut being_made, looked),
+                    Err(fault) => looked.put_off([Subject::Client(link.client.id)], fault),
                 }
-                Some(Ok(Some(variables))) => variables.clone(),
-                Some(Ok(None)) | None => Variables::new(),
-            };
-            let candidates = match self.candidates(ground, &link, &variables).await? {
-                Ok(candidates) => candidates,
-                Err(fault) => {
-                    looked.put_off([Subject::Client(id)], fault);
-                    continue;
-                }
-            };
-            let newcomer = Newcomer {
-                client: &link.client,
-                variables: &variables,
-                candidates: &candidates,
-                being_made: &being_made,
-                now: self.now(),
-            };
-            match arrival::arrive(ground, newcomer) {
-                Arrival::Known { contact, others } => looked.drafts.push(self.linked(&link, contact, &others)),
-                Arrival::New(action) => {
-                    if let Action::CreateContact { keys, .. } = action.as_ref() {
-                        being_made.extend(keys.iter().cloned());
-                    }
-                    looked.drafts.push(self.to_be_made(&link, *action));
-                }
-                Arrival::Soon => {
-                    looked.again.insert(Subject::Client(id), SOON_MS);
-                }
-                Arrival::Nobody => looked.drafts.push(self.nobody(&link)),
             }
+            // Nobody waits for those who come after them.
+            self.record(std::mem::take(&mut looked.drafts), Vec::new()).await?;
         }
         Ok(())
+    }
+
+    /// What both services know of a newcomer.
+    async fn ask_about(&self, ground: &Ground, link: &ClientLink) -> Stored<Result<Known, Fault>> {
+        let variables = match self.parts.salebot.variables(link.client.id, Priority::Person).await {
+            Ok(variables) => variables.unwrap_or_default(),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let candidates = self.candidates(ground, link, &variables).await?;
+        Ok(candidates.map(|candidates| Known { variables, candidates }))
+    }
+
+    fn decide_about(
+        &self,
+        ground: &Ground,
+        link: &ClientLink,
+        known: &Known,
+        being_made: &mut BTreeSet<MatchKey>,
+        looked: &mut Looked,
+    ) {
+        let Known { variables, candidates } = known;
+        let newcomer = Newcomer { client: &link.client, variables, candidates, being_made, now: self.now() };
+        match arrival::arrive(ground, newcomer) {
+            Arrival::Known { contact, others } => looked.drafts.push(self.linked(link, contact, &others)),
+            Arrival::New(action) => {
+                if let Action::CreateContact { keys, .. } = action.as_ref() {
+                    being_made.extend(keys.iter().cloned());
+                }
+                looked.drafts.push(self.to_be_made(link, *action));
+            }
+            Arrival::Soon => {
+                looked.again.insert(Subject::Client(link.client.id), SOON_MS);
+            }
+            Arrival::Nobody => looked.drafts.push(self.nobody(link)),
+        }
     }
 
     /// Keys of contacts that are being made, and the clients they are made for.
