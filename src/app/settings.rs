@@ -2,6 +2,7 @@
 
 use crate::app::env::SystemEnv;
 use crate::config::{Checks, Config, Faults, Secrets, TemplateKind, load};
+use crate::core::policy::CreateClient;
 use crate::core::template;
 use crate::ports::env::Env;
 use std::path::{Path, PathBuf};
@@ -31,4 +32,52 @@ pub fn read(path: &Path, secrets: Secrets) -> Result<Config, Faults> {
     };
     let now = jiff::Timestamp::from_millisecond(SystemEnv.now().0).unwrap_or_default();
     load(path, &Checks::new(&env, now).secrets(secrets).template(&compile))
+}
+
+/// What a configuration asks for and this version does not do yet, in words for the operator. It is
+/// accepted, so that one file serves later versions too; it must not be believed to work.
+pub fn not_yet(config: &Config) -> Vec<String> {
+    let of_bridge = |bridge: &crate::config::Bridge| {
+        let people = &bridge.policy.people;
+        let asked = [
+            (
+                bridge.amo.webhook_secret.is_some(),
+                "amo.webhook_secret: webhooks of amoCRM are not received; polling finds every change",
+            ),
+            (bridge.salebot.functions_token.is_some(), "salebot.functions_token: bot functions are not served"),
+            (
+                people.create_client == CreateClient::CreateOrder,
+                "people.create_client = \"create_order\": no clients are made this way; use \"load_clients\"",
+            ),
+        ];
+        let name = bridge.name.clone();
+        asked
+            .into_iter()
+            .filter(|(is_asked, _)| *is_asked)
+            .map(move |(_, what)| format!("bridge {name}: this version ignores {what}"))
+    };
+    config.bridges.iter().flat_map(of_bridge).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_done_is_said() {
+        let text = |extra: &str, people: &str| {
+            format!(
+                "[[bridge]]\nname = \"shop\"\n[bridge.amo]\nurl = \"https://example.amocrm.ru\"\ntoken = \"t\"\n\
+                 [bridge.salebot]\napi_key = \"abc\"\nwebhook_secret = \"0123456789abcdef\"\n{extra}\n[bridge.people]\n{people}\n"
+            )
+        };
+        let read = |text: &str| {
+            let env = |_: &str| None;
+            let checks = Checks::new(&env, jiff::Timestamp::UNIX_EPOCH);
+            crate::config::check_text("test.toml", Path::new("."), text, &checks).unwrap()
+        };
+        assert_eq!(not_yet(&read(&text("", ""))), Vec::<String>::new());
+        let asked = not_yet(&read(&text("functions_token = \"0123456789abcdef\"", "create_client = \"create_order\"")));
+        assert_eq!(asked.len(), 2, "{asked:?}");
+    }
 }

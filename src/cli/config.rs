@@ -33,7 +33,7 @@ pub(super) fn run(path: &Path, command: &Command) -> Result<ExitCode, Failure> {
 fn check(path: &Path, no_secrets: bool) -> Result<(), Failure> {
     let secrets = if no_secrets { Secrets::Shape } else { Secrets::Read };
     let config = super::read_config(path, secrets)?;
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&crate::app::settings::not_yet(&config)) {
         anstream::eprintln!("warning: {warning}");
     }
     let count = config.bridges.len();

@@ -98,7 +98,7 @@ fn failed(failure: &Failure) -> ExitCode {
 /// Reads the configuration with its secrets; tells its warnings.
 fn settings(path: &std::path::Path) -> Result<crate::config::Config, Failure> {
     let config = read_config(path, crate::config::Secrets::Read)?;
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&crate::app::settings::not_yet(&config)) {
         anstream::eprintln!("warning: {warning}");
     }
     Ok(config)
