@@ -1,5 +1,6 @@
 //! Why an outside call did not do what was asked. The engine branches on the kind alone.
 
+use super::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -58,12 +59,15 @@ pub struct Fault {
     pub kind: FaultKind,
     /// What happened, in words.
     pub reason: String,
+    /// When, where that matters: since when it is not known whether a write has happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Millis>,
 }
 
 impl Fault {
     /// A fault of this kind.
     pub fn new(kind: FaultKind, reason: impl Into<String>) -> Fault {
-        Fault { kind, reason: reason.into() }
+        Fault { kind, reason: reason.into(), at: None }
     }
 }
 

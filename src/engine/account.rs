@@ -23,14 +23,13 @@ impl Bridge {
         while !self.is_stopping() {
             let wait = match self.parts.amo.account(Priority::Person).await {
                 Ok(account) => {
-                    self.health.worked("account", self.now());
+                    self.worked("account");
                     self.keep_account(&account).await;
                     self.set_ground(account);
                     FRESH_MS
                 }
                 Err(fault) => {
-                    self.health.failed("account", &fault.to_string(), self.now());
-                    tracing::warn!(bridge = self.name(), %fault, "amoCRM's fields and pipelines could not be read");
+                    self.troubled("account", &fault, "amoCRM's fields and pipelines could not be read");
                     RETRY_MS
                 }
             };
@@ -70,7 +69,7 @@ impl Bridge {
         }
         let missing = ground.missing.join("; ");
         if missing.is_empty() {
-            self.health.worked("mapping", self.now());
+            self.worked("mapping");
         } else {
             self.health.failed("mapping", &missing, self.now());
         }

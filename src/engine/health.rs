@@ -34,22 +34,24 @@ impl Health {
         Health::default()
     }
 
-    /// A part worked.
-    pub fn worked(&self, part: &str, at: Millis) {
+    /// A part worked. True when it had failed before: worth a line in the log.
+    pub fn worked(&self, part: &str, at: Millis) -> bool {
         let mut parts = self.lock();
         let part = parts.entry(part.to_owned()).or_default();
-        part.fault = None;
         part.ok_at = Some(at);
         self.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        part.fault.take().is_some()
     }
 
-    /// A part failed. The time of the first failure in a row is kept.
-    pub fn failed(&self, part: &str, reason: &str, at: Millis) {
+    /// A part failed. The time of the first failure in a row is kept. True for that first one: a
+    /// log tells of an outage once, not with every attempt.
+    pub fn failed(&self, part: &str, reason: &str, at: Millis) -> bool {
         let mut parts = self.lock();
         let part = parts.entry(part.to_owned()).or_default();
-        let since = part.fault.as_ref().map_or(at, |(_, since)| *since);
-        part.fault = Some((reason.to_owned(), since));
+        let known = part.fault.take().map(|(_, since)| since);
+        part.fault = Some((reason.to_owned(), known.unwrap_or(at)));
         self.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        known.is_none()
     }
 
     /// How often any part reported: grows as long as the engine makes progress.

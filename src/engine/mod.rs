@@ -25,6 +25,7 @@ mod record;
 
 pub use health::{Health, HealthReport};
 
+use crate::core::fault::Fault;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::Policy;
 use crate::core::retry::RetryPolicy;
@@ -36,7 +37,7 @@ use futures::future::{FutureExt, join_all};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -93,6 +94,8 @@ pub struct Bridge {
     /// plan is recorded over an action that is being carried out.
     in_flight: Mutex<BTreeSet<String>>,
     ground: RwLock<Option<Arc<Ground>>>,
+    /// When this process took the bridge up.
+    started_at: OnceLock<Millis>,
     health: Arc<Health>,
 }
 
@@ -126,7 +129,14 @@ impl Bridge {
     /// Puts a bridge together; nothing happens before [`Bridge::run`].
     pub fn new(parts: Parts) -> Bridge {
         let health = Arc::new(Health::new());
-        Bridge { parts, bells: Bells::default(), in_flight: Mutex::default(), ground: RwLock::new(None), health }
+        Bridge {
+            parts,
+            bells: Bells::default(),
+            in_flight: Mutex::default(),
+            ground: RwLock::new(None),
+            started_at: OnceLock::new(),
+            health,
+        }
     }
 
     /// How it is doing, for health checks and `status`.
@@ -141,6 +151,7 @@ impl Bridge {
 
     /// Works until the bridge's `stop`: what is under way is finished, nothing new is begun.
     pub async fn run(&self) {
+        self.started_at.get_or_init(|| self.now());
         self.rescue().await;
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
@@ -182,8 +193,11 @@ impl Bridge {
     {
         while !self.is_stopping() {
             match step().await {
-                Ok(Step::More) => {}
-                Ok(Step::Idle(until)) => self.rest(bell, until).await,
+                Ok(Step::More) => self.worked(name),
+                Ok(Step::Idle(until)) => {
+                    self.worked(name);
+                    self.rest(bell, until).await;
+                }
                 Err(error) => self.store_failed(name, &error).await,
             }
         }
@@ -200,9 +214,26 @@ impl Bridge {
     }
 
     async fn store_failed(&self, name: &str, error: &StoreError) {
-        tracing::error!(bridge = self.name(), queue = name, %error, "the store failed; nothing is lost, trying again");
-        self.health.failed(name, &error.to_string(), self.now());
+        if self.health.failed(name, &error.to_string(), self.now()) {
+            tracing::error!(bridge = self.name(), part = name, %error, "the store failed; nothing is lost, it is tried again every second");
+        }
         self.parts.env.sleep(STORE_REST_MS).await;
+    }
+
+    /// A part works; after an outage that is worth a line.
+    fn worked(&self, part: &str) {
+        if self.health.worked(part, self.now()) {
+            tracing::info!(bridge = self.name(), part, "works again");
+        }
+    }
+
+    /// A part failed because of a service: one line an outage, the rest for the curious.
+    fn troubled(&self, part: &str, fault: &Fault, what: &str) {
+        if self.health.failed(part, &fault.to_string(), self.now()) {
+            tracing::warn!(bridge = self.name(), part, %fault, "{what}");
+        } else {
+            tracing::debug!(bridge = self.name(), part, %fault, "{what}");
+        }
     }
 
     fn is_stopping(&self) -> bool {

@@ -75,10 +75,9 @@ impl Bridge {
     async fn finish(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
         let now = self.now();
         if let Some(fault) = &looked.fault {
-            tracing::warn!(bridge = self.name(), %fault, records = looked.put_off.len(), "records could not be read; they are looked at again");
-            self.health.failed("passes", &fault.to_string(), now);
+            self.troubled("passes", fault, "records could not be read; they are looked at again");
         } else {
-            self.health.worked("passes", now);
+            self.worked("passes");
         }
         // Marks are cleared before the drafts are applied, so that a draft may set one again.
         let mut first = Draft::default();

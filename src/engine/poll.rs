@@ -134,13 +134,12 @@ impl Bridge {
         };
         match done {
             Ok(()) => {
-                self.health.worked(cursor, self.now());
+                self.worked(cursor);
                 true
             }
             Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => false,
             Err(Stop::Fault(fault)) => {
-                tracing::warn!(bridge = self.name(), listing = cursor, %fault, "a listing was not read to its end; its cursor stays");
-                self.health.failed(cursor, &fault.to_string(), self.now());
+                self.troubled(cursor, &fault, "a listing was not read to its end; its cursor stays");
                 false
             }
             Err(Stop::Store(error)) => {

@@ -36,10 +36,13 @@ impl Bridge {
                     }
             }
             match self.reconcile().await {
-                Ok(Ok(())) => self.health.worked(CLIENTS, self.now()),
+                Ok(Ok(())) => self.worked(CLIENTS),
                 Ok(Err(fault)) => {
-                    tracing::warn!(bridge = self.name(), %fault, "Salebot's clients could not be listed; the scan is repeated on schedule");
-                    self.health.failed(CLIENTS, &fault.to_string(), self.now());
+                    self.troubled(
+                        CLIENTS,
+                        &fault,
+                        "Salebot's clients could not be listed; the scan is repeated on schedule",
+                    );
                 }
                 Err(error) => self.store_failed(CLIENTS, &error).await,
             }

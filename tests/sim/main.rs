@@ -2,12 +2,14 @@
 //! real lanes live in it under a clock of our own, in one thread.
 //!
 //! - [`clock`]: virtual time and the executor.
+//! - [`flaky`]: a store whose disk is full now and then.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
 //! - [`world`]: people, managers, webhooks, crashes.
 //! - [`checks`]: what must hold once the faults have stopped.
 
 mod checks;
 mod clock;
+mod flaky;
 mod network;
 mod world;
 

@@ -2,6 +2,7 @@
 
 use crate::checks;
 use crate::clock::{Random, SimEnv};
+use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
@@ -79,6 +80,7 @@ impl Report {
     pub fn never_happened(&self) -> Vec<&'static str> {
         let needed = [
             "crashes",
+            "store failures",
             "fault LostRequest",
             "fault LostAnswer",
             "fault Slow",
@@ -120,6 +122,8 @@ pub struct World {
     pub env: Arc<SimEnv>,
     pub network: Arc<Network>,
     pub store: Arc<MemoryStore>,
+    /// The same store as the daemon sees it.
+    disk: Arc<Flaky>,
     pub people: Vec<Person>,
     /// Contacts that were there, or that a manager made.
     pub known_contacts: BTreeSet<u64>,
@@ -155,10 +159,16 @@ impl World {
             trace: Mutex::default(),
         };
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
+        let store = Arc::new(MemoryStore::default());
         let mut world = World {
             env,
             network: Arc::new(network),
-            store: Arc::new(MemoryStore::default()),
+            disk: Arc::new(Flaky::new(
+                Arc::clone(&store),
+                Random::seeded(seed ^ 0xd15c),
+                if is_lossy { random.below(30) } else { 0 },
+            )),
+            store,
             people: Vec::new(),
             known_contacts: BTreeSet::new(),
             messages: Vec::new(),
@@ -203,6 +213,7 @@ impl World {
             self.deliver();
         }
         self.network.faults.lock().unwrap().stop();
+        self.disk.mend();
         self.settle(&mut daemon)?;
         self.finish()
     }
@@ -254,6 +265,7 @@ impl World {
             }
             return Err(violations);
         }
+        self.report.count("store failures", self.disk.failures());
         for (kind, count) in self.network.faults.lock().unwrap().fired() {
             self.report.count(format!("fault {kind:?}"), *count);
         }
@@ -316,7 +328,7 @@ impl World {
             policy: policy(self.loads_clients),
             timing: timing(),
             retry: RetryPolicy::default(),
-            store: Arc::clone(&self.store) as Arc<dyn Store>,
+            store: Arc::clone(&self.disk) as Arc<dyn Store>,
             amo: Arc::new(amo),
             salebot: Arc::new(SalebotApi::new(options, transport, Arc::clone(&env))),
             env,

@@ -37,7 +37,10 @@ pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
 impl Bridge {
     fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
-        let age_ms = row.first_attempt_at.map_or(i64::MAX, |at| self.now().since(at));
+        // The last attempt counts, and one that a crash cut short is no older than this start.
+        let doubted_at =
+            row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
+        let age_ms = doubted_at.map_or(i64::MAX, |at| self.now().since(at));
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
     }
 

@@ -12,9 +12,9 @@ mod settle;
 
 use super::{Bridge, Step};
 use crate::core::action::{NoteTarget, Side};
-use crate::core::fault::Fault;
-use crate::core::id::{ClientId, ContactId, NoteId, OrderId};
-use crate::ports::store::{OutboxRow, StoreError, Stored};
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
+use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
 
 /// Actions claimed at once; a multiple of the largest batch, so that full batches form.
 const CLAIMED_MAX: u32 = 200;
@@ -63,15 +63,45 @@ impl Bridge {
             return Ok(Step::Idle(if side == Side::Amo { due.amo } else { due.salebot }));
         }
         let keys: Vec<String> = rows.iter().map(|row| row.action.key()).collect();
-        match side {
-            Side::Amo => self.execute_amo(rows).await?,
-            Side::Salebot => self.execute_salebot(rows).await?,
+        let ids: Vec<ActionId> = rows.iter().map(|row| row.id).collect();
+        let done = match side {
+            Side::Amo => self.execute_amo(rows).await,
+            Side::Salebot => self.execute_salebot(rows).await,
+        };
+        if let Err(error) = done {
+            self.put_back(side, ids, error).await;
         }
         let mut in_flight = self.in_flight.lock().await;
         for key in &keys {
             in_flight.remove(key);
         }
         Ok(Step::More)
+    }
+
+    /// The store failed while actions were under way: what was not settled waits again, in doubt. Until
+    /// that is recorded nobody else touches their records.
+    async fn put_back(&self, side: Side, ids: Vec<ActionId>, mut error: StoreError) {
+        let reason = "the store failed while the action was under way".to_owned();
+        let fault = Fault { kind: FaultKind::Uncertain, reason, at: Some(self.now()) };
+        loop {
+            self.store_failed(side.name(), &error).await;
+            let not_before = self.now();
+            let retry = |id: &ActionId| Change::ActionRetry {
+                id: *id,
+                not_before,
+                attempts: 0,
+                in_doubt: true,
+                fault: fault.clone(),
+            };
+            match self.commit(ids.iter().map(retry).collect()).await {
+                Ok(()) => return,
+                Err(again) => error = again,
+            }
+            if self.is_stopping() {
+                // The next start finds them under way and looks them up.
+                return;
+            }
+        }
     }
 
     /// Claims, and from then on keeps plans off the claimed keys.

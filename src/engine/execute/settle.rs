@@ -128,7 +128,7 @@ impl Bridge {
             done => {
                 self.succeeded(row, &done, links, changes);
                 changes.push(Change::ActionDone(row.id));
-                self.health.worked(row.action.side().name(), self.now());
+                self.worked(row.action.side().name());
             }
         }
     }
@@ -177,9 +177,17 @@ impl Bridge {
         changes.push(self.journal(Notice { subject, kind: "done", detail }));
     }
 
-    fn failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
+    fn failed(&self, row: &OutboxRow, mut fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
         let now = self.now();
-        self.health.failed(row.action.side().name(), &fault.to_string(), now);
+        if fault.kind == FaultKind::Uncertain {
+            fault.at = Some(now);
+        } else if row.in_doubt {
+            // What was unknown before is still unknown, and since when.
+            fault.at = row.fault.as_ref().and_then(|before| before.at);
+        }
+        if concerns_the_service(fault.kind) {
+            self.troubled(row.action.side().name(), &fault, "actions fail; they are tried again");
+        }
         if let (Action::AddNote { target: NoteTarget::Contact(contact), .. }, FaultKind::Gone) =
             (&row.action, fault.kind)
         {
@@ -249,6 +257,20 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
             (contact_key(*contact), json!({ "action": name, "client": client }))
         }
         _ => (action.key(), json!({ "action": name })),
+    }
+}
+
+/// True for faults that tell of the service and not of one record.
+fn concerns_the_service(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Transient
+        | FaultKind::Uncertain
+        | FaultKind::Throttled { .. }
+        | FaultKind::Auth
+        | FaultKind::Blocked => true,
+        FaultKind::Changed | FaultKind::Gone | FaultKind::Rejected | FaultKind::Interrupted | FaultKind::Broken => {
+            false
+        }
     }
 }
 
