@@ -6,6 +6,7 @@ mod commands;
 mod crash;
 mod round_trip;
 mod running;
+mod storm;
 
 use assert_cmd::cargo::CommandCargoExt;
 use salebridge::app::town::{self, BRIDGE, Pace, TownConfig};
