@@ -62,21 +62,16 @@ impl Storm {
         }
         let mut daemon = place.start();
         place.ready().await;
-        let mut waits_ms = Vec::new();
         for round in 0..self.kills {
             gate.add_permits(self.messages * (round + 1) / self.kills - self.messages * round / self.kills);
             tokio::time::sleep(Duration::from_millis(dice.below(MOMENT_MAX_MS) as u64)).await;
             daemon.kill();
-            let (killed, writes) = (Instant::now(), writes(&town));
             daemon = place.start();
-            waits_ms.push(first_write(&town, writes, killed).await);
         }
         while let Some(sender) = senders.join_next().await {
             sender.expect("every message is answered with 200 in the end");
         }
         self.calm(&place, &town).await;
-        waits_ms.sort_unstable();
-        eprintln!("{self:?}: milliseconds from a kill to the next write: {waits_ms:?}");
         self.judge(&town, contacts_before);
         self.close(place, daemon).await;
         Arc::into_inner(town).expect("the senders are done").close().await;
@@ -151,23 +146,6 @@ async fn send(town: Arc<Town>, hook: String, letters: Vec<Letter>, gate: Arc<Sem
             assert!(began.elapsed() < ANSWER_MAX, "a message is not answered");
         }
     }
-}
-
-/// Writes that amoCRM has taken.
-fn writes(town: &Town) -> u64 {
-    town.amo(|amo, _| {
-        let routes = &amo.statistics().by_route;
-        routes.iter().filter(|(route, _)| route.starts_with("POST ")).map(|(_, count)| count).sum()
-    })
-}
-
-/// How many milliseconds after a kill the next write came; gives up after a few seconds, since there
-/// may be nothing to write.
-async fn first_write(town: &Town, before: u64, killed: Instant) -> u128 {
-    while writes(town) == before && killed.elapsed() < Duration::from_secs(5) {
-        tokio::time::sleep(LOOK / 25).await;
-    }
-    killed.elapsed().as_millis()
 }
 
 /// Contact and words of every line that stands in a note, by client, as they stand.
