@@ -253,8 +253,7 @@ async fn ask_amo(amo: &AmoV2) {
     let _ = amo.account(priority).await;
     let drafts = [(); 2].map(|()| Draft { edits: Vec::new(), created_at: 1_700_000_000 });
     assert_eq!(amo.create_contacts(&drafts, priority).await.len(), drafts.len(), "one result for each");
-    let notes =
-        ["a", "b"].map(|text| NewNote { target, text: text.to_owned(), created_at: 1_700_000_000 });
+    let notes = ["a", "b"].map(|text| NewNote { target, text: text.to_owned(), created_at: 1_700_000_000 });
     let written: Vec<_> = amo.add_notes(&notes, priority).await.into_iter().flatten().collect();
     assert!(written.len() < 2 || written[0] != written[1], "two notes are not one");
 }
