@@ -12,6 +12,9 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 /// Libraries whose own words are of no use to an operator below a warning.
 const QUIET: &str = "sqlx=warn,hyper=warn,reqwest=warn,rustls=warn,h2=warn";
 
+/// A library that quotes phone numbers as it reads them: no level brings it back.
+const SILENT: &str = "rlibphonenumber=off";
+
 /// Starts logging. The level was checked with the configuration. A second call changes nothing.
 pub fn start(log: &Log) {
     let filter = filter(log);
@@ -37,7 +40,7 @@ pub fn start_in_file(log: &Log, path: &Path) -> anyhow::Result<()> {
 }
 
 fn filter(log: &Log) -> EnvFilter {
-    EnvFilter::try_new(format!("{QUIET},{}", log.level)).unwrap_or_else(|_| EnvFilter::new(QUIET))
+    EnvFilter::try_new(format!("{QUIET},{},{SILENT}", log.level)).unwrap_or_else(|_| EnvFilter::new(QUIET))
 }
 
 /// The journal, when standard error is connected to it.

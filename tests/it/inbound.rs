@@ -1,5 +1,7 @@
 //! The HTTP side over a real socket: what is stored, what is turned away, and how it ends.
 
+mod crowd;
+
 use crate::inbound_store::{InboxDouble, Mood};
 use crate::watch::{Log, SystemEnv};
 use rstest::rstest;

@@ -31,11 +31,10 @@ impl Bridge {
                     "update_lead" => self.update_leads(&rows).await,
                     _ => self.add_notes(&rows).await?,
                 };
-                let failed = |outcome: &Outcome| matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_));
                 let stuck: BTreeSet<String> = rows
                     .iter()
                     .zip(&outcomes)
-                    .filter(|(_, outcome)| failed(outcome))
+                    .filter(|(_, outcome)| must_wait(outcome))
                     .map(|(row, _)| row.action.key())
                     .collect();
                 self.settle(&rows, outcomes).await?;
@@ -198,17 +197,29 @@ impl Bridge {
     async fn add_notes(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         let mut notes = Vec::new();
+        let mut stuck = BTreeSet::new();
         for (index, row) in batch.iter().enumerate() {
+            let key = row.action.key();
             let Action::AddNote { text, created_at, .. } = &row.action else {
                 outcomes.push(Some(Outcome::Untouched));
                 continue;
             };
+            // A dialogue stays in order: what stands behind a note that must wait waits with it.
+            if stuck.contains(&key) {
+                outcomes.push(Some(Outcome::Untouched));
+                continue;
+            }
             match self.note_place(row).await? {
                 Ok(target) => {
                     outcomes.push(None);
                     notes.push((index, NewNote { target, text: text.clone(), created_at: *created_at }));
                 }
-                Err(outcome) => outcomes.push(Some(outcome)),
+                Err(outcome) => {
+                    if must_wait(&outcome) {
+                        stuck.insert(key);
+                    }
+                    outcomes.push(Some(outcome));
+                }
             }
         }
         let sent: Vec<NewNote> = notes.iter().map(|(_, note)| note.clone()).collect();
@@ -249,6 +260,11 @@ impl Bridge {
     fn server_now<T>(&self, page: &Page<T>) -> Millis {
         page.server_time.unwrap_or_else(|| self.now())
     }
+}
+
+/// It was not done, and what stands behind it in its key may not overtake it.
+fn must_wait(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_))
 }
 
 fn updated_contact(row: &OutboxRow) -> Option<ContactId> {

@@ -6,6 +6,8 @@ mod commands;
 mod crash;
 mod round_trip;
 mod running;
+mod secrets;
+mod storm;
 
 use assert_cmd::cargo::CommandCargoExt;
 use salebridge::app::town::{self, BRIDGE, Pace, TownConfig};
@@ -69,7 +71,11 @@ impl Place {
 
     /// Everything is logged: nothing of it may be a secret.
     fn write(&self, text: &str) {
-        let text = format!("[log]\nlevel = \"info,salebridge=trace\"\nformat = \"text\"\n\n{text}");
+        self.write_logging("info,salebridge=trace", "text", text);
+    }
+
+    fn write_logging(&self, level: &str, format: &str, text: &str) {
+        let text = format!("[log]\nlevel = \"{level}\"\nformat = \"{format}\"\n\n{text}");
         std::fs::write(self.file(), text).expect("a configuration file");
     }
 
@@ -222,10 +228,15 @@ async fn found_town() -> Town {
 }
 
 /// Waits until it is so.
-async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+async fn eventually<F: Future<Output = bool>>(what: &str, holds: impl FnMut() -> F) {
+    eventually_within(DEADLINE, what, holds).await;
+}
+
+/// The same with a deadline of its own.
+async fn eventually_within<F: Future<Output = bool>>(deadline: Duration, what: &str, mut holds: impl FnMut() -> F) {
     let began = Instant::now();
     while !holds().await {
-        assert!(began.elapsed() < DEADLINE, "not so in time: {what}");
+        assert!(began.elapsed() < deadline, "not so in time: {what}");
         tokio::time::sleep(LOOK).await;
     }
 }
