@@ -1,5 +1,6 @@
 //! How a bridge is doing: what last failed, what works.
 
+use crate::core::gap::{self, Interval};
 use crate::core::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,18 @@ use std::sync::{Mutex, PoisonError};
 pub struct Health {
     parts: Mutex<BTreeMap<String, PartHealth>>,
     beats: std::sync::atomic::AtomicU64,
+    hearing: Mutex<Option<Hearing>>,
+}
+
+/// How far it is proven that no message is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hearing {
+    /// Everything written before this has reached us.
+    pub heard: Millis,
+    /// False from the start of the bridge, or a look that failed, until a look was complete.
+    pub is_complete: bool,
+    /// How long the next complete look may take to come, in milliseconds.
+    pub late_after_ms: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -50,6 +63,17 @@ impl Health {
         let since = part.fault.as_ref().map_or(at, |(_, since)| *since);
         part.fault = Some((reason.to_owned(), since));
         self.beats.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// How far messages are proven.
+    pub fn hears(&self, hearing: Hearing) {
+        *self.hearing.lock().unwrap_or_else(PoisonError::into_inner) = Some(hearing);
+    }
+
+    /// The time in which messages may be missing, if any.
+    pub fn unproven(&self, now: Millis) -> Option<Interval> {
+        let hearing = (*self.hearing.lock().unwrap_or_else(PoisonError::into_inner))?;
+        gap::unproven(hearing.heard, hearing.is_complete, hearing.late_after_ms, now)
     }
 
     /// How often any part reported: grows as long as the engine makes progress.

@@ -21,8 +21,10 @@ mod people;
 mod poll;
 mod reconcile;
 mod record;
+mod recovery;
 
-pub use health::{Health, HealthReport};
+pub use health::{Health, HealthReport, Hearing};
+pub use recovery::HEARD;
 
 use crate::core::plan::ground::Ground;
 use crate::core::policy::Policy;
