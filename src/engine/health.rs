@@ -96,3 +96,21 @@ impl Health {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unproven_is_told_until_a_look_is_complete() {
+        let health = Health::new();
+        let now = Millis(10_000);
+        assert_eq!(health.unproven(now), None, "nothing is known yet");
+        let hearing = Hearing { heard: Millis(9_000), is_complete: false, late_after_ms: 2_000 };
+        health.hears(hearing);
+        assert_eq!(health.unproven(now), Some(Interval { from: Millis(9_000), to: now }));
+        health.hears(Hearing { is_complete: true, ..hearing });
+        assert_eq!(health.unproven(now), None);
+        assert_eq!(health.unproven(Millis(11_001)), Some(Interval { from: Millis(9_000), to: Millis(11_001) }));
+    }
+}
