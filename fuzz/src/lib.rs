@@ -121,10 +121,9 @@ pub fn template(bytes: &[u8]) {
         client_id: "5".to_owned(),
         text: hostile,
     };
-    for rendered in [template::render(&source, &line), template::render(&source, &CallbackNames::default())] {
-        if let Ok(text) = rendered {
-            assert!(text.chars().count() <= RENDERED_CHARS_MAX);
-        }
+    let rendered = [template::render(&source, &line), template::render(&source, &CallbackNames::default())];
+    for text in rendered.into_iter().flatten() {
+        assert!(text.chars().count() <= RENDERED_CHARS_MAX);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The daemon: bridges and the HTTP side over one store, started and stopped together.
 
 use crate::app::env::SystemEnv;
+use crate::app::status::interval_json;
 use crate::app::wire::{self, Lanes, Outside};
 use crate::config::Config;
 use crate::engine::{Bridge, Health};
@@ -34,6 +35,7 @@ pub struct Daemon {
 /// What the health pages and `status` can see of the running bridges.
 pub struct Insight {
     bridges: Vec<Watched>,
+    env: Arc<dyn Env>,
 }
 
 struct Watched {
@@ -69,7 +71,7 @@ impl Daemon {
             lanes: lanes.clone(),
             health: bridge.health(),
         };
-        let insight = Arc::new(Insight { bridges: bridges.iter().map(watched).collect() });
+        let insight = Arc::new(Insight { bridges: bridges.iter().map(watched).collect(), env: Arc::clone(&env) });
         let inbound = Inbound::new(
             doors,
             Arc::clone(&store) as Arc<dyn Store>,
@@ -155,7 +157,8 @@ fn lanes_json(lanes: &Lanes) -> serde_json::Value {
 }
 
 impl Readiness for Insight {
-    /// Ready: every bridge has read its account and its listings work. Reasons name what does not.
+    /// Ready: every bridge has read its account and its listings work. Reasons name what does not, and
+    /// the time in which messages may be missing; that alone does not make it unready.
     fn report(&self) -> ReadyReport {
         let mut ready = true;
         let mut bridges = serde_json::Map::new();
@@ -172,7 +175,9 @@ impl Readiness for Insight {
             let is_started = parts.iter().any(|part| part.part == "account" && part.ok_at.is_some());
             let bad = parts.iter().any(|part| part.fault.is_some() && NEEDED.contains(&part.part.as_str()));
             ready &= is_started && !bad;
-            let state = json!({ "started": is_started, "faults": faults, "lanes": lanes_json(&bridge.lanes) });
+            let unproven: Vec<_> = bridge.health.unproven(self.env.now()).map(interval_json).into_iter().collect();
+            let lanes = lanes_json(&bridge.lanes);
+            let state = json!({ "started": is_started, "faults": faults, "lanes": lanes, "unproven": unproven });
             bridges.insert(bridge.name.clone(), state);
         }
         ReadyReport { ready, reasons: bridges.into() }

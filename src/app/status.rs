@@ -1,8 +1,10 @@
 //! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
 
 use crate::app::wire;
-use crate::config::Config;
+use crate::config::{Bridge, Config};
+use crate::core::gap::{self, Interval};
 use crate::core::time::Millis;
+use crate::engine::HEARD;
 use crate::ports::store::{Cursor, Store};
 use crate::remote::http::{Method, RawRequest, ReqwestTransport, Transport};
 use serde_json::{Value, json};
@@ -16,9 +18,21 @@ pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, n
     let mut bridges = Vec::new();
     for bridge in &config.bridges {
         let live = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
-        bridges.push(one(&bridge.name, store, live, now).await?);
+        let mut told = one(&bridge.name, store, live, now).await?;
+        if live.is_none() {
+            told["unproven"] = stopped_unproven(bridge, store, now).await?;
+        }
+        bridges.push(told);
     }
     Ok(json!({ "bridges": bridges, "running": live.is_some() }))
+}
+
+/// In what time messages may be missing while no daemon runs: since the last complete look.
+async fn stopped_unproven(bridge: &Bridge, store: &dyn Store, now: Millis) -> anyhow::Result<Value> {
+    let heard = store.cursor(&bridge.name, HEARD).await?;
+    let late_after_ms = gap::late_after_ms(&bridge.salebot.reconcile, now);
+    let interval = heard.and_then(|heard| gap::unproven(heard.at, true, late_after_ms, now));
+    Ok(interval.map(interval_json).into_iter().collect())
 }
 
 /// The status of one bridge. `live`: what its daemon says.
@@ -47,14 +61,22 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         "outbox_oldest_s": age_s(counts.outbox_oldest),
         "cursors": cursors,
         "lanes": live.and_then(|live| live.get("lanes").cloned()).unwrap_or_else(|| json!({ "amo": { "state": "stopped" }, "salebot": { "state": "stopped" } })),
-        "unproven": [],
+        "unproven": live.and_then(|live| live.get("unproven").cloned()).unwrap_or_else(|| json!([])),
         "errors": live.and_then(|live| live.get("faults").cloned()).unwrap_or_else(|| json!([])),
     }))
 }
 
 fn cursor_json(cursor: Cursor, now: Millis) -> Value {
-    let at = jiff::Timestamp::from_millisecond(cursor.at.0).map(|at| at.to_string()).unwrap_or_default();
-    json!({ "at": at, "age_s": now.since(cursor.moved_at).max(0) / 1000 })
+    json!({ "at": spelled(cursor.at), "age_s": now.since(cursor.moved_at).max(0) / 1000 })
+}
+
+/// An interval for health pages and `status`.
+pub(super) fn interval_json(interval: Interval) -> Value {
+    json!({ "from": spelled(interval.from), "to": spelled(interval.to) })
+}
+
+fn spelled(at: Millis) -> String {
+    jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 
 /// Asks the running daemon; none where no daemon answers.

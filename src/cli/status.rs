@@ -46,7 +46,7 @@ fn table(status: &Value) -> String {
         "amoCRM",
         "Salebot",
     ]);
-    let mut errors = Vec::new();
+    let (mut errors, mut unproven) = (Vec::new(), Vec::new());
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let name = word(&bridge["name"]);
         let state = if bridge["idle"] == true { "idle" } else { "working" };
@@ -57,12 +57,19 @@ fn table(status: &Value) -> String {
             [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]]
                 .concat();
         table.add_row(row);
+        for interval in bridge["unproven"].as_array().into_iter().flatten() {
+            unproven.push(format!("{name}: {} to {}\n", word(&interval["from"]), word(&interval["to"])));
+        }
         for error in bridge["errors"].as_array().into_iter().flatten() {
             errors.push(format!("{name}: {}: {}\n", word(&error["part"]), word(&error["reason"])));
         }
     }
     text.push_str(&table.to_string());
     text.push('\n');
+    if !unproven.is_empty() {
+        text.push_str("\nMessages written in this time may be missing; the histories in Salebot are still to be looked through:\n");
+        text.extend(unproven);
+    }
     if !errors.is_empty() {
         text.push_str("\nWhat does not work at the moment:\n");
         text.extend(errors);

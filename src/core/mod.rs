@@ -8,6 +8,7 @@ pub mod apply;
 pub mod fault;
 pub mod fingerprint;
 pub mod flex;
+pub mod gap;
 pub mod id;
 pub mod link;
 pub mod merge;

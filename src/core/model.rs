@@ -1,5 +1,6 @@
 //! Our own form of the records both services keep, free of either wire format.
 
+use super::flex::Moment;
 use super::id::{
     ClientId, CompanyId, ContactId, EnumId, FieldId, LeadId, MessageId, NoteId, OrderId, PipelineId, StateId, StatusId,
     UserId,
@@ -276,7 +277,7 @@ pub struct ClientRow {
     /// The client.
     pub client: Client,
     /// When Salebot last changed it, where the answer says so.
-    pub updated_at: Option<Millis>,
+    pub updated_at: Option<Moment>,
 }
 
 /// One line of a dialogue, either way.
@@ -296,6 +297,8 @@ pub struct Message {
     pub block: Option<u64>,
     /// Variables that came along: a snapshot, perhaps older than what we know.
     pub variables: Option<Variables>,
+    /// When it was written, for one that was recovered and not delivered.
+    pub written_at: Option<Millis>,
 }
 
 /// A file attached to a message.

@@ -183,6 +183,7 @@ mod tests {
             incoming: true,
             block: None,
             variables: None,
+            written_at: None,
         };
         Line { message, at: Millis(at) }
     }

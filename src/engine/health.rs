@@ -1,5 +1,6 @@
 //! How a bridge is doing: what last failed, what works.
 
+use crate::core::gap::{self, Interval};
 use crate::core::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,6 +10,18 @@ use std::sync::{Mutex, PoisonError};
 pub struct Health {
     parts: Mutex<BTreeMap<String, PartHealth>>,
     beats: std::sync::atomic::AtomicU64,
+    hearing: Mutex<Option<Hearing>>,
+}
+
+/// How far it is proven that no message is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hearing {
+    /// Everything written before this has reached us.
+    pub heard: Millis,
+    /// False from the start of the bridge, or a look that failed, until a look was complete.
+    pub is_complete: bool,
+    /// How long the next complete look may take to come, in milliseconds.
+    pub late_after_ms: i64,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -54,6 +67,17 @@ impl Health {
         known.is_none()
     }
 
+    /// How far messages are proven.
+    pub fn hears(&self, hearing: Hearing) {
+        *self.hearing.lock().unwrap_or_else(PoisonError::into_inner) = Some(hearing);
+    }
+
+    /// The time in which messages may be missing, if any.
+    pub fn unproven(&self, now: Millis) -> Option<Interval> {
+        let hearing = (*self.hearing.lock().unwrap_or_else(PoisonError::into_inner))?;
+        gap::unproven(hearing.heard, hearing.is_complete, hearing.late_after_ms, now)
+    }
+
     /// How often any part reported: grows as long as the engine makes progress.
     pub fn beats(&self) -> u64 {
         self.beats.load(std::sync::atomic::Ordering::Relaxed)
@@ -72,5 +96,23 @@ impl Health {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, PartHealth>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unproven_is_told_until_a_look_is_complete() {
+        let health = Health::new();
+        let now = Millis(10_000);
+        assert_eq!(health.unproven(now), None, "nothing is known yet");
+        let hearing = Hearing { heard: Millis(9_000), is_complete: false, late_after_ms: 2_000 };
+        health.hears(hearing);
+        assert_eq!(health.unproven(now), Some(Interval { from: Millis(9_000), to: now }));
+        health.hears(Hearing { is_complete: true, ..hearing });
+        assert_eq!(health.unproven(now), None);
+        assert_eq!(health.unproven(Millis(11_001)), Some(Interval { from: Millis(9_000), to: Millis(11_001) }));
     }
 }

@@ -63,7 +63,8 @@ impl Bridge {
         for row in rows {
             let (client, line, hints) = match self.parts.decoder.decode(&row.body) {
                 Ok(Event::Message(message)) => {
-                    (message.client.clone(), Some(Line { message, at: row.received_at }), true)
+                    let at = message.written_at.unwrap_or(row.received_at);
+                    (message.client.clone(), Some(Line { message, at }), true)
                 }
                 Ok(Event::Notice { client, notice, .. }) => (client, None, notice == SalebotNotice::Order),
                 Ok(Event::Nothing { .. }) => {

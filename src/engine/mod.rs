@@ -22,8 +22,10 @@ mod people;
 mod poll;
 mod reconcile;
 mod record;
+mod recovery;
 
-pub use health::{Health, HealthReport};
+pub use health::{Health, HealthReport, Hearing};
+pub use recovery::HEARD;
 
 use crate::core::fault::Fault;
 use crate::core::plan::ground::Ground;

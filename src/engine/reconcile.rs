@@ -1,8 +1,11 @@
 //! Salebot's newest clients, looked at on a schedule: what changed there without a message that
-//! reached us.
+//! reached us, and messages that never did (`recovery.rs`).
 
 use super::Bridge;
-use crate::core::fault::Fault;
+use super::health::Hearing;
+use super::recovery::{CLOCK, HEARD, Listening};
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::gap::{self, Clock, Listed, Round};
 use crate::core::id::ClientId;
 use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
@@ -10,86 +13,210 @@ use crate::core::plan::ground::Ground;
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{Priority, SALEBOT_PAGE_MAX};
-use crate::ports::store::{Change, Cursor, Mark, StoreError, Subject};
-use std::collections::BTreeMap;
+use crate::ports::store::{Change, Cursor, Mark, StoreError, Stored, Subject};
 
 /// The name of the cursor.
 pub const CLIENTS: &str = "clients";
-/// Pages read in one scan: the newest 5,000 clients. A scan that meets nothing new ends earlier.
-const PAGES_MAX: u32 = 10;
-/// Salebot's times may lack a zone; what changed within this before the last scan is looked at again.
-const OVERLAP_MS: i64 = 300_000;
+/// Pages read in one look once the bridge has caught up: with four looks an hour, eight requests of
+/// an idle project however many clients it has.
+const PAGES_MAX: u32 = 2;
+/// Pages read in one look until then; the next look follows at once.
+const CATCH_UP_PAGES_MAX: u32 = 10;
+/// The wait after a look that failed; it doubles, and ends with the schedule.
+const RETRY_MS: i64 = 15_000;
+/// How long the first look waits for the account's metadata before it asks again.
+const GROUND_MS: i64 = 1_000;
 /// Journal lines and dedupe keys are kept this long …
 const KEPT_MS: i64 = 30 * 86_400_000;
+/// … or until so long before what is proven: a message that may be read again must still be known …
+const KEPT_BEHIND_MS: i64 = 86_400_000;
 /// … and dropped in portions of this many rows.
 const PRUNED_MAX: u32 = 5_000;
 
+/// Why a look ended early.
+pub(super) enum Stop {
+    Fault(Fault),
+    Store(StoreError),
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Stop {
+        Stop::Store(error)
+    }
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Stop {
+        Stop::Fault(fault)
+    }
+}
+
+/// A page of the client list.
+struct ClientPage {
+    rows: Vec<Listed>,
+    received: u32,
+    server_time: Option<Millis>,
+}
+
+/// When the next look is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// By the schedule.
+    Scheduled,
+    /// At once: there is more to read.
+    Now,
+    /// Soon: something could not be read.
+    Soon,
+}
+
 impl Bridge {
+    /// The first look is at once: what was sent while no daemon ran is not sent again.
     pub(super) async fn reconcile_loop(&self) {
+        let Some(mut listening) = self.begin_listening().await else { return };
+        let mut failures: u32 = 0;
         while !self.is_stopping() {
-            let Some(due) = schedule::next(&self.parts.timing.reconcile, self.now()) else { return };
-            while self.now() < due && !self.is_stopping() {
-                tokio::select! {
-                biased;
-                        () = self.parts.stop.cancelled() => return,
-                        () = self.parts.env.sleep(due.since(self.now())) => {}
-                    }
+            if self.ground().is_none() {
+                self.pause_until(self.now().plus(GROUND_MS)).await;
+                continue;
             }
-            match self.reconcile().await {
-                Ok(Ok(())) => self.worked(CLIENTS),
-                Ok(Err(fault)) => {
-                    self.troubled(
-                        CLIENTS,
-                        &fault,
-                        "Salebot's clients could not be listed; the scan is repeated on schedule",
-                    );
+            let next = self.look(&mut listening).await;
+            failures = if next == Next::Soon { failures.saturating_add(1) } else { 0 };
+            let Some(scheduled) = schedule::next(&self.parts.timing.reconcile, self.now()) else { return };
+            let due = match next {
+                Next::Scheduled => scheduled,
+                Next::Now => self.now(),
+                Next::Soon => {
+                    scheduled.min(self.now().plus(RETRY_MS.saturating_mul(1 << failures.saturating_sub(1).min(16))))
                 }
-                Err(error) => self.store_failed(CLIENTS, &error).await,
+            };
+            self.pause_until(due).await;
+        }
+    }
+
+    async fn pause_until(&self, due: Millis) {
+        while self.now() < due && !self.is_stopping() {
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => {}
+                () = self.parts.env.sleep(due.since(self.now())) => {}
             }
         }
     }
 
-    async fn reconcile(&self) -> Result<Result<(), Fault>, StoreError> {
-        if self.ground().is_none() {
-            return Ok(Ok(()));
+    /// One look, and what is told of it.
+    async fn look(&self, listening: &mut Listening) -> Next {
+        let looked = self.reconcile(listening).await;
+        let hearing = |is_complete| Hearing {
+            heard: listening.heard,
+            is_complete,
+            late_after_ms: gap::late_after_ms(&self.parts.timing.reconcile, self.now()),
+        };
+        self.health.hears(hearing(looked.is_ok() && listening.has_caught_up && !listening.is_behind()));
+        match looked {
+            Ok(next) => {
+                self.worked(CLIENTS);
+                next
+            }
+            Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => Next::Scheduled,
+            Err(Stop::Fault(fault)) => {
+                self.troubled(
+                    CLIENTS,
+                    &fault,
+                    "Salebot's clients and their histories could not be read; the look is repeated",
+                );
+                Next::Soon
+            }
+            Err(Stop::Store(error)) => {
+                self.store_failed(CLIENTS, &error).await;
+                Next::Soon
+            }
         }
+    }
+
+    /// Lists what it may, reads the histories of some who were active, and moves the cursor when
+    /// none is left.
+    async fn reconcile(&self, listening: &mut Listening) -> Result<Next, Stop> {
+        self.list_clients(listening).await?;
+        let unread = self.recover(listening).await?;
+        if listening.round.as_ref().is_some_and(Round::is_complete) {
+            self.proven(listening).await?;
+        }
+        let kept_from = self.now().minus(KEPT_MS).min(listening.heard.minus(KEPT_BEHIND_MS));
+        self.store().prune(self.name(), kept_from, PRUNED_MAX).await?;
+        let has_histories = listening.is_behind();
+        let has_pages = listening.round.as_ref().is_some_and(Round::wants_page) && !listening.has_caught_up;
+        Ok(match () {
+            () if unread => Next::Soon,
+            () if has_histories || has_pages => Next::Now,
+            () => Next::Scheduled,
+        })
+    }
+
+    /// The newest page every time, and the next ones of the walk.
+    async fn list_clients(&self, listening: &mut Listening) -> Result<(), Stop> {
+        let pages_max = if listening.has_caught_up { PAGES_MAX } else { CATCH_UP_PAGES_MAX };
         let started_at = self.now();
-        let since = self.store().cursor(self.name(), CLIENTS).await?.map(|cursor| cursor.at.minus(OVERLAP_MS));
-        let mut offset = 0;
-        for _ in 0..PAGES_MAX {
-            let page = match self.parts.salebot.clients(offset, SALEBOT_PAGE_MAX, false, Priority::Poll).await {
-                Ok(page) => page,
-                Err(fault) => return Ok(Err(fault)),
-            };
-            let received = page.received;
-            let met_new = self.take_client_rows(page.rows, since).await?;
-            offset += received;
-            if received < SALEBOT_PAGE_MAX || (since.is_some() && !met_new) {
+        let page = self.client_page(0, &mut listening.clock).await?;
+        // The service's own clock, where it is behind ours: its times are compared with the cursor.
+        let started_at = page.server_time.map_or(started_at, |server| server.min(started_at));
+        let heard = listening.heard;
+        let round = listening.round.get_or_insert_with(|| Round::new(heard, started_at));
+        let cursor = self.store().cursor(self.name(), CLIENTS).await?;
+        let since = cursor.map_or(round.since, |cursor| cursor.at.minus(gap::OVERLAP_MS));
+        let mut changes = self.marks(&page.rows, since).await?;
+        changes.push(Change::PutCursor(CLIENTS, Cursor { at: started_at, moved_at: self.now() }));
+        self.commit(changes).await?;
+        round.take(&page.rows, 0, page.received, SALEBOT_PAGE_MAX);
+        for _ in 1..pages_max {
+            if !round.wants_page() || self.is_stopping() {
                 break;
             }
+            let offset = round.offset;
+            let page = self.client_page(offset, &mut listening.clock).await?;
+            self.commit(self.marks(&page.rows, round.since).await?).await?;
+            round.take(&page.rows, offset, page.received, SALEBOT_PAGE_MAX);
         }
-        let cursor = Change::PutCursor(CLIENTS, Cursor { at: started_at, moved_at: self.now() });
-        self.commit(vec![cursor]).await?;
-        self.store().prune(self.name(), started_at.minus(KEPT_MS), PRUNED_MAX).await?;
-        Ok(Ok(()))
+        Ok(())
     }
 
-    /// Marks linked clients that changed since; true when the page had any row changed since.
-    async fn take_client_rows(&self, rows: Vec<ClientRow>, since: Option<Millis>) -> Result<bool, StoreError> {
-        let is_new = |row: &ClientRow| since.is_none_or(|since| row.updated_at.is_none_or(|at| at >= since));
-        let rows: Vec<ClientRow> = rows.into_iter().filter(is_new).collect();
-        let ids: Vec<ClientId> = rows.iter().map(|row| row.client.id).collect();
+    /// A page, its times read by the clock as far as that is known.
+    async fn client_page(&self, offset: u32, clock: &mut Clock) -> Result<ClientPage, Stop> {
+        let page = self.parts.salebot.clients(offset, SALEBOT_PAGE_MAX, false, Priority::Poll).await?;
+        let now = page.server_time.unwrap_or_else(|| self.now());
+        let before = *clock;
+        page.rows.iter().filter_map(|row| row.updated_at).for_each(|moment| clock.learn(moment, now));
+        if *clock != before {
+            self.commit(vec![Change::PutText(CLOCK, clock.text())]).await?;
+        }
+        let listed = |row: ClientRow| Listed {
+            updated_at: row.updated_at.map(|moment| clock.instant(moment)),
+            client: row.client,
+        };
+        let rows = page.rows.into_iter().map(listed).collect();
+        Ok(ClientPage { rows, received: page.received, server_time: page.server_time })
+    }
+
+    /// Marks of linked clients that changed since.
+    async fn marks(&self, rows: &[Listed], since: Millis) -> Stored<Vec<Change>> {
+        let is_new = |row: &&Listed| row.updated_at.is_none_or(|at| at >= since);
+        let ids: Vec<ClientId> = rows.iter().filter(is_new).map(|row| row.client.id).collect();
         let links = self.store().clients(self.name(), &ids).await?;
-        let links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
-        // A first scan would read every client's variables; what is linked later is read then.
         let listens = |ground: &Ground| ground.reads_client_variables() || ground.leads_listen();
-        let speaks = since.is_some() && self.ground().is_some_and(|ground| listens(&ground));
-        let wanted = |link: &&ClientLink| speaks || link.unmatched;
-        let mark = |link: &ClientLink| {
+        let speaks = self.ground().is_some_and(|ground| listens(&ground));
+        let mark = |link: ClientLink| {
             Change::Mark(Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0 })
         };
-        let changes = links.values().filter(wanted).map(mark).collect();
-        self.commit(changes).await?;
-        Ok(!rows.is_empty())
+        Ok(links.into_iter().filter(|link| speaks || link.unmatched).map(mark).collect())
+    }
+
+    /// Nothing is missing from before the walk began.
+    async fn proven(&self, listening: &mut Listening) -> Result<(), StoreError> {
+        let Some(round) = &listening.round else { return Ok(()) };
+        let at = round.started_at.max(listening.heard);
+        self.commit(vec![Change::PutCursor(HEARD, Cursor { at, moved_at: self.now() })]).await?;
+        listening.heard = at;
+        listening.has_caught_up = true;
+        listening.round = None;
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 
 use crate::core::action::{Edit, NoteTarget};
 use crate::core::fault::Fault;
+use crate::core::flex::Moment;
 use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId, StateId};
 use crate::core::model::{Account, ClientRow, Contact, Event, FoundClient, Lead, Note, Order, Variables};
 use crate::core::time::Millis;
@@ -68,6 +69,8 @@ pub const AMO_BATCH_MAX: usize = 50;
 pub const AMO_IDS_MAX: usize = 250;
 /// Most rows on a page of Salebot's client list.
 pub const SALEBOT_PAGE_MAX: u32 = 500;
+/// Most messages of a client that can be had: the newest (Salebot API page, `get_history`).
+pub const SALEBOT_HISTORY_MAX: u32 = 2_000;
 
 /// A contact or lead to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -194,7 +197,7 @@ pub struct HistoryLine {
     /// The message; `client` holds the id alone.
     pub message: crate::core::model::Message,
     /// When it was written.
-    pub at: Option<Millis>,
+    pub at: Option<Moment>,
     /// True for callbacks, notices and what came from outside.
     pub is_notice: bool,
 }
@@ -233,7 +236,7 @@ pub trait Salebot: Send + Sync {
         priority: Priority,
     ) -> Result<Page<ClientRow>, Fault>;
 
-    /// Messages of a client, oldest first, at most the service's limit (2000 newest).
+    /// Messages of a client, oldest first, at most the newest [`SALEBOT_HISTORY_MAX`].
     async fn history(&self, client: ClientId, priority: Priority) -> Result<Vec<HistoryLine>, Fault>;
 
     /// Active orders of a client.
@@ -268,8 +271,15 @@ pub trait Salebot: Send + Sync {
     async fn load_clients(&self, clients: &[ClientAddress], priority: Priority) -> Vec<Result<ClientId, Fault>>;
 }
 
-/// Turns a stored body into what it means. The inbound adapter of the service provides it.
+/// Knows the form of stored bodies. The inbound adapter of the service provides it.
 pub trait Decoder: Send + Sync {
     /// Reads a body; the error names the place and never quotes the content.
     fn decode(&self, body: &[u8]) -> Result<Event, String>;
+
+    /// Writes a message that was never delivered as the body it would have come in, and when it was
+    /// written: [`Decoder::decode`] gives it back with `written_at` set.
+    fn encode(&self, message: &crate::core::model::Message, written_at: Millis) -> Vec<u8>;
+
+    /// The key under which a delivered copy of this message is stored, so that it is stored once.
+    fn dedupe(&self, message: crate::core::id::MessageId) -> String;
 }

@@ -195,7 +195,7 @@ async fn a_page_of_clients_keeps_its_odd_rows_apart() {
     assert_eq!(page.server_time, Some(Millis(1_700_000_000_000)));
     assert_eq!(page.rows[0].client.id, ClientId(44_483));
     assert_eq!(page.rows[0].client.messenger, Some(0));
-    assert_eq!(page.rows[0].updated_at, Some(Millis(1_700_000_100_000)));
+    assert_eq!(page.rows[0].updated_at.map(|moment| moment.at), Some(Millis(1_700_000_100_000)));
     assert_eq!(page.rows[1].client.platform_id.as_deref(), Some("-100500"));
     assert_eq!(page.rows[1].client.name, None);
     assert_eq!(page.rows[1].client.created_at, Some(1_779_989_622));
@@ -235,7 +235,7 @@ async fn a_history_is_in_order_and_knows_its_notices() {
         (11_111_111_118, true, false),
     ];
     assert_eq!(seen, expected);
-    assert_eq!(lines[0].at, Some(Millis(1_700_000_000_000)));
+    assert_eq!(lines[0].at.map(|moment| moment.at), Some(Millis(1_700_000_000_000)));
     assert_eq!(lines[0].message.text, None);
     let file = |number: u32, kind: &str| Attachment {
         url: format!("https://files.example.test/{number}"),

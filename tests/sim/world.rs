@@ -14,7 +14,7 @@ use salebridge::core::policy::{
 };
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
-use salebridge::engine::{Bridge, Parts, Timing};
+use salebridge::engine::{Bridge, HEARD, Parts, Timing};
 use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::{Bell, Env};
 use salebridge::ports::remote::Decoder;
@@ -89,6 +89,9 @@ impl Report {
             "fault Truncated",
             "webhooks twice",
             "webhooks late",
+            "webhooks lost",
+            "outages",
+            "messages recovered",
             "contacts made",
             "orders made",
             "notes",
@@ -112,9 +115,20 @@ impl fmt::Display for Report {
 
 type Daemon = Pin<Box<dyn Future<Output = ()>>>;
 
+/// A message of a person or to one.
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub id: i64,
+    pub client: i64,
+    pub text: String,
+    /// Virtual Unix milliseconds.
+    pub at: i64,
+}
+
 /// A webhook on its way.
 struct Delivery {
     due: i64,
+    client: i64,
     body: Vec<u8>,
 }
 
@@ -127,8 +141,10 @@ pub struct World {
     pub people: Vec<Person>,
     /// Contacts that were there, or that a manager made.
     pub known_contacts: BTreeSet<u64>,
-    /// Every message of a person or to one: id, client, text.
-    pub messages: Vec<(i64, i64, String)>,
+    /// Every message of a person or to one.
+    pub messages: Vec<Said>,
+    /// Clients of whom a webhook was lost.
+    pub unheard: BTreeSet<i64>,
     /// Webhooks may arrive out of order in this world.
     pub is_disorderly: bool,
     /// Contacts without a client get one.
@@ -172,6 +188,7 @@ impl World {
             people: Vec::new(),
             known_contacts: BTreeSet::new(),
             messages: Vec::new(),
+            unheard: BTreeSet::new(),
             is_disorderly: random.chance(30),
             loads_clients: random.chance(20),
             random,
@@ -204,11 +221,10 @@ impl World {
             if now >= next_crash {
                 drop(daemon);
                 self.report.count("crashes", 1);
-                let down = now + self.random.between(0, 5_000);
-                let mut nobody: Daemon = Box::pin(std::future::pending());
-                let _ = self.env.run_until(&mut nobody, down);
+                self.stay_down();
                 daemon = self.start();
                 next_crash = self.next_crash();
+                next_deed = next_deed.max(self.env.now_ms());
             }
             self.deliver();
         }
@@ -216,6 +232,33 @@ impl World {
         self.disk.mend();
         self.settle(&mut daemon)?;
         self.finish()
+    }
+
+    /// Nobody works for a moment, while webhooks wait at the door, or for minutes, in which they find none.
+    fn stay_down(&mut self) {
+        let mut nobody: Daemon = Box::pin(std::future::pending());
+        if !self.random.chance(40) {
+            let until = self.env.now_ms() + self.random.between(0, 5_000);
+            let _ = self.env.run_until(&mut nobody, until);
+            return;
+        }
+        self.report.count("outages", 1);
+        let until = self.env.now_ms() + self.random.between(60_000, 900_000);
+        while self.env.now_ms() < until {
+            let next = self.env.now_ms() + self.random.between(1_000, 60_000);
+            let _ = self.env.run_until(&mut nobody, next.min(until));
+            self.deed();
+            let now = self.env.now_ms();
+            let (missed, rest): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut self.deliveries).into_iter().partition(|delivery| delivery.due <= now);
+            self.deliveries = rest;
+            missed.into_iter().for_each(|delivery| self.lose(delivery.client));
+        }
+    }
+
+    fn lose(&mut self, client: i64) {
+        self.report.count("webhooks lost", 1);
+        self.unheard.insert(client);
     }
 
     fn next_crash(&mut self) -> i64 {
@@ -228,17 +271,21 @@ impl World {
 
     /// Runs until nothing waits, and then for a while in which nothing may be written.
     fn settle(&mut self, daemon: &mut Daemon) -> Result<(), Vec<String>> {
-        let deadline = self.env.now_ms() + REST_MS;
+        let calm_since = self.env.now_ms();
+        let deadline = calm_since + REST_MS;
         loop {
             let now = self.env.now_ms();
             let _ = self.env.run_until(daemon, now + 5_000);
             self.deliver();
             let counts = self.counts();
-            if self.deliveries.is_empty() && counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0 {
+            let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
+            // What was lost is missed only by a look that began after it was said.
+            let heard = self.heard();
+            if self.deliveries.is_empty() && is_idle && heard > calm_since {
                 break;
             }
             if now > deadline {
-                return Err(vec![format!("it does not come to rest: {counts:?}")]);
+                return Err(vec![format!("it does not come to rest, heard until {heard}: {counts:?}")]);
             }
         }
         // What was written last may still be on its way into listings.
@@ -269,6 +316,7 @@ impl World {
         for (kind, count) in self.network.faults.lock().unwrap().fired() {
             self.report.count(format!("fault {kind:?}"), *count);
         }
+        self.report.count("messages recovered", self.recovered());
         let amo = self.network.amo.lock().unwrap();
         let salebot = self.network.salebot.lock().unwrap();
         self.report.count("contacts made", (amo.contact_count() - self.known_contacts.len()) as u64);
@@ -281,6 +329,23 @@ impl World {
         drop((amo, salebot));
         self.report.trace = std::mem::take(&mut self.network.trace.lock().unwrap());
         Ok(self.report)
+    }
+
+    /// Until when the daemon says that it heard everything.
+    fn heard(&self) -> i64 {
+        let cursor = self.store.cursor(BRIDGE, HEARD).now_or_never().expect("at once").expect("never fails");
+        cursor.map_or(0, |cursor| cursor.at.0)
+    }
+
+    /// Messages that the daemon says it recovered.
+    fn recovered(&self) -> u64 {
+        let clients: BTreeSet<i64> = self.messages.iter().map(|said| said.client).collect();
+        let lines = clients.into_iter().flat_map(|client| {
+            let subject = format!("client:{client}");
+            let journal = self.store.journal(BRIDGE, &subject, 10_000);
+            journal.now_or_never().expect("at once").expect("never fails")
+        });
+        lines.filter(|line| line.kind == "recovered").filter_map(|line| line.detail["messages"].as_u64()).sum()
     }
 
     pub fn counts(&self) -> Counts {
@@ -405,12 +470,22 @@ impl World {
         let mut salebot = network.salebot.lock().unwrap();
         if self.random.chance(15) {
             let text = format!("answer {number}");
-            self.messages.extend(salebot.operator_answers(now, client, &text).map(|id| (id, client, text)));
+            self.messages.extend(salebot.operator_answers(now, client, &text).map(|id| Said {
+                id,
+                client,
+                text,
+                at: now,
+            }));
             return;
         }
         for part in 0..1 + self.random.below(3) {
             let text = format!("message {number}.{part}");
-            self.messages.extend(salebot.person_writes(now, client, Some(&text), &[]).map(|id| (id, client, text)));
+            self.messages.extend(salebot.person_writes(now, client, Some(&text), &[]).map(|id| Said {
+                id,
+                client,
+                text,
+                at: now,
+            }));
         }
     }
 
@@ -425,7 +500,7 @@ impl World {
         drop(salebot);
         self.network.note(format!("client {client}: {value}"));
         self.report.count("variables set", 1);
-        self.messages.extend(answer.map(|id| (id, client, text)));
+        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
     }
 
     /// A manager edits a contact.
@@ -477,6 +552,11 @@ impl World {
     fn post(&mut self, hooks: Vec<Webhook>) {
         let now = self.env.now_ms();
         for hook in hooks {
+            let client = hook.client_id;
+            if self.is_lossy && self.random.chance(5) {
+                self.lose(client);
+                continue;
+            }
             let order = self.deliveries.iter().map(|delivery| delivery.due).max().unwrap_or(now);
             let due = if self.is_disorderly && self.random.chance(20) {
                 self.report.count("webhooks late", 1);
@@ -488,14 +568,15 @@ impl World {
             };
             if self.is_lossy && self.random.chance(5) {
                 self.report.count("webhooks twice", 1);
-                self.deliveries.push(Delivery { due: due + self.random.between(1, 60_000), body: hook.body.clone() });
+                let again = due + self.random.between(1, 60_000);
+                self.deliveries.push(Delivery { due: again, client, body: hook.body.clone() });
                 if !self.is_disorderly {
                     // The second copy must not hold up the ones behind it.
                     let last = self.deliveries.len() - 1;
                     self.deliveries[last].due = due + 1;
                 }
             }
-            self.deliveries.push(Delivery { due, body: hook.body });
+            self.deliveries.push(Delivery { due, client, body: hook.body });
         }
         self.deliveries.sort_by_key(|delivery| delivery.due);
     }
@@ -516,7 +597,7 @@ impl World {
             let body = NewInbox {
                 bridge: BRIDGE.to_owned(),
                 source: Source::Salebot,
-                dedupe: message.map(|message| format!("400000:{message}")),
+                dedupe: message.map(|message| self.decoder.dedupe(message)),
                 client,
                 message,
                 received_at: Millis(now),
@@ -592,7 +673,7 @@ fn timing() -> Timing {
         poll_contacts: "*/10 * * * * *".to_owned(),
         poll_leads: "*/10 * * * * *".to_owned(),
         sweep: "0 30 3 * * *".to_owned(),
-        reconcile: "0 */15 * * * *".to_owned(),
+        reconcile: "0 * * * * *".to_owned(),
         overlap_ms: 60_000,
         recheck_every_ms: 300_000,
         recheck_window_ms: 600_000,

@@ -2,8 +2,10 @@
 
 use crate::core::flex::{Flex, Kind, Notices, Object, Reading, attachments};
 use crate::core::id::{ClientId, MessageId};
-use crate::core::model::{Client, Event, Message};
+use crate::core::model::{Attachment, Client, Event, Message};
+use crate::core::time::Millis;
 use crate::ports::remote::Decoder;
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 /// Reads bodies in every form that was seen.
@@ -17,7 +19,7 @@ pub struct SalebotDecoder {
 pub(super) enum Glance {
     /// A line of a dialogue, notices included.
     Line {
-        /// Project and message, none without a message id.
+        /// Of the message, none without a message id.
         dedupe: Option<String>,
         client: ClientId,
         message: Option<MessageId>,
@@ -50,8 +52,7 @@ impl SalebotDecoder {
         match person(&object) {
             Person::Known(client) => {
                 let message = message_id(&object);
-                let project = object.id("project_id").map(|project| project.to_string()).unwrap_or_default();
-                let dedupe = message.map(|message| format!("{project}:{message}"));
+                let dedupe = message.map(|message| self.dedupe(message));
                 Glance::Line { dedupe, client: client.id, message }
             }
             Person::Nobody => Glance::Nobody,
@@ -78,6 +79,49 @@ impl Decoder for SalebotDecoder {
             Person::Nobody => Ok(Event::Nothing { reason: "the body names no client" }),
             Person::Unreadable => Err(UNREADABLE_CLIENT.to_owned()),
         }
+    }
+
+    fn encode(&self, message: &Message, written_at: Millis) -> Vec<u8> {
+        let client = &message.client;
+        let body = json!({
+            "id": message.id,
+            "client": {
+                "id": client.id,
+                "recepient": client.platform_id,
+                "client_type": client.messenger,
+                "name": client.name,
+                "created_at": client.created_at,
+                "tag": client.tag,
+                "group": client.group,
+                "variables": message.variables,
+            },
+            "message": message.text,
+            "attachments": message.attachments.iter().map(attachment_json).collect::<Vec<_>>(),
+            "message_id": message.block,
+            "is_input": i32::from(message.incoming),
+            OWN: { WRITTEN_AT: written_at },
+        });
+        body.to_string().into_bytes()
+    }
+
+    /// Histories name no project, so the key does not either: a bridge has one, and a message's id
+    /// is met in no other dialogue of it.
+    fn dedupe(&self, message: MessageId) -> String {
+        message.to_string()
+    }
+}
+
+/// The member that the service never sends: what we know of a message that we wrote down ourselves.
+const OWN: &str = "salebridge";
+/// Milliseconds since the Unix epoch.
+const WRITTEN_AT: &str = "written_at_ms";
+
+/// A file may come with a kind alone.
+fn attachment_json(attachment: &Attachment) -> Value {
+    match (attachment.url.as_str(), &attachment.kind) {
+        ("", kind) => json!({ "attachment_type": kind }),
+        (url, None) => json!(url),
+        (url, Some(kind)) => json!({ "attachment_url": url, "attachment_type": kind }),
     }
 }
 
@@ -120,6 +164,7 @@ fn message(object: &Object<'_>, client: Client, text: Option<String>) -> Message
         incoming: object.get("is_input").and_then(Flex::truth).unwrap_or(block.is_none()),
         block,
         variables: variables.map(|variables| variables.variables()),
+        written_at: object.get(OWN).and_then(Flex::object).and_then(|own| own.get(WRITTEN_AT)?.integer()).map(Millis),
     }
 }
 

@@ -7,11 +7,9 @@ use crate::core::fault::Fault;
 use crate::core::flex::{Flex, Notices, Object, Reading, attachments};
 use crate::core::id::{ClientId, MessageId};
 use crate::core::model::{Attachment, Client, ClientRow, Message};
-use crate::ports::remote::{BrokenRow, HistoryLine, Page, Priority, SALEBOT_PAGE_MAX};
+use crate::ports::remote::{BrokenRow, HistoryLine, Page, Priority, SALEBOT_HISTORY_MAX, SALEBOT_PAGE_MAX};
 use serde_json::json;
 
-/// Most messages of one answer, and the service's own limit (Salebot API page, `get_history`).
-const HISTORY_MAX: u32 = 2_000;
 /// `message_from_outside` of an external CRM, a callback and a telephony notice (Salebot's page on
 /// variables): no person wrote these, whatever `client_replica` says.
 const OUTSIDE_NOTICES: [i64; 3] = [2, 3, 5];
@@ -38,7 +36,7 @@ impl SalebotApi {
 
     /// Sorted by id: the order of the answer is not documented. Lines that cannot be read are left out.
     pub(super) async fn read_history(&self, client: ClientId, priority: Priority) -> Result<Vec<HistoryLine>, Fault> {
-        let query = vec![pair("client_id", client), pair("limit", HISTORY_MAX)];
+        let query = vec![pair("client_id", client), pair("limit", SALEBOT_HISTORY_MAX)];
         let reply = self.get_list("get_history", query, priority).await?;
         let text = reply.text();
         let rows = match reply.open(&text, Form::Envelope).map_err(|refusal| reply.fault(&refusal))? {
@@ -48,7 +46,7 @@ impl SalebotApi {
         };
         let rows = rows.ok_or_else(|| reply.incomplete("it lists no messages"))?;
         let mut lines: Vec<_> = rows.into_iter().filter_map(|row| line(client, row, &self.notices)).collect();
-        lines.sort_by_key(|line| (line.message.id, line.at));
+        lines.sort_by_key(|line| (line.message.id, line.at.map(|moment| moment.at)));
         Ok(lines)
     }
 
@@ -73,7 +71,7 @@ fn page(rows: &[Flex<'_>], answer: &crate::remote::http::RawAnswer) -> Page<Clie
         let object = row.object();
         match object.as_ref().and_then(|object| Some((object.client()?, object))) {
             Some((client, object)) => {
-                let updated_at = object.get("updated_at").and_then(Flex::moment).map(|moment| moment.at);
+                let updated_at = object.get("updated_at").and_then(Flex::moment);
                 page.rows.push(ClientRow { client, updated_at });
             }
             None => page.broken.push(BrokenRow { id: None, reason: format!("clients[{place}] has no readable id") }),
@@ -100,12 +98,9 @@ fn line(client: ClientId, row: Flex<'_>, notices: &Notices) -> Option<HistoryLin
         incoming: !is_notice && from_client.unwrap_or(block.is_none()),
         block,
         variables: None,
+        written_at: None,
     };
-    Some(HistoryLine {
-        message,
-        at: object.get("created_at").and_then(Flex::moment).map(|moment| moment.at),
-        is_notice,
-    })
+    Some(HistoryLine { message, at: object.get("created_at").and_then(Flex::moment), is_notice })
 }
 
 /// `attachments`, or the lone address that some answers carry beside it.

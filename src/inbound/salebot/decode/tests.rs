@@ -50,10 +50,11 @@ fn a_whole_message() {
         incoming: true,
         block: None,
         variables: Some([("tg_username".to_owned(), "@anna".to_owned())].into()),
+        written_at: None,
     };
     assert_eq!(event(FULL), Event::Message(expected));
     let glance = decoder().glance(FULL.as_bytes());
-    let dedupe = Some("400000:22222222222".to_owned());
+    let dedupe = Some("22222222222".to_owned());
     assert_eq!(
         glance,
         Glance::Line { dedupe, client: ClientId(811_111_111), message: Some(MessageId(22_222_222_222)) }
@@ -204,5 +205,27 @@ proptest! {
         bytes[place] = byte;
         let is_broken = matches!(decoder().glance(&bytes), Glance::Broken(_));
         prop_assert_eq!(decoder().decode(&bytes).is_err(), is_broken);
+    }
+}
+
+#[test]
+fn a_recovered_message_is_read_as_the_delivered_one_with_its_time() {
+    let file = |url: &str, kind: Option<&str>| Attachment { url: url.to_owned(), kind: kind.map(str::to_owned) };
+    let files = vec![
+        file("https://files.example.test/a.jpg", Some("image")),
+        file("https://files.example.test/b", None),
+        file("", Some("audio")),
+    ];
+    let Event::Message(delivered) = event(FULL) else { panic!("a message") };
+    let written_at = Millis(1_700_000_000_123);
+    let with_files = Message { text: None, attachments: files, incoming: false, block: Some(390), ..delivered.clone() };
+    let bare = Message { client: Client::unknown(ClientId(5)), variables: None, ..delivered.clone() };
+    for message in [delivered, with_files, bare] {
+        let body = decoder().encode(&message, written_at);
+        let expected = Message { written_at: Some(written_at), ..message };
+        assert_eq!(decoder().decode(&body), Ok(Event::Message(expected.clone())));
+        let Glance::Line { dedupe, client, message } = decoder().glance(&body) else { panic!("a line") };
+        assert_eq!((client, message), (expected.client.id, expected.id));
+        assert_eq!(dedupe.as_deref(), Some("22222222222"), "a delivered copy is known by the same key");
     }
 }
