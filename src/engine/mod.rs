@@ -13,6 +13,7 @@
 mod account;
 mod deals;
 mod execute;
+mod guard;
 mod health;
 mod inbox;
 mod newcomers;
@@ -21,6 +22,7 @@ mod people;
 mod poll;
 mod reconcile;
 mod record;
+mod sweep;
 
 pub use health::{Health, HealthReport};
 
@@ -93,6 +95,7 @@ pub struct Bridge {
     in_flight: Mutex<BTreeSet<String>>,
     ground: RwLock<Option<Arc<Ground>>>,
     health: Arc<Health>,
+    guards: guard::Guarding,
 }
 
 /// One bell for each queue.
@@ -103,6 +106,10 @@ struct Bells {
     salebot: Bell,
     /// The account's metadata is there, or is to be read again.
     ground: Bell,
+    /// Something may be released.
+    guard: Bell,
+    /// A sweep is to begin now.
+    sweep: Bell,
 }
 
 /// What a step of a loop found.
@@ -114,8 +121,9 @@ enum Step {
     Idle(Option<Millis>),
 }
 
-/// Longest a loop sleeps without looking: a lost bell costs no more than this.
-const LOOK_MS: i64 = 30_000;
+/// Longest a loop sleeps without looking: a lost bell costs no more than this, and what a command
+/// beside the daemon puts into a queue is found after it.
+const LOOK_MS: i64 = 5_000;
 /// How long a loop rests after the store failed.
 const STORE_REST_MS: i64 = 1_000;
 
@@ -125,7 +133,14 @@ impl Bridge {
     /// Puts a bridge together; nothing happens before [`Bridge::run`].
     pub fn new(parts: Parts) -> Bridge {
         let health = Arc::new(Health::new());
-        Bridge { parts, bells: Bells::default(), in_flight: Mutex::default(), ground: RwLock::new(None), health }
+        Bridge {
+            parts,
+            bells: Bells::default(),
+            in_flight: Mutex::default(),
+            ground: RwLock::new(None),
+            health,
+            guards: guard::Guarding::default(),
+        }
     }
 
     /// How it is doing, for health checks and `status`.
@@ -141,11 +156,13 @@ impl Bridge {
     /// Works until the bridge's `stop`: what is under way is finished, nothing new is begun.
     pub async fn run(&self) {
         self.rescue().await;
+        self.load_stops().await;
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
             self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.guard, "guard", || self.release_step()).boxed(),
             self.account_loop().boxed(),
             self.contacts_loop().boxed(),
             self.leads_loop().boxed(),

@@ -120,6 +120,7 @@ impl Bridge {
         if !keys.is_empty() {
             draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
         }
+        draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(draft)
     }
@@ -147,6 +148,7 @@ impl Bridge {
             draft.rests_on_client(link);
             draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
         }
+        draft.unlinked = u64::from(!clients.is_empty());
         if !clients.is_empty() {
             let notice = Notice {
                 subject: contact_key(contact),

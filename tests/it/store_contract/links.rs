@@ -1,6 +1,8 @@
 //! Links, contacts, keys, cursors, texts, the journal, and commits that are whole.
 
 use super::{LATE, SHOP, for_every_store, new, update, variables};
+use salebridge::core::action::Side;
+use salebridge::core::flips::Flips;
 use salebridge::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use salebridge::core::link::{Base, Bases, ClientLink, ContactSeen, DealLink};
 use salebridge::core::model::Client;
@@ -40,6 +42,7 @@ fn full_base() -> Base {
         sent_salebot: vec![texts(&["b", "c"])],
         ours: BTreeSet::from(["b".to_owned()]),
         bound: Some("c".to_owned()),
+        flips: Flips { last: Some(Side::Salebot), count: 7, since: Millis(5), frozen: true },
     }
 }
 
