@@ -52,7 +52,7 @@ async fn dead_letters_are_listed_and_filtered() {
         assert_eq!(listed(&place, &filters).len(), count, "{filters:?}");
     }
     let plain = run(&place, &["dead-letters", "list"]);
-    let told = text(&plain);
+    let told = String::from_utf8(plain.stdout).expect("UTF-8");
     assert_eq!(told.trim_end().lines().count(), 3, "a heading and a line each: {told}");
     assert!(told.contains(&names(&letters)[0]) && !told.contains('\u{1b}') && !told.contains(BODY), "{told}");
     let none = run(&place, &["dead-letters", "list", "--queue", "outbox"]);
@@ -123,7 +123,7 @@ async fn wrong_input_says_what_is_right() {
         (&["show", "12"][..], 2, "outbox:12"),
         (&["show", "marks:1"], 2, "outbox:12"),
         (&["show", "outbox:77"], 1, "no dead letter outbox:77"),
-        (&["retry"], 2, "--all"),
+        (&["retry"], 2, "<ID>"),
         (&["retry", "inbox:1", "--all"], 2, "--all"),
         (&["retry", "inbox:1", "--queue", "inbox"], 1, "--all"),
         (&["list", "--since", "soon"], 2, "how long ago"),
