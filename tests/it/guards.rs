@@ -11,6 +11,7 @@ use salebridge::core::link::{Base, ClientLink, DealLink};
 use salebridge::core::model::{Client, Event};
 use salebridge::core::policy::{
     CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
+    Trigger, TriggerEvent,
 };
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
@@ -59,7 +60,12 @@ fn policy(freeze_after_flips: u32) -> Policy {
             create_with: None,
         },
         orders: Orders { enabled: false, direction: Direction::ToSalebot, stages: Vec::new() },
-        triggers: Vec::new(),
+        triggers: vec![Trigger {
+            on: TriggerEvent::LeadDeleted,
+            pipeline: None,
+            status: None,
+            callback: "amo_lead_deleted {{ lead.id }} of {{ contact.name }}".to_owned(),
+        }],
         notes: Notes {
             on_contact: true,
             on_lead: false,
@@ -208,6 +214,8 @@ async fn a_sweep_unlinks_what_is_gone_and_nothing_else() {
             !shop.store.deals(SHOP, &[LeadId(301)]).await.expect("reads")[0].open
         })
         .await;
+        let told = "amo_lead_deleted 301 of Anna Test";
+        eventually("the bot is told", || async { shop.salebot.callbacks() == [(ClientId(1), told.to_owned())] }).await;
         eventually("the sweep has told", || async { shop.text(guard::SWEEP).await.is_some() }).await;
         let found: Sweep = serde_json::from_str(&shop.text(guard::SWEEP).await.expect("a text")).expect("JSON");
         assert!(found.listed == 2 && found.missed == 0, "{found:?}");
@@ -267,8 +275,8 @@ async fn a_pair_that_turns_too_often_is_frozen_until_it_is_released() {
 fn deal(id: u64) -> DealLink {
     DealLink {
         lead: LeadId(id),
-        contact: None,
-        client: None,
+        contact: Some(ContactId(1)),
+        client: Some(ClientId(1)),
         order: None,
         ordered: false,
         stage: Some((PipelineId(61), StatusId(1001))),

@@ -174,12 +174,18 @@ impl remote::Amo for Amo {
 #[derive(Default)]
 pub struct Salebot {
     variables: Mutex<BTreeMap<ClientId, Variables>>,
+    callbacks: Mutex<Vec<(ClientId, String)>>,
 }
 
 impl Salebot {
     pub fn set(&self, client: u64, name: &str, value: &str) {
         let mut variables = self.variables.lock().expect("whole");
         variables.entry(ClientId(client)).or_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The callbacks that were sent.
+    pub fn callbacks(&self) -> Vec<(ClientId, String)> {
+        self.callbacks.lock().expect("whole").clone()
     }
 
     /// How many clients hold this value.
@@ -245,8 +251,9 @@ impl remote::Salebot for Salebot {
         absent()
     }
 
-    async fn callback(&self, _: ClientId, _: &str, _: Priority) -> Result<(), Fault> {
-        absent()
+    async fn callback(&self, client: ClientId, text: &str, _: Priority) -> Result<(), Fault> {
+        self.callbacks.lock().expect("whole").push((client, text.to_owned()));
+        Ok(())
     }
 
     async fn load_clients(&self, clients: &[ClientAddress], _: Priority) -> Vec<Result<ClientId, Fault>> {
