@@ -1,9 +1,11 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
 pub mod daemon;
+pub mod dead_letters;
 pub mod demo;
 pub mod env;
 pub mod lifecycle;
+pub mod release;
 pub mod sandbox;
 pub mod settings;
 pub mod status;

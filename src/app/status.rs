@@ -1,8 +1,9 @@
 //! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
 
-use crate::app::wire;
+use crate::app::{release, wire};
 use crate::config::{Bridge, Config};
 use crate::core::gap::{self, Interval};
+use crate::core::guard;
 use crate::core::time::Millis;
 use crate::engine::HEARD;
 use crate::ports::store::{Cursor, Store};
@@ -47,6 +48,13 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         .into_iter()
         .map(|(cursor, at)| (cursor, cursor_json(at, now)))
         .collect::<serde_json::Map<_, _>>();
+    let (stops, frozen) = release::kept(store, name).await?;
+    let sweep = store.text(name, guard::SWEEP).await?;
+    let sweep = sweep.and_then(|text| serde_json::from_str::<guard::Sweep>(&text).ok());
+    let mut errors = live.and_then(|live| live.get("faults")?.as_array().cloned()).unwrap_or_default();
+    // The store knows what guards hold back, with a daemon and without.
+    errors.retain(|error| error["part"] != "guard");
+    errors.extend(release::errors(name, &stops, &frozen));
     let age_s = |since: Option<Millis>| since.map(|since| now.since(since).max(0) / 1000);
     Ok(json!({
         "name": name,
@@ -54,7 +62,7 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         "outbox": counts.outbox,
         "marks": counts.marks,
         "dead_letters": counts.dead_letters,
-        "frozen": 0,
+        "frozen": frozen.len(),
         "links": counts.links,
         "idle": idle,
         "inbox_oldest_s": age_s(counts.inbox_oldest),
@@ -62,7 +70,8 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         "cursors": cursors,
         "lanes": live.and_then(|live| live.get("lanes").cloned()).unwrap_or_else(|| json!({ "amo": { "state": "stopped" }, "salebot": { "state": "stopped" } })),
         "unproven": live.and_then(|live| live.get("unproven").cloned()).unwrap_or_else(|| json!([])),
-        "errors": live.and_then(|live| live.get("faults").cloned()).unwrap_or_else(|| json!([])),
+        "sweep": sweep.map(|sweep| json!({ "age_s": age_s(Some(sweep.at)), "listed": sweep.listed, "missed": sweep.missed, "gone": sweep.gone })),
+        "errors": errors,
     }))
 }
 

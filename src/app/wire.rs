@@ -73,7 +73,8 @@ pub async fn open_store(config: &Config, access: Access) -> anyhow::Result<Arc<S
     }
 }
 
-/// Opens the store beside a running daemon, to read from it.
+/// Opens the store beside a running daemon. Commands that commit change only what the daemon leaves alone: dead
+/// letters, and requests to it.
 pub async fn read_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     Ok(open_store(config, Access::Shared).await?)
 }

@@ -1,8 +1,10 @@
 //! The commands: one file each.
 
 mod config;
+mod dead_letters;
 mod demo;
 mod migrate;
+mod release;
 mod run;
 mod sandbox;
 mod status;
@@ -30,6 +32,11 @@ enum Command {
     Run,
     /// How every bridge is doing
     Status(status::Arguments),
+    /// What will not succeed without a human: list, show, retry, discard
+    #[command(subcommand)]
+    DeadLetters(dead_letters::Command),
+    /// Let go what guards hold back: stopped passes and frozen pairs
+    Release(release::Arguments),
     /// Simulated amoCRM and Salebot on this machine, for trying a configuration
     Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
@@ -77,6 +84,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Run => run::run(&path).await,
         Command::Status(options) => status::run(&path, &options).await,
+        Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
+        Command::Release(options) => release::run(&path, &options).await,
         Command::Migrate => migrate::run(&path).await,
         Command::Config(command) => config::run(&path, &command),
     }

@@ -40,6 +40,7 @@ fn table(status: &Value) -> String {
         "inbox",
         "outbox",
         "dead letters",
+        "frozen",
         "links",
         "contacts read",
         "leads read",
@@ -51,7 +52,7 @@ fn table(status: &Value) -> String {
         let name = word(&bridge["name"]);
         let state = if bridge["idle"] == true { "idle" } else { "working" };
         let lane = |lane: &str| word(&bridge["lanes"][lane]["state"]);
-        let numbers = ["inbox", "outbox", "dead_letters", "links"].map(|key| word(&bridge[key]));
+        let numbers = ["inbox", "outbox", "dead_letters", "frozen", "links"].map(|key| word(&bridge[key]));
         let ages = ["contacts", "leads"].map(|cursor| age(&bridge["cursors"][cursor]["age_s"]));
         let row =
             [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]]
@@ -77,7 +78,7 @@ fn table(status: &Value) -> String {
     text
 }
 
-fn word(value: &Value) -> String {
+pub(super) fn word(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Null => "–".to_owned(),

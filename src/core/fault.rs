@@ -51,6 +51,32 @@ impl FaultKind {
     }
 }
 
+impl FaultKind {
+    /// What to do about a dead letter that failed in this way.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            FaultKind::Transient => {
+                "The service answered with errors for hours. See whether it works again (`salebridge status`), then retry."
+            }
+            FaultKind::Uncertain => {
+                "It may have been done: the answer was lost. Look at the record first. Retry what is not there (it is looked up before it is sent; a callback cannot be and is sent at once), discard what is."
+            }
+            FaultKind::Rejected => {
+                "The service refuses this content. Correct the value where it came from, or the mapping: the corrected value is carried over by itself, and this can be discarded. Retry if the refusal had another cause, a missing right or a deleted field."
+            }
+            FaultKind::Broken => {
+                "The answer could not be understood, or a rule of the program was broken. Look at the record; retry if it lacks the change, and report the reason together with the log."
+            }
+            FaultKind::Throttled { .. }
+            | FaultKind::Auth
+            | FaultKind::Blocked
+            | FaultKind::Changed
+            | FaultKind::Gone
+            | FaultKind::Interrupted => "Retry: faults of this kind pass.",
+        }
+    }
+}
+
 /// A failure with its reason for the reader of a log: no keys, no secrets, nothing people wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub struct Fault {

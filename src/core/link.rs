@@ -1,5 +1,6 @@
 //! Which records belong together, and what both sides were last seen to have.
 
+use super::flips::Flips;
 use super::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use super::model::Client;
 use super::time::Millis;
@@ -33,6 +34,13 @@ pub struct Base {
     /// The element of a multi-value that this client's variable carries, when it is its own and not simply the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<String>,
+    /// How often it changed the direction in which it is carried.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub flips: Flips,
+}
+
+fn is_default(flips: &Flips) -> bool {
+    *flips == Flips::default()
 }
 
 /// Bases by `Rule::key`.

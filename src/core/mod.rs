@@ -5,10 +5,13 @@
 
 pub mod action;
 pub mod apply;
+pub mod check;
 pub mod fault;
 pub mod fingerprint;
 pub mod flex;
+pub mod flips;
 pub mod gap;
+pub mod guard;
 pub mod id;
 pub mod link;
 pub mod merge;

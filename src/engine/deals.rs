@@ -130,8 +130,34 @@ impl Bridge {
             None => draft.revisions.push((crate::core::action::LinkRef::Lead(lead.id), 0)),
         }
         draft.changes.push(Change::PutDeal(Box::new(next)));
+        draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(Ok(draft))
+    }
+
+    /// Leads that a whole listing and a reading by id did not have: they are closed, and who waits for that is told.
+    pub(super) async fn leads_gone(&self, ground: &Ground, deals: &[&DealLink]) -> Stored<Result<Vec<Draft>, Fault>> {
+        if deals.is_empty() {
+            return Ok(Ok(Vec::new()));
+        }
+        let leads: Vec<Lead> = deals.iter().map(|link| deal::gone_lead(link)).collect();
+        let memory = match self.remember(ground, &leads, Priority::Background).await? {
+            Ok(memory) => memory,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let drafts = deals.iter().zip(&leads).map(|(link, lead)| {
+            let contact = lead.person();
+            let client = chosen_client(Some(link), contact, &memory.clients);
+            let contact = contact.and_then(|contact| memory.contacts.get(&contact));
+            let (plan, next) = deal::plan_gone(ground, lead, link, contact, client);
+            let mut draft = Draft::about(Subject::Lead(lead.id));
+            draft.rests_on_deal(link);
+            draft.unlinked = 1;
+            draft.changes.push(Change::PutDeal(Box::new(next)));
+            draft.changes.extend(self.plan_changes(plan, Priority::Background));
+            draft
+        });
+        Ok(Ok(drafts.collect()))
     }
 
     /// The client's variables and the order's, as far as some pair lets them speak.

@@ -72,6 +72,12 @@ impl Bridge {
                     continue;
                 }
                 Err(reason) => {
+                    tracing::error!(
+                        bridge = self.name(),
+                        row.id = row.id.0,
+                        reason,
+                        "a stored body cannot be read; it is a dead letter now"
+                    );
                     changes.push(Change::InboxDead(row.id, reason));
                     continue;
                 }

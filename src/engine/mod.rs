@@ -14,6 +14,7 @@ mod account;
 mod deals;
 mod execute;
 mod finding;
+mod guard;
 mod health;
 mod inbox;
 mod newcomers;
@@ -23,6 +24,7 @@ mod poll;
 mod reconcile;
 mod record;
 mod recovery;
+mod sweep;
 
 pub use health::{Health, HealthReport, Hearing};
 pub use recovery::HEARD;
@@ -99,6 +101,7 @@ pub struct Bridge {
     /// When this process took the bridge up.
     started_at: OnceLock<Millis>,
     health: Arc<Health>,
+    guards: guard::Guarding,
 }
 
 /// One bell for each queue.
@@ -109,6 +112,10 @@ struct Bells {
     salebot: Bell,
     /// The account's metadata is there, or is to be read again.
     ground: Bell,
+    /// Something may be released.
+    guard: Bell,
+    /// A sweep is to begin now.
+    sweep: Bell,
 }
 
 /// What a step of a loop found.
@@ -120,8 +127,9 @@ enum Step {
     Idle(Option<Millis>),
 }
 
-/// Longest a loop sleeps without looking: a lost bell costs no more than this.
-const LOOK_MS: i64 = 30_000;
+/// Longest a loop sleeps without looking: a lost bell costs no more than this, and what a command
+/// beside the daemon puts into a queue is found after it.
+const LOOK_MS: i64 = 5_000;
 /// How long a loop rests after the store failed.
 const STORE_REST_MS: i64 = 1_000;
 
@@ -138,6 +146,7 @@ impl Bridge {
             ground: RwLock::new(None),
             started_at: OnceLock::new(),
             health,
+            guards: guard::Guarding::default(),
         }
     }
 
@@ -155,11 +164,13 @@ impl Bridge {
     pub async fn run(&self) {
         self.started_at.get_or_init(|| self.now());
         self.rescue().await;
+        self.load_stops().await;
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
             self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.guard, "guard", || self.release_step()).boxed(),
             self.account_loop().boxed(),
             self.contacts_loop().boxed(),
             self.leads_loop().boxed(),

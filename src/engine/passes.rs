@@ -1,7 +1,9 @@
 //! Marked records are looked at again: read on both sides, planned, recorded.
 
+use super::guard::{REST_MS, tally};
 use super::record::Draft;
 use super::{Bridge, Step};
+use crate::core::check;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::ClientLink;
@@ -10,6 +12,8 @@ use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, MarkRow, StoreError, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The name of this pass for the guards.
+const MARKS: &str = "marks";
 /// Records looked at in one go.
 const MARKS_MAX: u32 = 100;
 /// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
@@ -71,8 +75,23 @@ impl Bridge {
         Ok(deals.into_iter().filter(|deal| deal.open && speaks(deal.client)).map(|deal| deal.lead).collect())
     }
 
-    /// Clears the marks that were dealt with and puts off those that were not.
+    /// Under the guard: a stopped pass records nothing but that its marks come again later, so that others go on.
     async fn finish(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
+        let excess = check::blast_radius(&self.parts.policy.guard, tally(&looked.drafts));
+        if !self.lets_through(MARKS, excess).await? {
+            let due = self.now().plus(REST_MS);
+            let later = |row: &MarkRow| {
+                [Change::Unmark(row.mark.subject, row.revision), Change::Mark(Mark { due, ..row.mark })]
+            };
+            return self.commit(rows.iter().flat_map(later).collect()).await;
+        }
+        self.settle_marks(rows, looked).await?;
+        // Until the marks of the stopped pass are due again, one without an excess is another pass.
+        if excess.is_some() || self.has_rested(MARKS) { self.went_through(MARKS).await } else { Ok(()) }
+    }
+
+    /// Clears the marks that were dealt with and puts off those that were not.
+    async fn settle_marks(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
         let now = self.now();
         if let Some(fault) = &looked.fault {
             self.troubled("passes", fault, "records could not be read; they are looked at again");

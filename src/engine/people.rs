@@ -127,6 +127,7 @@ impl Bridge {
                 |lead: &LeadId| Change::Mark(Mark { subject: Subject::Lead(*lead), due: self.now(), attempts: 0 });
             draft.changes.extend(newest.map(mark));
         }
+        draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(draft)
     }
@@ -154,6 +155,7 @@ impl Bridge {
             draft.rests_on_client(link);
             draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
         }
+        draft.unlinked = u64::from(!clients.is_empty());
         if !clients.is_empty() {
             let notice = Notice {
                 subject: contact_key(contact),

@@ -1,10 +1,13 @@
-//! Listings of amoCRM: the increments, and the slow full sweep. Only a whole listing moves a cursor.
+//! Listings of amoCRM, page by page. Only a whole listing moves a cursor.
 
 use super::Bridge;
 use super::finding::NotFound;
+use super::guard::tally;
 use super::passes::Looked;
+use super::sweep::Swept;
+use crate::core::check;
 use crate::core::fault::{Fault, FaultKind};
-use crate::core::id::ContactId;
+use crate::core::id::{ContactId, LeadId};
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::ground::Ground;
 use crate::core::schedule;
@@ -28,9 +31,11 @@ const STEP_BACK_ROWS: u32 = 50;
 const STEPS_BACK_MAX: u32 = 20;
 
 /// Why a listing ended early.
-enum Stop {
+pub(super) enum Stop {
     Fault(Fault),
     Store(StoreError),
+    /// A check stopped it and told about it.
+    Guard,
 }
 
 impl From<NotFound> for Stop {
@@ -55,7 +60,7 @@ impl From<Fault> for Stop {
 }
 
 /// One listing under way.
-struct Listing {
+pub(super) struct Listing {
     cursor: &'static str,
     since: Option<Millis>,
     news_since: Option<Millis>,
@@ -72,23 +77,12 @@ impl Bridge {
         self.listing_loop(LEADS, &self.parts.timing.poll_leads).await;
     }
 
-    /// The sweep never runs at the start: a new bridge reads everything through its first polls.
-    pub(super) async fn sweep_loop(&self) {
-        while !self.is_stopping() {
-            let Some(due) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
-            self.rest_until(due).await;
-            if !self.is_stopping() && self.now() >= due {
-                self.list(SWEEP, None, false).await;
-            }
-        }
-    }
-
     async fn listing_loop(&self, cursor: &'static str, line: &str) {
         let mut rechecked_at = self.now();
         while !self.is_stopping() {
             let Some(due) = schedule::next(line, self.now()) else { return };
             self.rest_until(due).await;
-            if self.is_stopping() || self.now() < due || self.ground().is_none() {
+            if self.is_stopping() || self.now() < due || self.ground().is_none() || self.is_held(cursor) {
                 continue;
             }
             let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
@@ -116,7 +110,7 @@ impl Bridge {
     }
 
     /// One whole listing; true when it was read and recorded to the end.
-    async fn list(&self, cursor: &'static str, known: Option<Cursor>, recheck: bool) -> bool {
+    pub(super) async fn list(&self, cursor: &'static str, known: Option<Cursor>, recheck: bool) -> bool {
         let Some(ground) = self.ground() else { return false };
         let timing = &self.parts.timing;
         let back_ms = if recheck { timing.overlap_ms.max(timing.recheck_window_ms) } else { timing.overlap_ms };
@@ -128,15 +122,20 @@ impl Bridge {
             started_at: self.now(),
         };
         let done = match cursor {
-            LEADS => self.list_leads(&ground, &listing).await,
+            LEADS => self.list_leads(&ground, &listing, &mut Swept::default()).await,
             SWEEP => self.sweep(&ground, &listing).await,
-            _ => self.list_contacts(&ground, &listing).await,
+            _ => self.list_contacts(&ground, &listing, &mut Swept::default()).await,
+        };
+        let done = match done {
+            Ok(()) => self.went_through(cursor).await.map_err(Stop::Store),
+            stopped => stopped,
         };
         match done {
             Ok(()) => {
                 self.worked(cursor);
                 true
             }
+            Err(Stop::Guard) => false,
             Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => false,
             Err(Stop::Fault(fault)) => {
                 self.troubled(cursor, &fault, "a listing was not read to its end; its cursor stays");
@@ -150,16 +149,16 @@ impl Bridge {
     }
 
     /// A listing stops between two pages; its cursor stays, and what was recorded costs nothing again.
-    fn go_on(&self) -> Result<(), Fault> {
+    pub(super) fn go_on(&self) -> Result<(), Fault> {
         if self.is_stopping() { Err(Fault::new(FaultKind::Interrupted, "the daemon stops")) } else { Ok(()) }
     }
 
-    async fn sweep(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
-        self.list_contacts(ground, listing).await?;
-        self.list_leads(ground, &Listing { ..*listing }).await
-    }
-
-    async fn list_contacts(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
+    pub(super) async fn list_contacts(
+        &self,
+        ground: &Ground,
+        listing: &Listing,
+        swept: &mut Swept,
+    ) -> Result<(), Stop> {
         let mut pages = Pages::new(listing);
         while let Some(request) = pages.next_request() {
             self.go_on()?;
@@ -167,12 +166,14 @@ impl Bridge {
             let Some(page) = pages.accept(page, |contact| contact.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
             let last = pages.cursor_change(listing, self.now());
-            self.take_contacts(ground, page.rows, listing, last).await?;
+            swept.saw_contacts(page.rows.iter().map(|contact| contact.id));
+            swept.saw_contacts(page.broken.iter().filter_map(|row| row.id).map(ContactId));
+            self.take_contacts(ground, page.rows, listing, last, swept).await?;
         }
         Ok(())
     }
 
-    async fn list_leads(&self, ground: &Ground, listing: &Listing) -> Result<(), Stop> {
+    pub(super) async fn list_leads(&self, ground: &Ground, listing: &Listing, swept: &mut Swept) -> Result<(), Stop> {
         let mut pages = Pages::new(listing);
         while let Some(request) = pages.next_request() {
             self.go_on()?;
@@ -180,7 +181,9 @@ impl Bridge {
             let Some(page) = pages.accept(page, |lead| lead.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
             let last = pages.cursor_change(listing, self.now());
-            self.take_leads(ground, page.rows, listing, last).await?;
+            swept.saw_leads(page.rows.iter().map(|lead| lead.id));
+            swept.saw_leads(page.broken.iter().filter_map(|row| row.id).map(LeadId));
+            self.take_leads(ground, page.rows, listing, last, swept).await?;
         }
         Ok(())
     }
@@ -198,6 +201,7 @@ impl Bridge {
         rows: Vec<Contact>,
         listing: &Listing,
         last: Option<Change>,
+        swept: &mut Swept,
     ) -> Result<(), Stop> {
         let ids: Vec<ContactId> = rows.iter().map(|contact| contact.id).collect();
         let seen = self.store().contacts(self.name(), &ids).await?;
@@ -208,6 +212,7 @@ impl Bridge {
             })
         };
         let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
+        news.iter().for_each(|contact| swept.saw_news(contact.updated_at));
         let mut looked = Looked { marks_failures: true, ..Looked::default() };
         if !news.is_empty() {
             let ids: Vec<ContactId> = news.iter().map(|contact| contact.id).collect();
@@ -226,6 +231,7 @@ impl Bridge {
         rows: Vec<Lead>,
         listing: &Listing,
         last: Option<Change>,
+        swept: &mut Swept,
     ) -> Result<(), Stop> {
         let ids: Vec<_> = rows.iter().map(|lead| lead.id).collect();
         let deals = self.store().deals(self.name(), &ids).await?;
@@ -236,6 +242,7 @@ impl Bridge {
                 .is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
         };
         let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
+        news.iter().for_each(|lead| swept.saw_news(lead.updated_at));
         let mut looked = Looked { marks_failures: true, ..Looked::default() };
         if !news.is_empty() {
             self.look_at_deals(ground, news, listing.priority, listing.news_since, &mut looked).await?;
@@ -246,6 +253,10 @@ impl Bridge {
     async fn finish_page(&self, listing: &Listing, looked: Looked, last: Option<Change>) -> Result<(), Stop> {
         if let Some(fault) = &looked.fault {
             tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
+        }
+        let excess = check::blast_radius(&self.parts.policy.guard, tally(&looked.drafts));
+        if !self.lets_through(listing.cursor, excess).await? {
+            return Err(Stop::Guard);
         }
         self.record(looked.drafts, last.into_iter().collect()).await?;
         Ok(())

@@ -19,6 +19,10 @@ pub(super) struct Draft {
     pub subjects: Vec<Subject>,
     /// What is recorded.
     pub changes: Vec<Change>,
+    /// How many values it clears, for the guards.
+    pub cleared: u64,
+    /// How many contacts it unlinks, or leads it closes, because they are gone.
+    pub unlinked: u64,
 }
 
 /// How soon a plan that came too late is made again.

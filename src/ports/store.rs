@@ -233,6 +233,8 @@ pub enum Change {
     InboxHold(ClientId, Millis),
     /// This body cannot be dealt with. A dead one gets another reason; as a dead letter it has the time it came.
     InboxDead(InboxId, String),
+    /// A dead body waits again, not before this. Others are left as they are.
+    InboxRetry(InboxId, Millis),
     /// Stores a client's link, and raises its revision: what is stored has the old one plus one, the first has 1,
     /// whatever the given one is.
     PutClient(Box<ClientLink>),
@@ -325,6 +327,26 @@ pub struct DeadLetter {
     pub attempts: u32,
 }
 
+/// A dead letter with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadDetail {
+    /// The line of the list.
+    pub letter: DeadLetter,
+    /// What it holds.
+    pub content: DeadContent,
+}
+
+/// What a dead letter holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeadContent {
+    /// A body, as it came.
+    Body(Vec<u8>),
+    /// An action.
+    Action(Box<OutboxRow>),
+    /// An action that cannot be read back, and why.
+    Unreadable(String),
+}
+
 /// The memory of all bridges.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -377,6 +399,12 @@ pub trait Store: Send + Sync {
     /// Deal links by contact, ordered by lead.
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>>;
 
+    /// Contacts that clients belong to, each once, in order, those after this one.
+    async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>>;
+
+    /// Deal links in the order of their leads, those after this one.
+    async fn deals_after(&self, bridge: &str, after: Option<LeadId>, rows_max: u32) -> Stored<Vec<DealLink>>;
+
     /// What is remembered of contacts, ordered by contact.
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>>;
 
@@ -397,6 +425,9 @@ pub trait Store: Send + Sync {
 
     /// The newest dead letters, newest first by the time they were given up.
     async fn dead_letters(&self, bridge: &str, rows_max: u32) -> Stored<Vec<DeadLetter>>;
+
+    /// A dead letter of `inbox` or `outbox` by its row; none where it is not there or not dead.
+    async fn dead_letter(&self, bridge: &str, queue: &str, id: i64) -> Stored<Option<DeadDetail>>;
 
     /// Numbers for `status`.
     async fn counts(&self, bridge: &str) -> Stored<Counts>;

@@ -50,6 +50,7 @@ pub(super) fn check_change(change: &Change) -> Stored<()> {
         Change::Unmark(subject, _) => subject_id(*subject).map(drop),
         Change::InboxDone(_)
         | Change::InboxDead(..)
+        | Change::InboxRetry(..)
         | Change::AddAction(_)
         | Change::CancelSlot(_)
         | Change::ActionDone(_)

@@ -7,8 +7,8 @@ use salebridge::core::link::{ClientLink, ContactSeen, DealLink};
 use salebridge::core::people::MatchKey;
 use salebridge::core::time::Millis;
 use salebridge::ports::store::{
-    Change, Counts, Cursor, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow, Received, Store,
-    StoreError, Stored,
+    Change, Counts, Cursor, DeadDetail, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow,
+    Received, Store, StoreError, Stored,
 };
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Notify, Semaphore, watch};
@@ -130,6 +130,18 @@ impl Store for InboxDouble {
     }
 
     async fn deals_of(&self, _: &str, _: &[ContactId]) -> Stored<Vec<DealLink>> {
+        absent()
+    }
+
+    async fn linked_contacts(&self, _: &str, _: Option<ContactId>, _: u32) -> Stored<Vec<ContactId>> {
+        absent()
+    }
+
+    async fn deals_after(&self, _: &str, _: Option<LeadId>, _: u32) -> Stored<Vec<DealLink>> {
+        absent()
+    }
+
+    async fn dead_letter(&self, _: &str, _: &str, _: i64) -> Stored<Option<DeadDetail>> {
         absent()
     }
 

@@ -54,8 +54,12 @@ pub struct Merged {
     pub refused: Option<String>,
 }
 
-/// Merges one pair. It cannot fail.
+/// Merges one pair. It cannot fail. Of a frozen pair nothing is written and nothing counts as seen, so that after its
+/// release both sides' edits are met as they are then.
 pub fn merge(pair: Pair<'_>) -> Merged {
+    if pair.base.flips.frozen {
+        return Merged::default();
+    }
     // Where Salebot's value counts, an unknown one is no ground for any decision.
     if !pair.is_salebot_known() && pair.direction != Direction::ToSalebot {
         return Merged::default();

@@ -4,15 +4,16 @@ use super::ground::Ground;
 use super::{Doubts, Notice, Plan, ResolvedRule, push_edit};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
 use crate::core::fingerprint;
-use crate::core::id::ClientId;
+use crate::core::id::{ClientId, PipelineId, StatusId};
 use crate::core::link::{ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
-use crate::core::model::{Contact, Lead, Order, Variables};
+use crate::core::model::{Contact, Fields, Lead, Order, Variables};
 use crate::core::policy::{Trigger, TriggerEvent};
 use crate::core::selector::{Fact, SalebotField};
 use crate::core::shape::{self, Record};
 use crate::core::template::{self, CallbackNames, ContactNames, LeadNames};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// A lead as seen on both sides.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +53,53 @@ pub fn plan(ground: &Ground, seen: DealSeen<'_>) -> (Plan, DealLink) {
         link.bases.insert(rule, base);
     }
     (plan, link)
+}
+
+/// A lead that is gone, as far as it is remembered: for its callbacks.
+pub fn gone_lead(link: &DealLink) -> Lead {
+    let (pipeline, status) = link.stage.unwrap_or((PipelineId(0), StatusId(0)));
+    Lead {
+        id: link.lead,
+        name: String::new(),
+        price: 0,
+        pipeline,
+        status,
+        responsible: link.responsible,
+        tags: BTreeSet::new(),
+        main_contact: link.contact,
+        contacts: link.contact.into_iter().collect(),
+        fields: Fields::new(),
+        is_deleted: true,
+        created_at: 0,
+        updated_at: link.version,
+    }
+}
+
+/// Plans the end of a lead that is gone: its callbacks, and no values, since none of it are known.
+/// Should it be listed again, that is news.
+pub fn plan_gone(
+    ground: &Ground,
+    lead: &Lead,
+    link: &DealLink,
+    contact: Option<&Contact>,
+    client: Option<&ClientLink>,
+) -> (Plan, DealLink) {
+    let mut plan = Plan::default();
+    let seen = DealSeen {
+        lead,
+        link: Some(link),
+        contact,
+        client,
+        variables: None,
+        order: None,
+        is_current: false,
+        is_news: false,
+        in_doubt: &[],
+    };
+    if let Some(client) = client {
+        plan_callbacks(ground, &seen, client.client.id, &mut plan);
+    }
+    (plan, DealLink { open: false, fingerprint: String::new(), ..link.clone() })
 }
 
 fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {

@@ -121,7 +121,7 @@ impl Doubts<'_> {
             let met_amo = tried.sent_amo.iter().any(|sent| is_met(sent, amo));
             let met_salebot = tried.sent_salebot.iter().any(|sent| salebot.is_some_and(|now| is_met(sent, now)));
             if met_amo || met_salebot {
-                base = tried.clone();
+                base = Base { flips: base.flips, ..tried.clone() };
             } else {
                 push_new(&mut base.sent_amo, &tried.sent_amo);
                 push_new(&mut base.sent_salebot, &tried.sent_salebot);

@@ -3,12 +3,14 @@
 use super::amo::edited_places;
 use super::lookup::note_subject;
 use super::{Bridge, Outcome};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, Side, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
+use crate::core::guard::Frozen;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
 use crate::core::model::Client;
 use crate::core::plan::Notice;
+use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use serde_json::json;
@@ -21,6 +23,7 @@ struct Links {
     deals: BTreeMap<LeadId, DealLink>,
     touched_clients: std::collections::BTreeSet<ClientId>,
     touched_deals: std::collections::BTreeSet<LeadId>,
+    frozen: Vec<Frozen>,
 }
 
 impl Links {
@@ -61,6 +64,12 @@ impl Bridge {
         let mut changes = Vec::new();
         for (row, outcome) in rows.iter().zip(outcomes) {
             self.settle_one(row, outcome, &mut links, &mut changes);
+        }
+        let found = std::mem::take(&mut links.frozen);
+        for pair in self.freeze(found, &mut changes).await? {
+            if let Some(base) = links.base(pair.link, &pair.rule) {
+                base.flips.frozen = false;
+            }
         }
         changes.extend(links.into_changes());
         self.commit(changes).await?;
@@ -136,9 +145,7 @@ impl Bridge {
     /// What is remembered once an action is done, and the line about it.
     fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
         for Confirm { link, rule, base } in row.action.confirms() {
-            if let Some(held) = links.base(*link, rule) {
-                held.clone_from(base);
-            }
+            self.confirmed(row.action.side(), *link, rule, base, links);
         }
         let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
         match (&row.action, outcome) {
@@ -175,6 +182,25 @@ impl Bridge {
         }
         let (subject, detail) = done_line(&row.action, outcome);
         changes.push(self.journal(Notice { subject, kind: "done", detail }));
+    }
+
+    /// Both sides agree on what was written. A pair that travels both ways counts its turns.
+    fn confirmed(&self, side: Side, link: LinkRef, rule: &str, base: &Base, links: &mut Links) {
+        let Some(held) = links.base(link, rule) else { return };
+        let before = held.flips;
+        let flips = match self.turns(rule) {
+            true => before.written(side, self.now(), self.parts.policy.guard.freeze_after_flips),
+            false => before,
+        };
+        *held = Base { flips, ..base.clone() };
+        if flips.frozen && !before.frozen {
+            links.frozen.push(Frozen { link, rule: rule.to_owned(), since: self.now() });
+        }
+    }
+
+    /// True for pairs that are carried both ways.
+    fn turns(&self, rule: &str) -> bool {
+        self.parts.policy.rules.iter().any(|pair| pair.direction == Direction::Both && pair.key() == rule)
     }
 
     fn failed(&self, row: &OutboxRow, mut fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {

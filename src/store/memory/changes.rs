@@ -13,6 +13,7 @@ impl Bridge {
             Change::InboxDone(done) => self.inbox.done(&done),
             Change::InboxHold(client, due) => self.inbox.hold(client, due),
             Change::InboxDead(id, reason) => self.inbox.kill(id, reason),
+            Change::InboxRetry(id, due) => self.inbox.retry(id, due),
             Change::PutClient(mut link) => {
                 link.revision = self.clients.get(&link.client.id).map_or(1, |old| old.revision + 1);
                 self.clients.insert(link.client.id, *link);

@@ -129,6 +129,18 @@ impl Inbox {
         }
     }
 
+    /// Lets a dead body wait again.
+    pub(super) fn retry(&mut self, id: InboxId, due: Millis) {
+        if let Some(body) = self.dead.remove(&id.0) {
+            self.waiting.insert(id.0, Body { due, reason: String::new(), ..body });
+        }
+    }
+
+    /// A dead body and what it holds.
+    pub(super) fn dead_one(&self, id: i64) -> Option<(&Body, &[u8])> {
+        self.dead.get(&id).map(|body| (body, body.body.as_slice()))
+    }
+
     /// Puts a client's waiting bodies off.
     pub(super) fn hold(&mut self, client: ClientId, due: Millis) {
         self.waiting.values_mut().filter(|body| body.client == Some(client)).for_each(|body| body.due = due);

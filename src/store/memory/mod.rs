@@ -13,14 +13,15 @@ use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::people::MatchKey;
 use crate::core::time::Millis;
 use crate::ports::store::{
-    ActionState, Change, Counts, Cursor, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow,
-    Received, Store, Stored, Subject,
+    ActionState, Change, Counts, Cursor, DeadContent, DeadDetail, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox,
+    NextDue, OutboxRow, Received, Store, Stored, Subject,
 };
 use async_trait::async_trait;
 use inbox::{Body, Inbox};
 use outbox::{Entry, Outbox};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A store in memory.
@@ -166,6 +167,20 @@ impl Store for MemoryStore {
         self.read(bridge, |bridge| bridge.deals.values().filter(of).cloned().collect())
     }
 
+    async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
+        self.read(bridge, |bridge| {
+            let linked: BTreeSet<ContactId> = bridge.clients.values().filter_map(|link| link.contact).collect();
+            linked.range((beyond(after), Bound::Unbounded)).take(rows_max as usize).copied().collect()
+        })
+    }
+
+    async fn deals_after(&self, bridge: &str, after: Option<LeadId>, rows_max: u32) -> Stored<Vec<DealLink>> {
+        self.read(bridge, |bridge| {
+            let later = bridge.deals.range((beyond(after), Bound::Unbounded));
+            later.take(rows_max as usize).map(|(_, link)| link.clone()).collect()
+        })
+    }
+
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
         self.read(bridge, |bridge| found(&bridge.contacts, ids))
     }
@@ -209,6 +224,21 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn dead_letter(&self, bridge: &str, queue: &str, id: i64) -> Stored<Option<DeadDetail>> {
+        self.read(bridge, |bridge| match queue {
+            "inbox" => {
+                let (body, bytes) = bridge.inbox.dead_one(id)?;
+                Some(DeadDetail { letter: dead_body(id, body), content: DeadContent::Body(bytes.to_vec()) })
+            }
+            "outbox" => {
+                let entry = bridge.outbox.dead().find(|entry| entry.row.id.0 == id)?;
+                let content = DeadContent::Action(Box::new(entry.row.clone()));
+                Some(DeadDetail { letter: dead_action(entry), content })
+            }
+            _ => None,
+        })
+    }
+
     async fn counts(&self, bridge: &str) -> Stored<Counts> {
         self.read(bridge, |bridge| Counts {
             inbox: bridge.inbox.waiting() as u64,
@@ -226,6 +256,11 @@ impl Store for MemoryStore {
         let bridge = state.bridges.get_mut(bridge);
         Ok(bridge.map(|bridge| bridge.prune(before, rows_max as usize)).unwrap_or_default())
     }
+}
+
+/// From the first one after this.
+fn beyond<K>(after: Option<K>) -> Bound<K> {
+    after.map_or(Bound::Unbounded, Bound::Excluded)
 }
 
 /// Records by id, each once, in the order of their ids.

@@ -62,7 +62,7 @@ enum Table {
 
 fn table(change: &Change) -> Table {
     match change {
-        Change::InboxDone(_) | Change::InboxHold(..) | Change::InboxDead(..) => Table::Inbox,
+        Change::InboxDone(_) | Change::InboxHold(..) | Change::InboxDead(..) | Change::InboxRetry(..) => Table::Inbox,
         Change::PutClient(_) => Table::Clients,
         Change::PutDeal(_) => Table::Deals,
         Change::PutContact(_) | Change::ForgetContact(_) => Table::Contacts,
@@ -155,6 +155,7 @@ impl Applying<'_, '_> {
                 Change::InboxDone(ids) => inbox::done(self.tx, self.bridge, ids).await?,
                 Change::InboxHold(client, due) => inbox::hold(self.tx, self.bridge, *client, *due).await?,
                 Change::InboxDead(id, reason) => inbox::dead(self.tx, self.bridge, *id, reason).await?,
+                Change::InboxRetry(id, due) => inbox::retry(self.tx, self.bridge, *id, *due).await?,
                 Change::CancelSlot(slot) => outbox::cancel(self.tx, self.bridge, slot).await?,
                 Change::ActionRetry { id, not_before, attempts, in_doubt, fault } => {
                     let (id, not_before, attempts, in_doubt) = (*id, *not_before, *attempts, *in_doubt);

@@ -4,11 +4,14 @@
 //! Every form is taken apart and put together field by field: a field added in `core` does not
 //! compile until it has a letter here.
 
-use super::rows::{Reading, json};
+use super::rows::{Reading, Word, json};
 use super::trouble::Tried;
+use crate::core::action::Side;
+use crate::core::flips::Flips;
 use crate::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use crate::core::link::{Base, Bases, ClientLink, Content, DealLink};
 use crate::core::model::Client;
+use crate::core::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +68,9 @@ struct ShortBase<'a> {
     ours: Cow<'a, BTreeSet<String>>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     bound: Option<Cow<'a, str>>,
+    /// Side last written, turns, since when, frozen.
+    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
+    flips: Option<(Option<i64>, u32, Millis, u8)>,
 }
 
 fn is_false(value: &bool) -> bool {
@@ -72,7 +78,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 fn short(base: &Base) -> ShortBase<'_> {
-    let Base { amo, salebot, sent_amo, sent_salebot, ours, bound } = base;
+    let Base { amo, salebot, sent_amo, sent_salebot, ours, bound, flips } = base;
     ShortBase {
         amo: amo.as_deref().map(Cow::Borrowed),
         salebot: salebot.as_deref().map(Cow::Borrowed),
@@ -80,6 +86,7 @@ fn short(base: &Base) -> ShortBase<'_> {
         sent_salebot: Cow::Borrowed(sent_salebot),
         ours: Cow::Borrowed(ours),
         bound: bound.as_deref().map(Cow::Borrowed),
+        flips: (*flips != Flips::default()).then(|| short_flips(*flips)),
     }
 }
 
@@ -91,7 +98,17 @@ fn whole(base: ShortBase<'_>) -> Base {
         sent_salebot: base.sent_salebot.into_owned(),
         ours: base.ours.into_owned(),
         bound: base.bound.map(Cow::into_owned),
+        flips: base.flips.map(whole_flips).unwrap_or_default(),
     }
+}
+
+fn short_flips(flips: Flips) -> (Option<i64>, u32, Millis, u8) {
+    let Flips { last, count, since, frozen } = flips;
+    (last.map(Word::number), count, since, u8::from(frozen))
+}
+
+fn whole_flips((last, count, since, frozen): (Option<i64>, u32, Millis, u8)) -> Flips {
+    Flips { last: last.and_then(Side::from_number), count, since, frozen: frozen != 0 }
 }
 
 fn bases_text(bases: &Bases) -> Tried<String> {

@@ -253,6 +253,10 @@ pub(super) const EMPTY_DONE: &str = "UPDATE inbox NOT INDEXED SET state = 1, cli
 pub(super) const KILL: &str =
     "UPDATE inbox NOT INDEXED SET state = 2, reason = ?3 WHERE bridge = ?1 AND id = ?2 AND state = ?4";
 
+/// A dead body that is to be tried again.
+pub(super) const RETRY: &str =
+    "UPDATE inbox NOT INDEXED SET state = 0, due = ?3, reason = NULL WHERE bridge = ?1 AND id = ?2 AND state = 2";
+
 /// A client's waiting bodies.
 pub(super) const HOLD: &str =
     "UPDATE inbox INDEXED BY inbox_dialogue SET due = ?3 WHERE bridge = ?1 AND client = ?2 AND state = 0";
@@ -291,6 +295,14 @@ pub(super) async fn dead(tx: &mut Transaction<'_>, bridge: i64, id: InboxId, rea
     } else {
         killed(tx, bridge, id, reason, DEAD).await?;
     }
+    Ok(())
+}
+
+/// Lets a dead body wait again.
+pub(super) async fn retry(tx: &mut Transaction<'_>, bridge: i64, id: InboxId, due: Millis) -> Tried<()> {
+    let query = sqlx::query(RETRY).bind(bridge).bind(id.0).bind(due.0);
+    let waits = query.execute(&mut *tx.connection).await?.rows_affected() > 0;
+    tx.count_waiting(bridge, i64::from(waits));
     Ok(())
 }
 

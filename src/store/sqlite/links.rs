@@ -108,6 +108,13 @@ pub(super) const DEALS_OF: &str = "SELECT lead, contact, client, revision, facts
      FROM deals INDEXED BY deals_contact WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) \
      AND contact IS NOT NULL AND contact IN (SELECT value FROM json_each(?2)) ORDER BY lead";
 
+pub(super) const LINKED: &str = "SELECT DISTINCT contact FROM clients INDEXED BY clients_contact \
+     WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND contact IS NOT NULL AND contact > ?2 \
+     ORDER BY contact LIMIT ?3";
+
+pub(super) const DEALS_AFTER: &str = "SELECT lead, contact, client, revision, facts, bases FROM deals \
+     WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND lead > ?2 ORDER BY lead LIMIT ?3";
+
 pub(super) const CONTACTS: &str = "SELECT contact, version, fingerprint FROM contacts \
      WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND contact IN (SELECT value FROM json_each(?2)) ORDER BY contact";
 
@@ -122,6 +129,11 @@ pub(super) fn client_row(row: &SqliteRow) -> Tried<ClientLink> {
 /// A lead's link from its row.
 pub(super) fn deal_row(row: &SqliteRow) -> Tried<DealLink> {
     deal_link(&Reading::new(row, "deals"))
+}
+
+/// A linked contact from its row.
+pub(super) fn linked_row(row: &SqliteRow) -> Tried<ContactId> {
+    Ok(ContactId(Reading::new(row, "clients").id("contact")?))
 }
 
 /// A contact from its row.

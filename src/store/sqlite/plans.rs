@@ -11,6 +11,7 @@ const HOT: &[&str] = &[
     inbox::EMPTY_DONE,
     inbox::KILL,
     inbox::HOLD,
+    inbox::RETRY,
     inbox::PRUNE,
     links::CLEAR_KEYS,
     links::FORGET,
@@ -19,6 +20,8 @@ const HOT: &[&str] = &[
     links::CLIENTS_OF,
     links::DEALS,
     links::DEALS_OF,
+    links::LINKED,
+    links::DEALS_AFTER,
     links::CONTACTS,
     links::BY_KEY,
     marks::MARK,
@@ -43,6 +46,8 @@ const HOT: &[&str] = &[
     reads::JOURNAL,
     reads::DEAD_BODIES,
     reads::DEAD_ACTIONS,
+    reads::DEAD_BODY,
+    reads::DEAD_ACTION,
     reads::COUNTS,
 ];
 
@@ -99,6 +104,8 @@ async fn limited_queries_stop_early() {
         reads::JOURNAL,
         reads::DEAD_BODIES,
         reads::DEAD_ACTIONS,
+        links::LINKED,
+        links::DEALS_AFTER,
     ];
     for text in limited {
         let steps = plan(&store, text).await;

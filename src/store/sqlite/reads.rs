@@ -1,13 +1,13 @@
 //! Reading: one statement a call, each on a snapshot of what was committed.
 
-use super::outbox::columns;
+use super::outbox::{columns, outbox_row};
 use super::rows::Reading;
 use super::trouble::{Tried, Trouble};
 use crate::core::action::Side;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, InboxId, MessageId};
 use crate::core::time::Millis;
-use crate::ports::store::{Counts, Cursor, DeadLetter, InboxRow, JournalRow, NextDue, Source};
+use crate::ports::store::{Counts, Cursor, DeadContent, DeadDetail, DeadLetter, InboxRow, JournalRow, NextDue, Source};
 use crate::store::limits::{key_subject, source_name};
 use sqlx::sqlite::SqliteRow;
 
@@ -125,6 +125,32 @@ pub(super) const DEAD_BODIES: &str = "SELECT id, source, client, reason, receive
 pub(super) const DEAD_ACTIONS: &str = "SELECT id, name, key, fault, created_at, died_at, attempts \
      FROM outbox INDEXED BY outbox_dead WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND state = 2 \
      ORDER BY died_at DESC, id DESC LIMIT ?2";
+
+pub(super) const DEAD_BODY: &str = "SELECT id, source, client, reason, received_at, body FROM inbox NOT INDEXED \
+     WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND id = ?2 AND state = 2";
+
+pub(super) const DEAD_ACTION: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", name, key, died_at FROM outbox NOT INDEXED WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) \
+     AND id = ?2 AND state = 2"
+);
+
+/// A dead body with what it holds.
+pub(super) fn dead_body_detail(row: &SqliteRow) -> Tried<DeadDetail> {
+    let body: Option<Vec<u8>> = Reading::new(row, "inbox").get("body")?;
+    Ok(DeadDetail { letter: dead_body(row)?, content: DeadContent::Body(body.unwrap_or_default()) })
+}
+
+/// A dead action with what it holds, even where that cannot be read.
+pub(super) fn dead_action_detail(row: &SqliteRow) -> Tried<DeadDetail> {
+    let content = match outbox_row(row) {
+        Ok(row) => DeadContent::Action(Box::new(row)),
+        Err(Trouble::Told(error)) => DeadContent::Unreadable(error.to_string()),
+        Err(trouble) => return Err(trouble),
+    };
+    Ok(DeadDetail { letter: dead_action(row)?, content })
+}
 
 /// A dead body from its row.
 pub(super) fn dead_body(row: &SqliteRow) -> Tried<DeadLetter> {

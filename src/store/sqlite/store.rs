@@ -11,11 +11,12 @@ use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::people::MatchKey;
 use crate::core::time::Millis;
 use crate::ports::store::{
-    Change, Counts, Cursor, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow, Received, Store,
-    Stored,
+    Change, Counts, Cursor, DeadDetail, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow,
+    Received, Store, Stored,
 };
 use async_trait::async_trait;
 use sqlx::query;
+use sqlx::sqlite::SqliteRow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
@@ -23,6 +24,12 @@ use std::collections::BTreeMap;
 fn list(ids: impl Iterator<Item = u64>) -> String {
     let ids: Vec<String> = ids.filter(|id| i64::try_from(*id).is_ok()).map(|id| id.to_string()).collect();
     format!("[{}]", ids.join(","))
+}
+
+/// The id after which a listing goes on. Ids of the services are never negative; after one that cannot be stored
+/// nothing comes.
+fn place(after: Option<u64>) -> i64 {
+    after.map_or(-1, |id| i64::try_from(id).unwrap_or(i64::MAX))
 }
 
 fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> String {
@@ -94,6 +101,16 @@ impl Store for SqliteStore {
         self.rows(query(links::DEALS_OF).bind(bridge.to_owned()).bind(ids), links::deal_row).await
     }
 
+    async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
+        let query = query(links::LINKED).bind(bridge.to_owned()).bind(place(after.map(|id| id.0))).bind(rows_max);
+        self.rows(query, links::linked_row).await
+    }
+
+    async fn deals_after(&self, bridge: &str, after: Option<LeadId>, rows_max: u32) -> Stored<Vec<DealLink>> {
+        let query = query(links::DEALS_AFTER).bind(bridge.to_owned()).bind(place(after.map(|id| id.0))).bind(rows_max);
+        self.rows(query, links::deal_row).await
+    }
+
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
         let ids = list(ids.iter().map(|id| id.0));
         self.rows(query(links::CONTACTS).bind(bridge.to_owned()).bind(ids), links::contact_row).await
@@ -134,6 +151,15 @@ impl Store for SqliteStore {
         letters.sort_by_key(|letter| (Reverse(letter.died_at), letter.queue, Reverse(letter.id)));
         letters.truncate(rows_max as usize);
         Ok(letters)
+    }
+
+    async fn dead_letter(&self, bridge: &str, queue: &str, id: i64) -> Stored<Option<DeadDetail>> {
+        let (text, read): (_, fn(&SqliteRow) -> _) = match queue {
+            "inbox" => (reads::DEAD_BODY, reads::dead_body_detail),
+            "outbox" => (reads::DEAD_ACTION, reads::dead_action_detail),
+            _ => return Ok(None),
+        };
+        Ok(self.rows(query(text).bind(bridge.to_owned()).bind(id), read).await?.pop())
     }
 
     async fn counts(&self, bridge: &str) -> Stored<Counts> {

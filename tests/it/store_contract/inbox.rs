@@ -18,6 +18,7 @@ for_every_store!(
     a_hold_may_be_shortened,
     a_broken_body_is_a_dead_letter_at_once,
     a_dead_body_is_handed_out_no_more,
+    a_dead_body_can_be_tried_again,
     too_many_waiting_bodies_are_refused,
     oversized_bodies_and_ids_are_refused,
     keys_are_pruned_by_age,
@@ -220,4 +221,25 @@ async fn keys_are_pruned_by_age(store: Arc<dyn Store>) {
     assert_eq!(store.prune("other", LATE, 9).await.expect("prunes"), 0);
     assert_eq!(store.dead_letters(SHOP, 9).await.expect("reads")[0].id, dead.0);
     assert!(due(&store, 1000).await.contains(&waiting));
+}
+
+async fn a_dead_body_can_be_tried_again(store: Arc<dyn Store>) {
+    let broken = stored(&store, NewInbox { broken: Some("odd".to_owned()), ..body(5, 1, 100) }).await;
+    let waiting = stored(&store, body(6, 2, 100)).await;
+    let retry = |id| Change::InboxRetry(id, Millis(500));
+    // One that is not dead keeps its time; one that is not there is passed over.
+    store.commit(SHOP, vec![retry(broken), retry(waiting), retry(InboxId(999))]).await.expect("commits");
+    let due = async |now| {
+        let rows = store.inbox_due(SHOP, Millis(now), 9, 9).await.expect("reads");
+        rows.into_iter().map(|row| row.id).collect::<Vec<_>>()
+    };
+    assert_eq!(due(499).await, [waiting]);
+    assert_eq!(due(500).await, [broken, waiting]);
+    let counts = store.counts(SHOP).await.expect("reads");
+    assert_eq!((counts.inbox, counts.dead_letters), (2, 0));
+    store.commit(SHOP, vec![Change::InboxDead(broken, "still odd".to_owned())]).await.expect("commits");
+    assert_eq!(store.dead_letters(SHOP, 9).await.expect("reads")[0].reason, "still odd");
+    store.commit(SHOP, vec![retry(broken), Change::InboxDone(vec![broken])]).await.expect("commits");
+    store.commit(SHOP, vec![retry(broken)]).await.expect("commits");
+    assert_eq!(due(500).await, [waiting], "what was dealt with does not come back");
 }

@@ -1,6 +1,8 @@
 //! Links, contacts, keys, cursors, texts, the journal, and commits that are whole.
 
 use super::{LATE, SHOP, for_every_store, new, update, variables};
+use salebridge::core::action::Side;
+use salebridge::core::flips::Flips;
 use salebridge::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use salebridge::core::link::{Base, Bases, ClientLink, ContactSeen, DealLink};
 use salebridge::core::model::Client;
@@ -16,6 +18,8 @@ for_every_store!(
     a_deal_comes_back_as_it_was,
     storing_a_link_raises_its_revision,
     links_are_found_by_contact,
+    linked_contacts_come_page_by_page,
+    deals_come_page_by_page,
     a_contact_is_found_by_its_newest_keys,
     a_key_belongs_to_one_contact,
     a_forgotten_contact_leaves_its_clients,
@@ -40,6 +44,7 @@ fn full_base() -> Base {
         sent_salebot: vec![texts(&["b", "c"])],
         ours: BTreeSet::from(["b".to_owned()]),
         bound: Some("c".to_owned()),
+        flips: Flips { last: Some(Side::Salebot), count: 7, since: Millis(5), frozen: true },
     }
 }
 
@@ -145,6 +150,38 @@ async fn links_are_found_by_contact(store: Arc<dyn Store>) {
     commit(&store, vec![Change::PutClient(Box::new(link(5, Some(2))))]).await;
     let clients = store.clients_of(SHOP, &[ContactId(1), ContactId(2)]).await.expect("reads");
     assert_eq!(clients.iter().map(|link| link.client.id.0).collect::<Vec<_>>(), [5, 6, 8]);
+}
+
+async fn linked_contacts_come_page_by_page(store: Arc<dyn Store>) {
+    let links = [(1, Some(9)), (2, Some(7)), (3, Some(9)), (4, None), (5, Some(8)), (6, Some(0))];
+    let put = links.map(|(client, contact)| Change::PutClient(Box::new(link(client, contact))));
+    store.commit(SHOP, put.to_vec()).await.expect("commits");
+    let page = async |after: Option<u64>, rows_max| {
+        let page = store.linked_contacts(SHOP, after.map(ContactId), rows_max).await.expect("reads");
+        page.into_iter().map(|contact| contact.0).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 9).await, [0, 7, 8, 9]);
+    assert_eq!(page(None, 2).await, [0, 7]);
+    assert_eq!(page(Some(7), 2).await, [8, 9]);
+    assert_eq!(page(Some(9), 2).await, [0_u64; 0]);
+    assert_eq!(page(Some(u64::MAX), 2).await, [0_u64; 0]);
+    assert!(store.linked_contacts("other", None, 9).await.expect("reads").is_empty());
+    store.commit(SHOP, vec![Change::ForgetContact(ContactId(9))]).await.expect("commits");
+    assert_eq!(page(Some(7), 9).await, [8]);
+}
+
+async fn deals_come_page_by_page(store: Arc<dyn Store>) {
+    let put = [3, 1, 2].map(|lead| Change::PutDeal(Box::new(deal(lead, Some(1)))));
+    store.commit(SHOP, put.to_vec()).await.expect("commits");
+    let page = async |after: Option<u64>, rows_max| {
+        let page = store.deals_after(SHOP, after.map(LeadId), rows_max).await.expect("reads");
+        page.into_iter().map(|deal| deal.lead.0).collect::<Vec<_>>()
+    };
+    assert_eq!(page(None, 2).await, [1, 2]);
+    assert_eq!(page(Some(2), 2).await, [3]);
+    assert_eq!(page(Some(3), 2).await, [0_u64; 0]);
+    assert_eq!(store.deals_after(SHOP, None, 1).await.expect("reads")[0].contact, Some(ContactId(1)));
+    assert!(store.deals_after("other", None, 9).await.expect("reads").is_empty());
 }
 
 async fn a_contact_is_found_by_its_newest_keys(store: Arc<dyn Store>) {

@@ -6,10 +6,15 @@ use salebridge::core::id::{ClientId, ContactId, InboxId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::Client;
 use salebridge::core::time::Millis;
-use salebridge::ports::store::{Change, Counts, Mark, NewAction, NewInbox, Store, Subject};
+use salebridge::ports::store::{ActionState, Change, Counts, DeadContent, Mark, NewAction, NewInbox, Store, Subject};
 use std::sync::Arc;
 
-for_every_store!(an_unknown_bridge_has_nothing, everything_is_counted, dead_letters_come_newest_first);
+for_every_store!(
+    an_unknown_bridge_has_nothing,
+    everything_is_counted,
+    dead_letters_come_newest_first,
+    a_dead_letter_is_shown_with_what_it_holds,
+);
 
 async fn an_unknown_bridge_has_nothing(store: Arc<dyn Store>) {
     assert_eq!(store.counts(SHOP).await.expect("reads"), Counts::default());
@@ -69,4 +74,28 @@ async fn dead_letters_come_newest_first(store: Arc<dyn Store>) {
     assert_eq!(found(store.dead_letters(SHOP, 9).await.expect("reads")), [expected[1], expected[3]]);
     store.commit(SHOP, vec![Change::InboxDead(InboxId(999), "none".to_owned())]).await.expect("commits");
     assert_eq!(store.counts(SHOP).await.expect("reads").dead_letters, 2);
+}
+
+async fn a_dead_letter_is_shown_with_what_it_holds(store: Arc<dyn Store>) {
+    let broken = NewInbox { broken: Some("odd".to_owned()), body: vec![0, 255, 7], ..body(5, 1, 100) };
+    let broken = stored(&store, broken).await;
+    let waiting = stored(&store, body(5, 2, 100)).await;
+    let added = store.commit(SHOP, vec![add(new(update(1))), add(new(update(2)))]).await.expect("commits");
+    store.claim(SHOP, Side::Amo, Millis(150), 1).await.expect("claims");
+    let dead = Change::ActionDead { id: added[0], fault: fault(), at: Millis(200) };
+    store.commit(SHOP, vec![dead]).await.expect("commits");
+    let show = async |queue, id| store.dead_letter(SHOP, queue, id).await.expect("reads");
+
+    let shown = show("inbox", broken.0).await.expect("is there");
+    assert_eq!(shown.content, DeadContent::Body(vec![0, 255, 7]));
+    let shown_action = show("outbox", added[0].0).await.expect("is there");
+    assert_eq!(vec![shown_action.letter.clone(), shown.letter], store.dead_letters(SHOP, 9).await.expect("reads"));
+    let DeadContent::Action(row) = shown_action.content else { panic!("{shown_action:?}") };
+    assert_eq!((row.id, row.action, row.state), (added[0], update(1), ActionState::Dead));
+    assert_eq!((row.first_attempt_at, row.fault), (Some(Millis(150)), Some(fault())));
+
+    for (queue, id) in [("inbox", waiting.0), ("outbox", added[1].0), ("inbox", 999), ("outbox", 999), ("marks", 1)] {
+        assert_eq!(show(queue, id).await, None, "{queue} {id}");
+    }
+    assert_eq!(store.dead_letter("other", "inbox", broken.0).await.expect("reads"), None);
 }

@@ -1,6 +1,7 @@
 //! What holds for every story of edits, settings, and rewriting services.
 
 use super::world::*;
+use crate::core::flips::Flips;
 use crate::core::link::{Base, Content};
 use crate::core::merge::merge;
 use crate::core::policy::{Direction, Owner};
@@ -157,6 +158,7 @@ proptest! {
             sent_salebot: vec![contents[3].clone()],
             ours: contents[0].iter().cloned().collect(),
             bound: contents[2].first().cloned(),
+            flips: Flips::default(),
         };
         let merged = || merge(rules.pair(&contents[4], known[2].then_some(&contents[5]), &base));
         prop_assert_eq!(merged(), merged());

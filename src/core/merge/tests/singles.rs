@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::core::action::Side;
 use crate::core::link::{Base, Content};
-use crate::core::merge::merge;
+use crate::core::merge::{Merged, Pair, merge};
 use crate::core::policy::{Direction, Owner};
 use crate::core::shape::Form;
 use rstest::rstest;
@@ -192,4 +192,25 @@ fn an_unread_variable_gets_a_change_and_never_causes_one() {
     assert_eq!(merged.write_salebot.unwrap().0, content("Boris"));
     let base = Base { salebot: Some(content("Clara")), ..Base::default() };
     assert_eq!(merge(rules.pair(&content("Boris"), None, &base)).write_amo, None);
+}
+
+#[test]
+fn a_frozen_pair_is_left_alone_and_met_as_it_is_afterwards() {
+    use crate::core::flips::Flips;
+    let base = Base { amo: Some(content("Anna")), salebot: Some(content("Anna")), ..Base::default() };
+    let frozen = Base { flips: Flips { frozen: true, ..Flips::default() }, ..base.clone() };
+    let (amo, salebot) = (content("Anna"), content("Clara"));
+    let merge_with = |base: &Base| {
+        merge(Pair {
+            form: &Form::Name,
+            direction: Direction::Both,
+            owner: Owner::Amo,
+            region: "RU",
+            amo: &amo,
+            salebot: Some(&salebot),
+            base,
+        })
+    };
+    assert_eq!(merge_with(&frozen), Merged::default());
+    assert_eq!(merge_with(&base).write_amo.expect("it travels again").0, salebot);
 }
