@@ -3,12 +3,14 @@
 //!
 //! - [`clock`]: virtual time and the executor.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
+//! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
 //! - [`world`]: people, managers, webhooks, crashes.
 //! - [`checks`]: what must hold once the faults have stopped.
 
 mod checks;
 mod clock;
 mod network;
+mod settings;
 mod world;
 
 use world::{Report, World};
