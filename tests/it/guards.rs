@@ -6,9 +6,9 @@ use salebridge::app::{env::SystemEnv, release};
 use salebridge::core::action::{LinkRef, Side};
 use salebridge::core::flips::Flips;
 use salebridge::core::guard::{self, Frozen, Stop, Sweep};
-use salebridge::core::id::{ClientId, ContactId, LeadId, PipelineId, StatusId};
+use salebridge::core::id::{ClientId, ContactId, LeadId, MessageId, PipelineId, StatusId};
 use salebridge::core::link::{Base, ClientLink, DealLink};
-use salebridge::core::model::{Client, Event};
+use salebridge::core::model::{Client, Event, Message};
 use salebridge::core::policy::{
     CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
     Trigger, TriggerEvent,
@@ -37,6 +37,14 @@ struct NoBodies;
 impl Decoder for NoBodies {
     fn decode(&self, _: &[u8]) -> Result<Event, String> {
         Err("none is expected".to_owned())
+    }
+
+    fn encode(&self, _: &Message, _: Millis) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn dedupe(&self, message: MessageId) -> String {
+        message.to_string()
     }
 }
 

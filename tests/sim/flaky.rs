@@ -8,8 +8,8 @@ use salebridge::core::link::{ClientLink, ContactSeen, DealLink};
 use salebridge::core::people::MatchKey;
 use salebridge::core::time::Millis;
 use salebridge::ports::store::{
-    Change, Counts, Cursor, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow, Received, Store,
-    StoreError, Stored,
+    Change, Counts, Cursor, DeadDetail, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow,
+    Received, Store, StoreError, Stored,
 };
 use salebridge::store::memory::MemoryStore;
 use std::sync::{Arc, Mutex};
@@ -156,5 +156,20 @@ impl Store for Flaky {
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.chance()?;
         self.inner.prune(bridge, before, rows_max).await
+    }
+
+    async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
+        self.chance()?;
+        self.inner.linked_contacts(bridge, after, rows_max).await
+    }
+
+    async fn deals_after(&self, bridge: &str, after: Option<LeadId>, rows_max: u32) -> Stored<Vec<DealLink>> {
+        self.chance()?;
+        self.inner.deals_after(bridge, after, rows_max).await
+    }
+
+    async fn dead_letter(&self, bridge: &str, queue: &str, id: i64) -> Stored<Option<DeadDetail>> {
+        self.chance()?;
+        self.inner.dead_letter(bridge, queue, id).await
     }
 }

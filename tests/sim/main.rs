@@ -4,6 +4,7 @@
 //! - [`clock`]: virtual time and the executor.
 //! - [`flaky`]: a store whose disk is full now and then.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
+//! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
 //! - [`world`]: people, managers, webhooks, crashes.
 //! - [`checks`]: what must hold once the faults have stopped.
 
@@ -11,6 +12,7 @@ mod checks;
 mod clock;
 mod flaky;
 mod network;
+mod settings;
 mod world;
 
 use world::{Report, World};

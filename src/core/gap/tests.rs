@@ -66,9 +66,9 @@ fn old_activity_ends_the_list_only_where_it_is_sorted_by_activity() {
     let mut mixed = round();
     mixed.take(&[row(9, 900), row(7, 950), row(8, 700)], 0, 3, 3);
     assert!(mixed.wants_page());
-    let mut by_activity = round();
-    by_activity.take(&[row(7, 5_000), row(9, 900), row(8, 800)], 0, 3, 3);
-    assert!(by_activity.wants_page(), "nothing tells yet that ids do not fall by themselves");
+    let mut busy = round();
+    busy.take(&[row(7, 1_200), row(9, 1_100), row(8, 1_000)], 0, 3, 3);
+    assert!(busy.wants_page(), "there may be more news behind");
     let mut by_activity = round();
     by_activity.take(&[row(7, 1_200), row(9, 1_100), row(8, 800)], 0, 3, 3);
     assert!(!by_activity.wants_page());

@@ -1,0 +1,126 @@
+//! What a world is made with: how the services behave, what goes wrong, what the bridge is told to do.
+
+use crate::clock::Random;
+use salebridge::core::id::{PipelineId, StateId, StatusId};
+use salebridge::core::policy::{
+    ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
+    Policy, Rule, StageRow,
+};
+use salebridge::engine::Timing;
+use salebridge::sandbox::amo::fixture;
+use salebridge::sandbox::amo::options::{AmoOptions, Boundary, EmptyShape, NothingFound, RowOrder};
+use salebridge::sandbox::faults::RandomFaults;
+use salebridge::sandbox::salebot::options::SalebotOptions;
+
+pub fn amo_options(random: &mut Random) -> AmoOptions {
+    let mut options = AmoOptions::default();
+    let seed = random.next();
+    options.listing.order = *random.pick(&[
+        RowOrder::Id,
+        RowOrder::UpdatedAscending,
+        RowOrder::UpdatedDescending,
+        RowOrder::Shuffled(seed),
+    ]);
+    options.listing.nothing_found = *random.pick(&[
+        NothingFound::NoContent,
+        NothingFound::NotModified,
+        NothingFound::EmptyBody,
+        NothingFound::EmptyItems,
+    ]);
+    options.listing.since_boundary = *random.pick(&[Boundary::Later, Boundary::SameOrLater]);
+    options.listing.visible_after_ms = *random.pick(&[0, 0, 3_000, 20_000]);
+    options.listing.search_visible_after_ms = *random.pick(&[0, 0, 5_000, 30_000]);
+    options.shapes.empty = *random.pick(&[EmptyShape::Object, EmptyShape::List, EmptyShape::Null, EmptyShape::Absent]);
+    options
+}
+
+pub fn salebot_options(random: &mut Random) -> SalebotOptions {
+    use salebridge::sandbox::salebot::options::{AbsentForm, Acknowledgement, ClearedForm, TimeForm, VariablesForm};
+    SalebotOptions {
+        acknowledgement: *random.pick(&[Acknowledgement::Json, Acknowledgement::Text]),
+        variables_form: *random.pick(&[VariablesForm::Flat, VariablesForm::Wrapped]),
+        absent: *random.pick(&[AbsentForm::NoneText, AbsentForm::Null, AbsentForm::EmptyText]),
+        cleared: *random.pick(&[ClearedForm::Removed, ClearedForm::EmptyText]),
+        time_form: *random.pick(&[TimeForm::UnixSeconds, TimeForm::NaiveText]),
+        ..SalebotOptions::default()
+    }
+}
+
+pub fn random_faults(random: &mut Random) -> RandomFaults {
+    let mut faults = RandomFaults::seeded(random.next());
+    let mut rate = |most: u64| random.below(most) as u16;
+    faults.lost_request = rate(60);
+    faults.lost_answer = rate(60);
+    faults.slow = rate(60);
+    faults.server_error = rate(60);
+    faults.throttled = rate(30);
+    faults.html = rate(40);
+    faults.truncated = rate(40);
+    faults.slow_ms = 45_000;
+    faults
+}
+
+pub fn timing() -> Timing {
+    Timing {
+        poll_contacts: "*/10 * * * * *".to_owned(),
+        poll_leads: "*/10 * * * * *".to_owned(),
+        sweep: "0 30 3 * * *".to_owned(),
+        reconcile: "0 * * * * *".to_owned(),
+        overlap_ms: 60_000,
+        recheck_every_ms: 300_000,
+        recheck_window_ms: 600_000,
+    }
+}
+
+pub fn policy(loads_clients: bool) -> Policy {
+    let rule = |amo: &str, salebot: &str, direction, owner| Rule {
+        amo: amo.parse().unwrap(),
+        salebot: salebot.parse().unwrap(),
+        direction,
+        owner,
+    };
+    Policy {
+        rules: vec![
+            rule("contact.phone", "client.phone", Direction::Both, Owner::Amo),
+            rule("contact.name", "client.full", Direction::Both, Owner::Amo),
+            rule(
+                &format!("contact.field.{}", fixture::FIELD_POSITION),
+                "client.position",
+                Direction::Both,
+                Owner::Salebot,
+            ),
+            rule("contact.tags", "client.tags", Direction::Both, Owner::Amo),
+            rule(&format!("contact.field.{}", fixture::FIELD_CLIENT_ID), "client.id", Direction::ToAmo, Owner::Amo),
+            rule("lead.price", "order.budget", Direction::Both, Owner::Amo),
+            rule("lead.name", "client.deal", Direction::ToSalebot, Owner::Amo),
+        ],
+        people: People {
+            default_region: "RU".to_owned(),
+            match_by: vec![MatchBy::Phone, MatchBy::Email],
+            create_contact: CreateContact::Always,
+            create_client: if loads_clients { CreateClient::LoadClients } else { CreateClient::Never },
+            create_with: loads_clients.then(|| ClientChannel { group_id: "34810".to_owned(), client_type: 6 }),
+        },
+        orders: Orders {
+            enabled: true,
+            direction: Direction::ToSalebot,
+            stages: [(1001, 37), (1002, 38)]
+                .map(|(status, state)| StageRow {
+                    pipeline: PipelineId(61),
+                    status: StatusId(status),
+                    state: StateId(state),
+                })
+                .to_vec(),
+        },
+        triggers: Vec::new(),
+        notes: Notes {
+            on_contact: true,
+            on_lead: false,
+            incoming: true,
+            outgoing: Outgoing::All,
+            join_within_ms: 2_000,
+            template: "{{ text }}".to_owned(),
+        },
+        guard: Guard { max_cleared_share: 0.2, max_cleared_min: 50, freeze_after_flips: 6 },
+    }
+}
