@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 /// Mutations of each door's seeds.
-const MUTATIONS: usize = 600;
+const MUTATIONS: usize = 300;
 /// The longest input: longer ones find little and take long.
 const BYTES_MAX: usize = 4_096;
 /// Pieces that readers have stumbled over, here or elsewhere.
