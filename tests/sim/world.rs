@@ -385,7 +385,7 @@ impl World {
         };
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
-            policy: settings::policy(self.loads_clients),
+            policy: policy(self.loads_clients),
             timing: timing(),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
