@@ -177,9 +177,9 @@ async fn nothing_is_lost_or_doubled_in_a_storm_with_ten_kills() {
     Storm { seed: 20_261_120, people: 60, messages: 600, kills: 10 }.rage().await;
 }
 
-/// Takes minutes: `cargo test --test it storm -- --ignored`, with `STORM_SEED` for another storm.
+/// Takes a minute or several: `cargo test --test it great_storm -- --ignored`, with `STORM_SEED` for another storm.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "two thousand messages take minutes"]
+#[ignore = "two thousand messages take a minute or several"]
 async fn nothing_is_lost_or_doubled_in_a_great_storm() {
     let seed = std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1);
     Storm { seed, people: 200, messages: 2_000, kills: 20 }.rage().await;
