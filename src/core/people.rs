@@ -69,6 +69,8 @@ impl MatchKey {
 
 /// Longest text that is looked at as a phone number.
 const PHONE_CHARS_MAX: usize = 40;
+/// Longest e-mail address (RFC 5321, a path of 256 without its brackets).
+const EMAIL_BYTES_MAX: usize = 254;
 
 /// The international form of a phone number, none for what is no valid number of any country.
 ///
@@ -100,13 +102,17 @@ fn valid(text: &str, region: &str) -> Option<String> {
 
 /// The comparable form of an e-mail address, none for what is no address.
 pub fn email_key(text: &str) -> Option<MatchKey> {
-    let text: String = text.trim().trim_start_matches("mailto:").nfc().collect::<String>().to_lowercase();
-    let (local, domain) = text.rsplit_once('@')?;
-    if local.is_empty() || text.len() > 254 || text.chars().any(char::is_whitespace) || local.contains('@') {
+    let text: String = text.trim().to_lowercase().nfc().collect();
+    let (local, domain) = text.trim_start_matches("mailto:").rsplit_once('@')?;
+    let is_foreign = |sign: char| sign.is_whitespace() || sign.is_control();
+    if local.is_empty() || text.chars().any(is_foreign) || local.contains('@') {
         return None;
     }
-    let domain =
-        idna::domain_to_ascii(domain).ok().filter(|domain| domain.contains('.') && !domain.starts_with('.'))?;
+    let is_host = |domain: &String| domain.bytes().all(|sign| sign.is_ascii_alphanumeric() || b"-._".contains(&sign));
+    let domain = idna::domain_to_ascii(domain).ok().filter(is_host)?;
+    if !domain.contains('.') || domain.starts_with('.') || local.len() + 1 + domain.len() > EMAIL_BYTES_MAX {
+        return None;
+    }
     Some(MatchKey::Email(format!("{local}@{domain}")))
 }
 
@@ -144,6 +150,11 @@ mod tests {
 
     #[rstest]
     #[case(" Anna@Example.TEST ", Some("anna@example.test"))]
+    #[case("MailTo:anna@example.test", Some("anna@example.test"))]
+    #[case("anna\u{7}@example.test", None)]
+    #[case("anna@exam\0ple.test", None)]
+    #[case("anna@пример\0.test", None)]
+    #[case("anna@exam;ple.test", None)]
     #[case("mailto:a@b.ru", Some("a@b.ru"))]
     #[case("почта@пример.рф", Some("почта@xn--e1afmkfd.xn--p1ai"))]
     #[case("a@b", None)]
