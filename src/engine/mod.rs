@@ -170,7 +170,7 @@ impl Bridge {
             self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
-            self.drive(&self.bells.guard, "guard", || self.release_step()).boxed(),
+            self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
             self.account_loop().boxed(),
             self.contacts_loop().boxed(),
             self.leads_loop().boxed(),

@@ -3,6 +3,7 @@
 use super::Bridge;
 use super::inbox::PARKED_MS;
 use super::passes::Looked;
+use super::poll::CONTACTS;
 use super::record::Draft;
 use crate::core::action::{Action, client_key};
 use crate::core::fault::Fault;
@@ -47,10 +48,16 @@ impl Bridge {
         // A client whose contact is being made is marked again when it is there.
         let (mut being_made, makers) = self.creations().await?;
         let links: Vec<ClientLink> = links.into_iter().filter(|link| !makers.contains(&link.client.id)).collect();
+        // amoCRM's search misses numbers that were typed with spaces or brackets; what the first whole
+        // listing remembers does not. Until then nobody with a number or an address is made anew.
+        let is_indexed = self.store().cursor(self.name(), CONTACTS).await?.is_some();
         for group in links.chunks(GROUP_MAX) {
             let asked = join_all(group.iter().map(|link| self.ask_about(ground, link))).await;
             for (link, asked) in group.iter().zip(asked) {
                 match asked? {
+                    Ok(known) if !is_indexed && self.would_be_made(ground, link, &known) => {
+                        looked.again.insert(Subject::Client(link.client.id), SOON_MS);
+                    }
                     Ok(known) => self.decide_about(ground, link, &known, &mut being_made, looked),
                     Err(fault) => looked.put_off([Subject::Client(link.client.id)], fault),
                 }
@@ -69,6 +76,16 @@ impl Bridge {
         };
         let candidates = self.candidates(ground, link, &variables).await?;
         Ok(candidates.map(|candidates| Known { variables, candidates }))
+    }
+
+    /// True for somebody with a phone number or an e-mail address whom no known contact matches.
+    fn would_be_made(&self, ground: &Ground, link: &ClientLink, known: &Known) -> bool {
+        let keys = ground.client_keys(&link.client, &known.variables);
+        let is_known = |contact: &Contact| {
+            arrival::named_contact(&known.variables) == Some(contact.id)
+                || keys.iter().any(|key| ground.contact_keys(contact).contains(key))
+        };
+        !keys.is_empty() && !known.candidates.iter().any(is_known)
     }
 
     fn decide_about(

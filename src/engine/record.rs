@@ -36,6 +36,8 @@ impl Draft {
     /// The plan rests on this link and writes to its records.
     pub(super) fn rests_on_client(&mut self, link: &ClientLink) {
         self.keys.insert(client_key(link.client.id));
+        // A contact that is being made for it at this moment.
+        self.keys.insert(format!("new:{}", link.client.id));
         self.keys.extend(link.contact.map(contact_key));
         self.revisions.push((LinkRef::Client(link.client.id), link.revision));
     }
