@@ -404,6 +404,12 @@ impl World {
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();
         let mut salebot = network.salebot.lock().unwrap();
+        if self.loads_clients {
+            // Somebody who never wrote: only the policy makes a client for them.
+            let phones = vec!["+79990009999".to_owned()];
+            let silent = ContactDraft { name: "Silent".to_owned(), phones, ..ContactDraft::default() };
+            self.known_contacts.insert(amo.add_contact(now, silent));
+        }
         for number in 0..4 + self.random.below(6) {
             let phone = (!self.random.chance(25)).then(|| format!("+7999000{:04}", number * 11 + 1));
             let is_known = phone.is_some() && self.random.chance(50);
