@@ -1,6 +1,6 @@
 //! The demo: the sandbox, a temporary database and the daemon between them, in one process.
 //!
-//! [`story`] is played on a [`stage::Stage`] and shown by a [`view::View`]; [`verdict`] then compares what both
+//! `story` is played on a `stage::Stage` and shown by a `view::View`; `verdict` then compares what both
 //! services hold, without asking the daemon.
 
 mod stage;
