@@ -285,7 +285,7 @@ fn places(action: &Action) -> Vec<String> {
     match action {
         Action::CreateContact { edits, .. }
         | Action::UpdateContact { edits, .. }
-        | Action::UpdateLead { edits, .. } => edits.iter().map(place).collect(),
+        | Action::UpdateLead { edits, .. } => edits.iter().map(Edit::place).collect(),
         Action::AddNote { messages, .. } => vec![format!("a note of {} messages", messages.len())],
         Action::SaveVariables { variables, .. } => variables.keys().map(|name| format!("client.{name}")).collect(),
         Action::SetOrderVariables { variables, order, .. } => {
@@ -297,20 +297,6 @@ fn places(action: &Action) -> Vec<String> {
         Action::LoadClient { group_id, client_type, .. } => {
             vec![format!("a client in channel {group_id}, messenger {client_type}")]
         }
-    }
-}
-
-fn place(edit: &Edit) -> String {
-    match edit {
-        Edit::Name(_) => "name".to_owned(),
-        Edit::FirstName(_) => "first_name".to_owned(),
-        Edit::LastName(_) => "last_name".to_owned(),
-        Edit::Tags(_) => "tags".to_owned(),
-        Edit::Responsible(_) => "responsible".to_owned(),
-        Edit::CompanyName(_) => "company".to_owned(),
-        Edit::Price(_) => "price".to_owned(),
-        Edit::Stage { .. } => "stage".to_owned(),
-        Edit::Field { id, .. } => format!("field.{id}"),
     }
 }
 

@@ -171,6 +171,23 @@ pub enum Edit {
     },
 }
 
+impl Edit {
+    /// Which value it changes, in the words of the configuration: fit for logs, as it names no value.
+    pub fn place(&self) -> String {
+        match self {
+            Edit::Name(_) => "name".to_owned(),
+            Edit::FirstName(_) => "first_name".to_owned(),
+            Edit::LastName(_) => "last_name".to_owned(),
+            Edit::Tags(_) => "tags".to_owned(),
+            Edit::Responsible(_) => "responsible".to_owned(),
+            Edit::CompanyName(_) => "company".to_owned(),
+            Edit::Price(_) => "price".to_owned(),
+            Edit::Stage { .. } => "stage".to_owned(),
+            Edit::Field { id, .. } => format!("field.{id}"),
+        }
+    }
+}
+
 /// Whose bases a confirmation changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -308,21 +308,3 @@ fn take_results(outcomes: &mut [Outcome], indices: impl Iterator<Item = usize>, 
 fn urgency(batch: &[OutboxRow]) -> Priority {
     batch.iter().map(|row| row.priority).min().unwrap_or(Priority::Background)
 }
-
-/// Edits that a log may name: places, never values.
-pub(super) fn edited_places(edits: &[Edit]) -> Vec<String> {
-    edits
-        .iter()
-        .map(|edit| match edit {
-            Edit::Name(_) => "name".to_owned(),
-            Edit::FirstName(_) => "first_name".to_owned(),
-            Edit::LastName(_) => "last_name".to_owned(),
-            Edit::Tags(_) => "tags".to_owned(),
-            Edit::Responsible(_) => "responsible".to_owned(),
-            Edit::CompanyName(_) => "company".to_owned(),
-            Edit::Price(_) => "price".to_owned(),
-            Edit::Stage { .. } => "stage".to_owned(),
-            Edit::Field { id, .. } => format!("field.{id}"),
-        })
-        .collect()
-}

@@ -1,9 +1,8 @@
 //! Outcomes become links, bases and the end of the action, in one transaction.
 
-use super::amo::edited_places;
 use super::lookup::note_subject;
 use super::{Bridge, Outcome};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, Side, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, NoteTarget, Side, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::guard::Frozen;
 use crate::core::id::{ClientId, ContactId, LeadId};
@@ -267,9 +266,10 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
         (Action::CreateContact { clients, .. }, Outcome::Contact(contact)) => {
             (contact_key(*contact), json!({ "action": name, "clients": clients }))
         }
-        (Action::UpdateContact { edits, .. } | Action::UpdateLead { edits, .. }, _) => {
-            (action.key(), json!({ "action": name, "changed": edited_places(edits), "values": edits }))
-        }
+        (Action::UpdateContact { edits, .. } | Action::UpdateLead { edits, .. }, _) => (
+            action.key(),
+            json!({ "action": name, "changed": edits.iter().map(Edit::place).collect::<Vec<_>>(), "values": edits }),
+        ),
         (Action::AddNote { messages, .. }, Outcome::Note(target, note)) => {
             (note_subject(*target), json!({ "action": name, "note": note, "messages": messages }))
         }
