@@ -1,7 +1,8 @@
 //! Thousands of idle connections: few are held, and an honest webhook comes through.
 
-use super::{DEADLINE, HOOK, Mood, Site, message, post, read_to_end, status, within};
+use super::{DEADLINE, HOOK, Mood, Site, message, post, status};
 use salebridge::inbound::{BodyLimits, ServerLimits};
+use std::collections::VecDeque;
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,17 +11,24 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-/// Connections of the crowd, where the process may open as many files.
-const CROWD: usize = 2_000;
+/// Time for a head. On a busy machine an honest sender may pause between connecting and writing.
+const HEAD_TIME_MS: u64 = 1_000;
 /// Connections that the server holds.
 const HELD_MAX: usize = 64;
 
-/// A crowd that leaves half of the files to the other tests of this process.
-fn crowd() -> usize {
+/// How long an honest sender waits for an answer before it tries again: with a full listen queue it may believe
+/// itself connected while the other side knows nothing of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// The table of connections is read while it changes, so that those who left and those who followed them may
+/// stand in it side by side: the least of so many looks in a row counts.
+const SAMPLES: usize = 5;
+
+/// As many of these as leave half of the files to the other tests of this process.
+fn allowed(crowd: usize) -> usize {
     let limits = fs::read_to_string("/proc/self/limits").expect("the process's limits");
     let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit of files");
     let files = line.split_whitespace().nth(3).and_then(|files| files.parse().ok()).unwrap_or(usize::MAX);
-    CROWD.min(files / 2)
+    crowd.min(files / 2)
 }
 
 /// Connections to this port that somebody has accepted: those that wait in the listen queue have no
@@ -48,37 +56,67 @@ async fn idle(address: SocketAddr, number: usize) {
     let _ = tokio::time::timeout(DEADLINE, stream.read_to_end(&mut bytes)).await;
 }
 
+/// The answer to an honest webhook; empty if there was none.
+async fn delivered(site: &Site) -> String {
+    let Ok(mut stream) = TcpStream::connect(site.address).await else { return String::new() };
+    if stream.write_all(&post(HOOK, &message(7, 5))).await.is_err() {
+        return String::new();
+    }
+    let mut answer = String::new();
+    // A reset is no answer.
+    let _ = stream.read_to_string(&mut answer).await;
+    answer
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_idle_crowd_is_bounded_and_an_honest_webhook_comes_through() {
-    let limits = ServerLimits { connections_max: HELD_MAX, head_time_max_ms: 100, ..ServerLimits::default() };
+    an_honest_webhook_comes_through_a_crowd_of(800, HEAD_TIME_MS).await;
+}
+
+#[ignore = "ten thousand connections take a minute and most of the files that a process may open"]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_of_ten_thousand_is_bounded_too() {
+    an_honest_webhook_comes_through_a_crowd_of(10_000, HEAD_TIME_MS / 4).await;
+}
+
+async fn an_honest_webhook_comes_through_a_crowd_of(crowd: usize, head_time_max_ms: u64) {
+    let crowd = allowed(crowd);
+    let limits = ServerLimits { connections_max: HELD_MAX, head_time_max_ms, ..ServerLimits::default() };
     let site = Arc::new(Site::with(Mood::Takes, BodyLimits::default(), limits).await);
     let (address, port) = (site.address, site.address.port());
     let mut idlers = JoinSet::new();
-    for number in 0..crowd() {
+    for number in 0..crowd {
         idlers.spawn(idle(address, number));
     }
-    within(async {
-        while held(port) < HELD_MAX {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    let began = Instant::now();
+    while held(port) < HELD_MAX {
+        assert!(began.elapsed() < DEADLINE, "the crowd comes in time");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let honest = {
         let site = Arc::clone(&site);
         tokio::spawn(async move {
-            let mut stream = site.connect().await;
-            stream.write_all(&post(HOOK, &message(7, 5))).await.expect("the server reads");
-            status(&read_to_end(stream).await)
+            while began.elapsed() < DEADLINE {
+                if let Ok(answer) = tokio::time::timeout(PATIENCE, delivered(&site)).await
+                    && !answer.is_empty()
+                {
+                    return status(&answer);
+                }
+            }
+            panic!("nobody answers an honest sender");
         })
     };
-    let (began, mut most) = (Instant::now(), 0);
-    while !honest.is_finished() && began.elapsed() < DEADLINE {
-        most = most.max(held(port));
+    let (mut most, mut samples) = (0, VecDeque::new());
+    while !honest.is_finished() {
+        samples.push_back(held(port));
+        if samples.len() == SAMPLES {
+            most = most.max(samples.iter().copied().min().unwrap_or_default());
+            samples.pop_front();
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(within(honest).await.expect("no panic"), 200);
-    // The table is read while it changes, so those who leave and those who follow may both stand in it.
-    assert!((1..=2 * HELD_MAX).contains(&most), "{most} connections were held");
+    assert_eq!(honest.await.expect("no panic"), 200);
+    assert!(most <= 2 * HELD_MAX, "{most} connections were held");
     assert_eq!(site.store.rows().len(), 1);
     idlers.shutdown().await;
     Arc::into_inner(site).expect("nobody else has it").close().await;
