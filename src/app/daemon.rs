@@ -177,7 +177,7 @@ impl Readiness for Insight {
             ready &= is_started && !bad;
             let unproven: Vec<_> = bridge.health.unproven(self.env.now()).map(interval_json).into_iter().collect();
             let lanes = lanes_json(&bridge.lanes);
-            let state = json!({ "started": is_started, "faults": faults, "lanes": lanes, "unproven": unproven });
+            let state = json!({ "started": is_started, "faults": faults, "lanes": lanes, "unproven": unproven, "under_way": bridge.health.under_way() });
             bridges.insert(bridge.name.clone(), state);
         }
         ReadyReport { ready, reasons: bridges.into() }

@@ -41,7 +41,8 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
     let counts = store.counts(name).await?;
     let due = store.next_due(name).await?;
     let is_far = |due: Option<Millis>| due.is_none_or(|due| due.since(now) > NEAR_MS);
-    let idle = counts.outbox == 0 && is_far(due.inbox) && is_far(due.marks);
+    let looks = live.and_then(|live| live.get("under_way")?.as_array().cloned()).unwrap_or_default();
+    let idle = looks.is_empty() && counts.outbox == 0 && is_far(due.inbox) && is_far(due.marks);
     let cursors = store
         .cursors(name)
         .await?
@@ -65,6 +66,7 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         "frozen": frozen.len(),
         "links": counts.links,
         "idle": idle,
+        "under_way": looks,
         "inbox_oldest_s": age_s(counts.inbox_oldest),
         "outbox_oldest_s": age_s(counts.outbox_oldest),
         "cursors": cursors,

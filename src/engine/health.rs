@@ -2,7 +2,7 @@
 
 use crate::core::gap::{self, Interval};
 use crate::core::time::Millis;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 /// Shared with health checks; written by the bridge.
@@ -11,6 +11,7 @@ pub struct Health {
     parts: Mutex<BTreeMap<String, PartHealth>>,
     beats: std::sync::atomic::AtomicU64,
     hearing: Mutex<Option<Hearing>>,
+    under_way: Mutex<BTreeSet<&'static str>>,
 }
 
 /// How far it is proven that no message is missing.
@@ -76,6 +77,22 @@ impl Health {
     pub fn unproven(&self, now: Millis) -> Option<Interval> {
         let hearing = (*self.hearing.lock().unwrap_or_else(PoisonError::into_inner))?;
         gap::unproven(hearing.heard, hearing.is_complete, hearing.late_after_ms, now)
+    }
+
+    /// A look at a service is due or under way: what changed there is not in the queues yet.
+    pub fn begins(&self, pass: &'static str) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).insert(pass);
+    }
+
+    /// It came to its end. One that failed stays under way until it is repeated.
+    pub fn ends(&self, pass: &'static str) {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).remove(pass);
+    }
+
+    /// Looks that have begun, or have yet to begin for the first time since the start, and have not come to
+    /// their end.
+    pub fn under_way(&self) -> Vec<&'static str> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect()
     }
 
     /// How often any part reported: grows as long as the engine makes progress.

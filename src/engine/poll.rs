@@ -23,6 +23,8 @@ pub const LEADS: &str = "leads";
 /// See [`CONTACTS`].
 pub const SWEEP: &str = "sweep";
 
+/// How long the first listing waits for the account's metadata before it asks again.
+const GROUND_MS: i64 = 1_000;
 /// Rows that consecutive pages share, to notice that rows moved between two requests.
 const SHARED_ROWS: u32 = 5;
 /// How far a listing steps back when the shared rows are not there …
@@ -77,24 +79,34 @@ impl Bridge {
         self.listing_loop(LEADS, &self.parts.timing.poll_leads).await;
     }
 
+    /// The first listing is at once: what changed while no daemon ran waits for it.
     async fn listing_loop(&self, cursor: &'static str, line: &str) {
         let mut rechecked_at = self.now();
+        self.health.begins(cursor);
         while !self.is_stopping() {
-            let Some(due) = schedule::next(line, self.now()) else { return };
-            self.rest_until(due).await;
-            if self.is_stopping() || self.now() < due || self.ground().is_none() || self.is_held(cursor) {
+            if self.ground().is_none() {
+                self.rest_until(self.now().plus(GROUND_MS)).await;
                 continue;
             }
-            let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
-            let known = match self.store().cursor(self.name(), cursor).await {
-                Ok(known) => known,
-                Err(error) => {
-                    self.store_failed(cursor, &error).await;
-                    continue;
+            if self.is_held(cursor) {
+                self.health.ends(cursor);
+            } else {
+                let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
+                if self.list_from_cursor(cursor, recheck).await && recheck {
+                    rechecked_at = self.now();
                 }
-            };
-            if self.list(cursor, known, recheck).await && recheck {
-                rechecked_at = self.now();
+            }
+            let Some(due) = schedule::next(line, self.now()) else { return };
+            self.rest_until(due).await;
+        }
+    }
+
+    async fn list_from_cursor(&self, cursor: &'static str, recheck: bool) -> bool {
+        match self.store().cursor(self.name(), cursor).await {
+            Ok(known) => self.list(cursor, known, recheck).await,
+            Err(error) => {
+                self.store_failed(cursor, &error).await;
+                false
             }
         }
     }
@@ -121,6 +133,7 @@ impl Bridge {
             priority: if known.is_some() { Priority::Poll } else { Priority::Background },
             started_at: self.now(),
         };
+        self.health.begins(cursor);
         let done = match cursor {
             LEADS => self.list_leads(&ground, &listing, &mut Swept::default()).await,
             SWEEP => self.sweep(&ground, &listing).await,
@@ -132,10 +145,14 @@ impl Bridge {
         };
         match done {
             Ok(()) => {
+                self.health.ends(cursor);
                 self.worked(cursor);
                 true
             }
-            Err(Stop::Guard) => false,
+            Err(Stop::Guard) => {
+                self.health.ends(cursor);
+                false
+            }
             Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => false,
             Err(Stop::Fault(fault)) => {
                 self.troubled(cursor, &fault, "a listing was not read to its end; its cursor stays");

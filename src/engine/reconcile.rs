@@ -74,6 +74,7 @@ impl Bridge {
     pub(super) async fn reconcile_loop(&self) {
         let Some(mut listening) = self.begin_listening().await else { return };
         let mut failures: u32 = 0;
+        self.health.begins(CLIENTS);
         while !self.is_stopping() {
             if self.ground().is_none() {
                 self.pause_until(self.now().plus(GROUND_MS)).await;
@@ -105,7 +106,11 @@ impl Bridge {
 
     /// One look, and what is told of it.
     async fn look(&self, listening: &mut Listening) -> Next {
+        self.health.begins(CLIENTS);
         let looked = self.reconcile(listening).await;
+        if matches!(looked, Ok(Next::Scheduled)) {
+            self.health.ends(CLIENTS);
+        }
         let hearing = |is_complete| Hearing {
             heard: listening.heard,
             is_complete,

@@ -152,6 +152,17 @@ impl Place {
     }
 }
 
+/// A test that fails tells what the daemon said last: a machine elsewhere keeps nothing else.
+impl Drop for Place {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logged = self.logged();
+            let lines: Vec<&str> = logged.lines().filter(|line| !line.contains("TRACE")).collect();
+            eprintln!("the daemon's last lines:\n{}", lines[lines.len().saturating_sub(80)..].join("\n"));
+        }
+    }
+}
+
 /// A running daemon; killed when a test ends early.
 struct Daemon {
     child: Child,
