@@ -5,7 +5,9 @@
 use super::read::{Key, Need, Read, Secret, choices, section};
 use super::report::{At, Place, Report};
 use super::settings::{Api, LogFormat};
-use crate::core::policy::{CreateClient, CreateContact, Direction, MatchBy, Outgoing, Owner, TriggerEvent};
+use crate::core::policy::{
+    CallbackDelivery, CreateClient, CreateContact, Direction, MatchBy, Outgoing, Owner, TriggerEvent,
+};
 use toml::de::DeValue;
 
 section! {
@@ -143,6 +145,8 @@ section! {
         daily_budget: i64, Default "0";
         /// When to look for messages and changes that were never delivered: cron with seconds, UTC.
         reconcile: String, Default r#""0 */15 * * * *""#;
+        /// Whether a callback whose answer was lost is sent again: nothing tells whether the bot started.
+        callback_delivery: CallbackDelivery, Default r#""at_most_once""#;
         /// The channel in which `people.create_client = "load_clients"` makes a client.
         create_with: CreateWith, Optional r#"{ group_id = "34810", client_type = 6 }"#;
     }
@@ -273,6 +277,7 @@ choices!(Api: "v2" => V2, "v4" => V4);
 choices!(MatchBy: "phone" => Phone, "email" => Email);
 choices!(CreateContact: "always" => Always, "with_phone_or_email" => WithPhoneOrEmail, "never" => Never);
 choices!(CreateClient: "never" => Never, "load_clients" => LoadClients, "create_order" => CreateOrder);
+choices!(CallbackDelivery: "at_most_once" => AtMostOnce, "at_least_once" => AtLeastOnce);
 choices!(Direction: "both" => Both, "to_salebot" => ToSalebot, "to_amo" => ToAmo);
 choices!(Owner: "amo" => Amo, "salebot" => Salebot);
 choices!(OrderDirection: "both" => Both, "to_salebot" => ToSalebot);

@@ -16,6 +16,8 @@ pub struct Policy {
     pub orders: Orders,
     /// amoCRM events that start a bot.
     pub triggers: Vec<Trigger>,
+    /// What becomes of a callback whose answer was lost.
+    pub callbacks: CallbackDelivery,
     /// How messages become notes.
     pub notes: Notes,
     /// Limits that stop a pass.
@@ -174,6 +176,16 @@ pub struct Trigger {
     pub status: Option<StatusId>,
     /// The template of the callback's text.
     pub callback: String,
+}
+
+/// What becomes of a callback whose answer was lost: nothing tells whether the bot started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CallbackDelivery {
+    /// It is not sent again and becomes a dead letter: a bot that runs twice may sell twice.
+    #[default]
+    AtMostOnce,
+    /// It is sent again: for bots that may run twice and must not stay silent.
+    AtLeastOnce,
 }
 
 /// The events a trigger can wait for.

@@ -10,8 +10,8 @@ use salebridge::core::id::{ClientId, ContactId, LeadId, MessageId, PipelineId, S
 use salebridge::core::link::{Base, ClientLink, DealLink};
 use salebridge::core::model::{Client, Event, Message};
 use salebridge::core::policy::{
-    CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
-    Trigger, TriggerEvent,
+    CallbackDelivery, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
+    Policy, Rule, Trigger, TriggerEvent,
 };
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
@@ -74,6 +74,7 @@ fn policy(freeze_after_flips: u32) -> Policy {
             status: None,
             callback: "amo_lead_deleted {{ lead.id }} of {{ contact.name }}".to_owned(),
         }],
+        callbacks: CallbackDelivery::AtMostOnce,
         notes: Notes {
             on_contact: true,
             on_lead: false,

@@ -3,8 +3,8 @@
 use crate::clock::Random;
 use salebridge::core::id::{PipelineId, StateId, StatusId};
 use salebridge::core::policy::{
-    ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
-    Policy, Rule, StageRow,
+    CallbackDelivery, ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing,
+    Owner, People, Policy, Rule, StageRow,
 };
 use salebridge::engine::Timing;
 use salebridge::sandbox::amo::fixture;
@@ -113,6 +113,7 @@ pub fn policy(loads_clients: bool) -> Policy {
                 .to_vec(),
         },
         triggers: Vec::new(),
+        callbacks: CallbackDelivery::AtMostOnce,
         notes: Notes {
             on_contact: true,
             on_lead: false,

@@ -25,6 +25,7 @@ impl Checker<'_> {
             people: people?,
             orders: orders?,
             triggers: triggers?,
+            callbacks: raw.salebot.as_ref()?.value.callback_delivery.as_ref()?.value,
             notes: notes?,
             guard: guard?,
         })

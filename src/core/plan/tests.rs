@@ -11,8 +11,8 @@ use crate::core::id::{ClientId, ContactId, EnumId, FieldId, LeadId, PipelineId, 
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::model::{Account, Client, Contact, Element, FieldInfo, FieldKind, Lead, Order, Pipeline, Variables};
 use crate::core::policy::{
-    CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People, Policy, Rule,
-    StageRow, Trigger, TriggerEvent,
+    CallbackDelivery, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
+    Policy, Rule, StageRow, Trigger, TriggerEvent,
 };
 use crate::core::time::Millis;
 use proptest::prelude::*;
@@ -95,6 +95,7 @@ fn ground(owner: Owner) -> Ground {
             status: Some(StatusId(1002)),
             callback: "amo_state_changed {{ lead.pipeline }}:{{ lead.stage }}".to_owned(),
         }],
+        callbacks: CallbackDelivery::AtMostOnce,
         notes: Notes {
             on_contact: true,
             on_lead: false,

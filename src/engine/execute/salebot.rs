@@ -8,6 +8,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::ClientId;
 use crate::core::model::Variables;
 use crate::core::plan::deal::order_mark;
+use crate::core::policy::CallbackDelivery;
 use crate::ports::remote::{ClientAddress, NewOrder, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
 use futures::future::join_all;
@@ -140,10 +141,10 @@ impl Bridge {
         moved.map_or_else(Outcome::Failed, |()| Outcome::Done)
     }
 
-    /// Whether a callback arrived cannot be looked up. One whose answer was lost is not sent again:
-    /// a bot that runs twice may sell twice.
+    /// Whether a callback arrived cannot be looked up: what becomes of one whose answer was lost is the
+    /// configuration's choice.
     async fn callback(&self, row: &OutboxRow, client: ClientId, text: &str) -> Outcome {
-        if row.in_doubt {
+        if row.in_doubt && self.parts.policy.callbacks == CallbackDelivery::AtMostOnce {
             let reason = "the answer to the callback was lost, and it cannot be looked up whether the bot started: start it by hand if it did not";
             return Outcome::Failed(Fault::new(FaultKind::Rejected, reason));
         }

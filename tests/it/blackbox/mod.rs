@@ -157,7 +157,8 @@ impl Drop for Place {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let logged = self.logged();
-            let lines: Vec<&str> = logged.lines().filter(|line| !line.contains("TRACE")).collect();
+            let lines: Vec<&str> =
+                logged.lines().filter(|line| !line.contains("TRACE") && !line.contains(" GET ")).collect();
             eprintln!("the daemon's last lines:\n{}", lines[lines.len().saturating_sub(80)..].join("\n"));
         }
     }

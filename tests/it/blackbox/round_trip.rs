@@ -1,9 +1,11 @@
 //! One person and one deal, all the way round; and nothing secret in what the daemon says.
 
 use super::{Place, SECRET, TOKEN, eventually, found_town};
+use rstest::rstest;
 use salebridge::app::town::TRIGGER;
 use salebridge::sandbox::amo::edit::LeadDraft;
 use salebridge::sandbox::amo::fixture::{FIELD_LEAD_SOURCE, FIELD_POSITION};
+use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
@@ -126,5 +128,44 @@ async fn values_leads_and_triggers_travel_both_ways() {
         assert!(!log.contains(secret), "{secret} stands in the log");
     }
     assert!(log.contains("salebridge listens"), "{log}");
+    town.close().await;
+}
+
+#[rstest]
+#[case::kept_back("at_most_once", 1, 1)]
+#[case::sent_again("at_least_once", 2, 0)]
+#[tokio::test]
+async fn a_callback_whose_answer_was_lost(#[case] delivery: &str, #[case] times: usize, #[case] dead_letters: u64) {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let choice = format!("[bridge.salebot]\ncallback_delivery = \"{delivery}\"\n");
+    place.write(&place.config.text().replace("[bridge.salebot]\n", &choice));
+    let daemon = place.start();
+    place.ready().await;
+    place.idle().await;
+    let client = town.enter(0, 0).expect("a regular");
+    let contact = town.cast().people[0].contact.expect("a regular is a contact");
+    place.idle().await;
+    town.spoil(ScriptedFault::once(ServiceName::Salebot, Fault::LostAnswer).on("/callback"));
+    let (pipeline, status, callback) = TRIGGER;
+    let orders = town.look(|_, salebot| salebot.orders(client).len());
+    let draft = LeadDraft { name: "Счёт".into(), contact_ids: vec![contact], ..LeadDraft::default() };
+    let lead = town.amo(|amo, now_ms| amo.create_lead(now_ms, draft));
+    eventually("the lead is an order", || async { town.look(|_, salebot| salebot.orders(client).len() == orders + 1) })
+        .await;
+    place.idle().await;
+    town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, pipeline, status));
+    let started = || {
+        town.look(|_, salebot| {
+            salebot.callbacks().filter(|done| done.client_id == client && done.text.starts_with(callback)).count()
+        })
+    };
+    eventually("the callback came, or came again", || async {
+        started() == times && place.status()["dead_letters"] == dead_letters
+    })
+    .await;
+    place.idle().await;
+    assert_eq!((started(), place.status()["dead_letters"].as_u64()), (times, Some(dead_letters)));
+    assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
 }
