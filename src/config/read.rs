@@ -103,13 +103,16 @@ pub(super) fn table<'v, 'i, T: Read>(
         if known().any(|key| key == name.get_ref()) {
             continue;
         }
-        let place = child(place, name.get_ref(), name.span());
+        let parent = place;
+        let place = child(parent, name.get_ref(), name.span());
         hide_leaves(value.get_ref(), &at(&place, value.span()), report);
-        let help = match nearest(name.get_ref(), known()) {
-            Some(key) => format!("did you mean `{key}`?"),
-            None => format!("known here: {}", known().collect::<Vec<_>>().join(", ")),
-        };
-        report.fault_with_help(&place, "is no known key", help);
+        match nearest(name.get_ref(), known()) {
+            Some(key) => report.fault_with_help(&place, "is no known key", format!("did you mean `{key}`?")),
+            None => {
+                let help = format!("known here: {}", known().collect::<Vec<_>>().join(", "));
+                report.unknown(&place, &parent.path, help);
+            }
+        }
     }
     Some(table)
 }

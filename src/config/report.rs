@@ -31,6 +31,8 @@ enum Kind {
     Syntax,
     /// The named key is not there.
     Missing(String),
+    /// A key that is not like any known one, in this table.
+    Unknown(String),
     /// Any other.
     Meaning,
 }
@@ -60,6 +62,11 @@ impl Report {
     /// A required key is not there.
     pub fn missing(&mut self, place: &Place, key: &str, message: impl Into<String>, help: impl Into<String>) {
         self.push(Kind::Missing(key.to_owned()), place, message.into(), Some(help.into()));
+    }
+
+    /// A key that is not like any known one, and the table it stands in.
+    pub fn unknown(&mut self, place: &Place, parent: &str, help: impl Into<String>) {
+        self.push(Kind::Unknown(parent.to_owned()), place, "is no known key".to_owned(), Some(help.into()));
     }
 
     /// Something is wrong at a place.
@@ -110,8 +117,14 @@ impl Report {
             .take(SHOWN_MAX)
             .map(|finding| {
                 let (line, shown) = self.quote(text, &lines, &finding.place.span, broken, &openness);
-                let Finding { place, message, help, .. } = finding;
-                Fault { line, path: place.path, message, help, shown }
+                let Finding { kind, place, message, help } = finding;
+                match kind {
+                    // In a text that is no TOML a lost quote can make a key of a secret.
+                    Kind::Unknown(parent) if broken => {
+                        Fault { line, path: parent, message: "holds a key that is not known".to_owned(), help, shown }
+                    }
+                    _ => Fault { line, path: place.path, message, help, shown },
+                }
             })
             .collect();
         Faults { name: name.to_owned(), faults, unshown }
@@ -131,7 +144,7 @@ impl Report {
             Kind::Missing(key) => {
                 !broken.iter().take(SHOWN_MAX).any(|line| text[lines.span(*line)].contains(key.as_str()))
             }
-            Kind::Meaning => !broken.contains(&lines.number(finding.place.span.start)),
+            Kind::Meaning | Kind::Unknown(_) => !broken.contains(&lines.number(finding.place.span.start)),
         });
     }
 

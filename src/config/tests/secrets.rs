@@ -150,6 +150,13 @@ fn assert_silent(text: &str) {
 }
 
 #[test]
+fn a_key_that_a_lost_quote_made_of_a_secret_is_not_named() {
+    let text = FULL.replace("webhook_secret = \"MARKERMARKERMARKERb\"", "webhook_secret = {\"MARKERMARKERMARKERb\"");
+    let text = text.replace("api_key = 'MARKERMARKERMARKER'", "api_key = 'MARKER\nMARKERMARKER'");
+    assert_silent(&text);
+}
+
+#[test]
 fn faults_show_no_secret_wherever_a_sign_is_lost() {
     let at = FULL.char_indices().map(|(at, _)| at);
     for at in at.collect::<Vec<_>>() {
