@@ -104,6 +104,9 @@ pub enum Action {
         lead: LeadId,
         /// The stage.
         state: StateId,
+        /// What both sides will have agreed on.
+        #[serde(default)]
+        confirms: Vec<Confirm>,
     },
     /// Start a bot with a text. Cannot be looked up.
     Callback {
@@ -288,11 +291,11 @@ impl Action {
             Action::UpdateContact { confirms, .. }
             | Action::UpdateLead { confirms, .. }
             | Action::SaveVariables { confirms, .. }
-            | Action::SetOrderVariables { confirms, .. } => confirms,
+            | Action::SetOrderVariables { confirms, .. }
+            | Action::SetOrderState { confirms, .. } => confirms,
             Action::CreateContact { .. }
             | Action::AddNote { .. }
             | Action::CreateOrder { .. }
-            | Action::SetOrderState { .. }
             | Action::Callback { .. }
             | Action::LoadClient { .. } => &[],
         }

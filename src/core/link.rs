@@ -86,7 +86,7 @@ pub struct DealLink {
     pub ordered: bool,
     /// The stage last seen.
     pub stage: Option<(PipelineId, StatusId)>,
-    /// The stage last written to the order.
+    /// The stage the order was made with.
     pub state: Option<StateId>,
     /// The responsible user last seen.
     pub responsible: Option<UserId>,

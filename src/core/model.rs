@@ -349,6 +349,17 @@ pub struct Order {
     pub variables: Variables,
 }
 
+/// Whether an order is worked on (Salebot API page, `get_orders`). Archived ones are none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderStatus {
+    /// It is worked on.
+    Active,
+    /// It was closed with success.
+    Won,
+    /// It was closed without.
+    Lost,
+}
+
 /// A client that a finder returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundClient {

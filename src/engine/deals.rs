@@ -7,7 +7,7 @@ use crate::core::action::{Confirm, client_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
-use crate::core::model::{Contact, Lead, Order, Variables};
+use crate::core::model::{Contact, Lead, Order, OrderStatus, Variables};
 use crate::core::plan::deal::{self, DealSeen};
 use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
@@ -18,6 +18,14 @@ use std::collections::BTreeMap;
 
 /// How soon a lead that was shown in an older state is read again.
 const STALE_MS: i64 = 5_000;
+
+/// What Salebot says about a lead.
+#[derive(Default)]
+struct Speech {
+    variables: Option<Variables>,
+    order: Option<Order>,
+    order_status: Option<OrderStatus>,
+}
 
 /// What is remembered around a page of leads.
 struct Memory {
@@ -105,10 +113,11 @@ impl Bridge {
         let others =
             memory.by_contact.iter().filter(|deal| deal.contact == contact && deal.open && deal.lead != lead.id);
         let is_current = lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id);
-        let (variables, order) = match self.read_deal(ground, client, link, is_current, priority).await {
-            Ok(read) => read,
-            Err(fault) => return Ok(Err(fault)),
-        };
+        let Speech { variables, order, order_status } =
+            match self.read_deal(ground, lead, client, link, is_current, priority).await {
+                Ok(read) => read,
+                Err(fault) => return Ok(Err(fault)),
+            };
         let in_doubt = self.deal_doubts(lead.id, client).await?;
         let seen = DealSeen {
             lead,
@@ -117,6 +126,7 @@ impl Bridge {
             client,
             variables: variables.as_ref(),
             order: order.as_ref(),
+            order_status,
             is_current,
             is_news: news_since.is_some_and(|since| lead.created_at >= since.seconds()),
             in_doubt: &in_doubt,
@@ -160,16 +170,17 @@ impl Bridge {
         Ok(Ok(drafts.collect()))
     }
 
-    /// The client's variables and the order's, as far as some pair lets them speak.
+    /// The client's variables and its order, as far as some pair lets them speak.
     async fn read_deal(
         &self,
         ground: &Ground,
+        lead: &Lead,
         client: Option<&ClientLink>,
         link: Option<&DealLink>,
         is_current: bool,
         priority: Priority,
-    ) -> Result<(Option<Variables>, Option<Order>), Fault> {
-        let Some(client) = client.map(|client| client.client.id) else { return Ok((None, None)) };
+    ) -> Result<Speech, Fault> {
+        let Some(client) = client.map(|client| client.client.id) else { return Ok(Speech::default()) };
         let speaks = |rule: &crate::core::plan::ResolvedRule| {
             rule.rule.direction.writes_amo() && matches!(rule.rule.salebot, SalebotField::Client(_))
         };
@@ -177,11 +188,16 @@ impl Bridge {
             true => self.parts.salebot.variables(client, priority).await?,
             false => None,
         };
-        let order = match link.and_then(|link| link.order).filter(|_| ground.reads_order_variables()) {
-            Some(order) => self.parts.salebot.order(client, order, priority).await?,
-            None => None,
+        let follows = ground.leads_follow_orders() && lead.is_open();
+        let Some(id) = link.and_then(|link| link.order).filter(|_| follows || ground.reads_order_variables()) else {
+            return Ok(Speech { variables, ..Speech::default() });
         };
-        Ok((variables, order))
+        let order = self.parts.salebot.order(client, id, priority).await?;
+        let order_status = match &order {
+            Some(_) if follows => self.parts.salebot.order_status(client, id, priority).await?,
+            _ => None,
+        };
+        Ok(Speech { variables, order, order_status })
     }
 
     async fn deal_doubts(&self, lead: LeadId, client: Option<&ClientLink>) -> Stored<Vec<Confirm>> {

@@ -8,7 +8,7 @@ use crate::core::action::{Edit, NoteTarget};
 use crate::core::fault::Fault;
 use crate::core::flex::Moment;
 use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId, StateId};
-use crate::core::model::{Account, ClientRow, Contact, Event, FoundClient, Lead, Note, Order, Variables};
+use crate::core::model::{Account, ClientRow, Contact, Event, FoundClient, Lead, Note, Order, OrderStatus, Variables};
 use crate::core::time::Millis;
 use async_trait::async_trait;
 
@@ -241,6 +241,14 @@ pub trait Salebot: Send + Sync {
 
     /// Active orders of a client.
     async fn active_orders(&self, client: ClientId, priority: Priority) -> Result<Vec<OrderId>, Fault>;
+
+    /// Whether an order is worked on; none for one that is neither active nor won nor lost. Up to three requests.
+    async fn order_status(
+        &self,
+        client: ClientId,
+        order: OrderId,
+        priority: Priority,
+    ) -> Result<Option<OrderStatus>, Fault>;
 
     /// The order that requests without an order id act on.
     async fn current_order(&self, client: ClientId, priority: Priority) -> Result<Option<OrderId>, Fault>;

@@ -7,14 +7,14 @@ use rstest::rstest;
 use salebridge::core::fault::FaultKind;
 use salebridge::core::flex::Notices;
 use salebridge::core::id::{ClientId, OrderId, StateId};
-use salebridge::core::model::{Event, Message};
+use salebridge::core::model::{Event, Message, OrderStatus};
 use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::remote::{ClientAddress, Decoder, NewOrder, Priority, Salebot as _};
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as ApiOptions};
 use salebridge::sandbox::http::Request;
 use salebridge::sandbox::salebot::options::*;
-use salebridge::sandbox::salebot::state::Attachment;
+use salebridge::sandbox::salebot::state::{Attachment, OrderStatus as Closed};
 use salebridge::sandbox::salebot::{NewClient, Salebot};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, Mutex};
@@ -124,6 +124,7 @@ impl World {
         let order = api.create_order(&new, POLL).await.expect("made");
         assert_eq!(api.current_order(client, POLL).await, Ok(Some(order)));
         assert!(api.active_orders(client, POLL).await.expect("listed").contains(&order));
+        self.check_status(client, order).await;
         let changes = [("name", "Другой"), ("budget", "2000"), ("source", "ads")];
         let changes = changes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         assert_eq!(api.set_order_variables(client, order, &changes, POLL).await, Ok(()));
@@ -139,6 +140,24 @@ impl World {
         let unknown = NewOrder { client: UNKNOWN, ..new };
         assert_eq!(api.create_order(&unknown, POLL).await.expect_err("not there").kind, FaultKind::Gone);
         assert_eq!(api.active_orders(UNKNOWN, POLL).await.expect_err("not there").kind, FaultKind::Gone);
+    }
+
+    async fn check_status(&self, client: ClientId, order: OrderId) {
+        let id = i64::try_from(order.0).expect("small");
+        let close = |status| {
+            let mut project = self.project.lock().expect("not poisoned");
+            assert!(project.close_order(id, status, "") || project.restore_order(id));
+        };
+        let stands = [
+            (Closed::Won, Some(OrderStatus::Won)),
+            (Closed::Lost, Some(OrderStatus::Lost)),
+            (Closed::Archived, None),
+            (Closed::Active, Some(OrderStatus::Active)),
+        ];
+        for (closed, expected) in stands {
+            close(closed);
+            assert_eq!(self.api.order_status(client, order, POLL).await, Ok(expected));
+        }
     }
 
     async fn check_dialogue(&self) {
@@ -246,6 +265,7 @@ async fn a_wrong_key_is_never_an_empty_project(#[case] refusal: Refusal) {
         api().history(client, POLL).await.expect_err("refused"),
         api().active_orders(client, POLL).await.expect_err("refused"),
         api().current_order(client, POLL).await.expect_err("refused"),
+        api().order_status(client, OrderId(1), POLL).await.expect_err("refused"),
         api().order(client, OrderId(1), POLL).await.expect_err("refused"),
         api().callback(client, "x", POLL).await.expect_err("refused"),
     ];

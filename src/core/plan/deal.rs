@@ -1,13 +1,13 @@
 //! A lead, its order and its client: the order itself, its stage, mapped values, callbacks.
 
 use super::ground::Ground;
-use super::{Doubts, Notice, Plan, ResolvedRule, push_edit};
+use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
 use crate::core::fingerprint;
 use crate::core::id::{ClientId, PipelineId, StatusId};
 use crate::core::link::{ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
-use crate::core::model::{Contact, Fields, Lead, Order, Variables};
+use crate::core::model::{Contact, Fields, Lead, Order, OrderStatus, Variables};
 use crate::core::policy::{Trigger, TriggerEvent};
 use crate::core::selector::{Fact, SalebotField};
 use crate::core::shape::{self, Record};
@@ -30,6 +30,8 @@ pub struct DealSeen<'a> {
     pub variables: Option<&'a Variables>,
     /// The order, where there is one and it was read.
     pub order: Option<&'a Order>,
+    /// Whether the order is worked on, where that was asked for.
+    pub order_status: Option<OrderStatus>,
     /// True when the client's variables speak of this lead: its newest open one.
     pub is_current: bool,
     /// True when the lead was made since the last poll; then a first meeting is news.
@@ -45,7 +47,7 @@ pub fn plan(ground: &Ground, seen: DealSeen<'_>) -> (Plan, DealLink) {
     if let Some(client) = seen.client {
         plan_values(ground, &seen, client.client.id, &mut plan);
         if ground.policy.orders.enabled {
-            plan_order(ground, &seen, client.client.id, &mut link, &mut plan);
+            plan_order(ground, seen.lead, client.client.id, &mut link, &mut plan);
         }
         plan_callbacks(ground, &seen, client.client.id, &mut plan);
     }
@@ -92,6 +94,7 @@ pub fn plan_gone(
         client,
         variables: None,
         order: None,
+        order_status: None,
         is_current: false,
         is_news: false,
         in_doubt: &[],
@@ -127,28 +130,15 @@ pub fn order_mark(lead: crate::core::id::LeadId) -> String {
     format!("amoCRM lead {lead}")
 }
 
-/// The order: made for an open lead that has none, moved when the lead's stage has moved.
-fn plan_order(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, link: &mut DealLink, plan: &mut Plan) {
-    let lead = seen.lead;
-    let state = ground.policy.orders.state_for(lead.pipeline, lead.status);
-    match link.order {
-        None if lead.is_open() && !link.ordered => {
-            link.ordered = true;
-            link.state = state;
-            plan.actions.push((
-                None,
-                Action::CreateOrder { client, lead: lead.id, name: lead.name.clone(), budget: lead.price, state },
-            ));
-        }
-        None => {}
-        Some(order) => {
-            let Some(state) = state.filter(|state| link.state != Some(*state) && !lead.is_deleted) else {
-                return;
-            };
-            link.state = Some(state);
-            plan.actions.push((None, Action::SetOrderState { client, order, lead: lead.id, state }));
-        }
+/// The order is made for an open lead that has none.
+fn plan_order(ground: &Ground, lead: &Lead, client: ClientId, link: &mut DealLink, plan: &mut Plan) {
+    if link.order.is_some() || link.ordered || !lead.is_open() {
+        return;
     }
+    let state = ground.policy.orders.state_for(lead.pipeline, lead.status);
+    (link.ordered, link.state) = (true, state);
+    let (name, budget) = (lead.name.clone(), lead.price);
+    plan.actions.push((None, Action::CreateOrder { client, lead: lead.id, name, budget, state }));
 }
 
 /// Mapped values of the lead: with the order's variables, and with the client's where this is the
@@ -180,6 +170,12 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
             target.0.insert(name.clone(), content.first().cloned().unwrap_or_default());
             target.1.push(Confirm { link, rule: rule.key.clone(), base });
         }
+    }
+    if let Some((edit, confirm)) =
+        ground.policy.orders.enabled.then(|| stage::plan(ground, seen, client, plan)).flatten()
+    {
+        edits.push(edit);
+        edit_confirms.push(confirm);
     }
     let lead = seen.lead.id;
     let update = (!edits.is_empty()).then(|| Action::UpdateLead {
@@ -223,7 +219,7 @@ fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client:
     let amo = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
     let empty = Default::default();
     let bases = seen.link.map_or(&empty, |link| &link.bases);
-    let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), rule, confirms: seen.in_doubt };
+    let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), key: &rule.key, confirms: seen.in_doubt };
     let base = doubts.base(bases, &amo, text.as_ref());
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
@@ -267,7 +263,7 @@ fn plan_callbacks(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: 
 }
 
 /// What happened. A lead met for the first time is news only if it was made since the last poll.
-fn events(_ground: &Ground, seen: &DealSeen<'_>) -> Vec<TriggerEvent> {
+fn events(ground: &Ground, seen: &DealSeen<'_>) -> Vec<TriggerEvent> {
     let lead = seen.lead;
     let Some(before) = seen.link.filter(|link| link.stage.is_some()) else {
         return if seen.is_news && !lead.is_deleted { vec![TriggerEvent::LeadCreated] } else { Vec::new() };
@@ -277,7 +273,7 @@ fn events(_ground: &Ground, seen: &DealSeen<'_>) -> Vec<TriggerEvent> {
         return if was_known { vec![TriggerEvent::LeadDeleted] } else { Vec::new() };
     }
     let mut events = Vec::new();
-    if before.stage != Some((lead.pipeline, lead.status)) {
+    if before.stage != Some((lead.pipeline, lead.status)) && !stage::is_ours(ground, seen) {
         events.push(TriggerEvent::LeadStage);
     }
     if before.responsible != lead.responsible {

@@ -5,7 +5,7 @@ use crate::core::action::Edit;
 use crate::core::fingerprint;
 use crate::core::model::{Account, Client, Contact, FieldKind, Lead, Variables, messenger_name};
 use crate::core::people::{MatchKey, email_key, phone_key};
-use crate::core::policy::{MatchBy, Policy};
+use crate::core::policy::{Direction, MatchBy, Policy};
 use crate::core::selector::{AmoPart, Entity, Fact, SalebotField};
 use crate::core::shape::{self, Record};
 use jiff::tz::TimeZone;
@@ -83,12 +83,19 @@ impl Ground {
             .any(|rule| rule.rule.direction.writes_amo() && matches!(rule.rule.salebot, SalebotField::Order(_)))
     }
 
+    /// True when an order that is moved moves its lead.
+    pub fn leads_follow_orders(&self) -> bool {
+        let orders = &self.policy.orders;
+        orders.enabled && orders.direction == Direction::Both && !orders.stages.is_empty()
+    }
+
     /// True when a client or its orders can change a lead: some pair of leads lets them speak.
     pub fn leads_listen(&self) -> bool {
-        self.lead_rules.iter().any(|rule| {
-            let speaks = matches!(rule.rule.salebot, SalebotField::Client(_) | SalebotField::Order(_));
-            speaks && rule.rule.direction.writes_amo()
-        })
+        self.leads_follow_orders()
+            || self.lead_rules.iter().any(|rule| {
+                let speaks = matches!(rule.rule.salebot, SalebotField::Client(_) | SalebotField::Order(_));
+                speaks && rule.rule.direction.writes_amo()
+            })
     }
 
     /// What a contact means to us. Equal: nothing to do.

@@ -4,12 +4,13 @@
 //! - [`ground`]: the policy resolved against the account, made once.
 //! - [`arrival`]: who is this client? An existing contact, a new one, or nobody yet.
 //! - [`person`]: a contact and its clients: values both ways.
-//! - [`deal`]: a lead, its order and its client: stages, values, callbacks.
+//! - [`deal`]: a lead, its order and its client: values, callbacks; [`stage`]: its stage.
 
 pub mod arrival;
 pub mod deal;
 pub mod ground;
 pub mod person;
+pub mod stage;
 
 use super::action::{Action, Confirm, Edit, LinkRef};
 use super::link::{Base, Bases, Content};
@@ -106,7 +107,8 @@ pub fn identifiers() -> Vec<Rule> {
 /// Writes to one pair that were tried and whose outcome is not known.
 struct Doubts<'a> {
     link: LinkRef,
-    rule: &'a ResolvedRule,
+    /// `Rule::key`.
+    key: &'a str,
     confirms: &'a [Confirm],
 }
 
@@ -115,8 +117,11 @@ impl Doubts<'_> {
     /// agreed on it, whatever was edited since. Of the others it is known only that meeting their
     /// value is no edit.
     fn base(&self, bases: &Bases, amo: &Content, salebot: Option<&Content>) -> Base {
-        let mut base = bases.get(&self.rule.key).cloned().unwrap_or_default();
-        let own = |confirm: &&Confirm| confirm.link == self.link && confirm.rule == self.rule.key;
+        self.resolve(bases.get(self.key).cloned().unwrap_or_default(), amo, salebot)
+    }
+
+    fn resolve(&self, mut base: Base, amo: &Content, salebot: Option<&Content>) -> Base {
+        let own = |confirm: &&Confirm| confirm.link == self.link && confirm.rule == self.key;
         for Confirm { base: tried, .. } in self.confirms.iter().filter(own) {
             let met_amo = tried.sent_amo.iter().any(|sent| is_met(sent, amo));
             let met_salebot = tried.sent_salebot.iter().any(|sent| salebot.is_some_and(|now| is_met(sent, now)));

@@ -168,7 +168,7 @@ fn merge_client(
     client: ClientSeen<'_>,
     amo: &Content,
 ) -> Merged {
-    let doubts = Doubts { link: LinkRef::Client(client.link.client.id), rule, confirms: seen.in_doubt };
+    let doubts = Doubts { link: LinkRef::Client(client.link.client.id), key: &rule.key, confirms: seen.in_doubt };
     let observed = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
     let base = doubts.base(&client.link.bases, &observed, salebot_content(ground, rule, client).as_ref());
     let mut merged = merge_with(ground, rule, client, amo, &base);

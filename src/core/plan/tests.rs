@@ -7,9 +7,11 @@ use super::ground::Ground;
 use super::person::{self, ClientSeen, PersonSeen};
 use crate::core::action::{Action, Edit, LinkRef};
 use crate::core::apply;
-use crate::core::id::{ClientId, ContactId, EnumId, FieldId, LeadId, PipelineId, StateId, StatusId, UserId};
+use crate::core::id::{ClientId, ContactId, EnumId, FieldId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use crate::core::link::{ClientLink, DealLink};
-use crate::core::model::{Account, Client, Contact, Element, FieldInfo, FieldKind, Lead, Order, Pipeline, Variables};
+use crate::core::model::{
+    Account, Client, Contact, Element, FieldInfo, FieldKind, Lead, Order, OrderStatus, Pipeline, Variables,
+};
 use crate::core::policy::{
     CallbackDelivery, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing, Owner, People,
     Policy, Rule, StageRow, Trigger, TriggerEvent,
@@ -438,6 +440,7 @@ fn seen<'a>(
         client: Some(client),
         variables: None,
         order,
+        order_status: None,
         is_current: true,
         is_news: false,
         in_doubt: &[],
@@ -461,13 +464,13 @@ fn one_lead_makes_one_order_and_its_stage_follows() {
     lead.status = StatusId(1002);
     let (plan, mut link) = deal::plan(&ground, seen(&lead, Some(&link), &client, None));
     assert_eq!(names(&plan), ["save_variables", "callback"]);
-    link.order = Some(crate::core::id::OrderId(77));
+    link.order = Some(OrderId(77));
     let order =
         Order { state: Some(StateId(37)), variables: Variables::from([("budget".to_owned(), "1000".to_owned())]) };
     let (plan, link) = deal::plan(&ground, seen(&lead, Some(&link), &client, Some(&order)));
-    assert_eq!(names(&plan), ["save_variables", "set_order_state"]);
+    assert_eq!(names(&plan), ["set_order_state", "save_variables"]);
     let (plan, _) = deal::plan(&ground, seen(&lead, Some(&link), &client, Some(&order)));
-    assert_eq!(names(&plan), ["save_variables"], "the variables are planned until they are confirmed, the rest once");
+    assert_eq!(names(&plan), ["set_order_state", "save_variables"], "planned until it is confirmed, callbacks once");
 }
 
 #[test]
@@ -494,4 +497,147 @@ fn closed_leads_get_no_order_and_a_won_one_tells_the_bot() {
         .filter_map(|(_, action)| if let Action::Callback { text, .. } = action { Some(text.as_str()) } else { None })
         .collect();
     assert_eq!(texts, ["amo_lead_won 301"]);
+}
+
+/// A lead whose order is made, and how both stand.
+struct Deal {
+    ground: Ground,
+    client: ClientLink,
+    lead: Lead,
+    link: DealLink,
+    order: Order,
+    status: Option<OrderStatus>,
+}
+
+impl Deal {
+    fn settled() -> Deal {
+        let ground = ground(Owner::Amo);
+        let client = ClientLink { contact: Some(ContactId(101)), ..ClientLink::new(Client::unknown(ClientId(5))) };
+        let lead = lead();
+        let (_, mut link) = deal::plan(&ground, seen(&lead, None, &client, None));
+        link.order = Some(OrderId(77));
+        let variables = Variables::from([("budget".to_owned(), "1000".to_owned())]);
+        let order = Order { state: Some(StateId(37)), variables };
+        let mut deal = Deal { ground, client, lead, link, order, status: Some(OrderStatus::Active) };
+        deal.carry_out();
+        deal
+    }
+
+    fn plan(&self) -> (super::Plan, DealLink) {
+        let seen = seen(&self.lead, Some(&self.link), &self.client, Some(&self.order));
+        deal::plan(&self.ground, DealSeen { order_status: self.status, ..seen })
+    }
+
+    /// Plans and carries out; returns what was done with stages and callbacks.
+    fn carry_out(&mut self) -> Vec<String> {
+        let (plan, link) = self.plan();
+        self.link = link;
+        let mut done = Vec::new();
+        for (_, action) in &plan.actions {
+            match action {
+                Action::SetOrderState { state, .. } => {
+                    self.order.state = Some(*state);
+                    done.push(format!("order to {state}"));
+                }
+                Action::UpdateLead { edits, .. } => {
+                    apply::to_lead(&mut self.lead, edits);
+                    if let Some(Edit::Stage { pipeline, status }) = edits.first() {
+                        self.link.stage = Some((*pipeline, *status));
+                        done.push(format!("lead to {status}"));
+                    }
+                }
+                Action::Callback { text, .. } => done.push(text.clone()),
+                _ => {}
+            }
+            for confirm in action.confirms() {
+                self.link.bases.insert(confirm.rule.clone(), confirm.base.clone());
+            }
+        }
+        done
+    }
+}
+
+#[test]
+fn an_order_that_is_moved_moves_its_lead_and_starts_no_bot() {
+    let mut deal = Deal::settled();
+    assert!(deal.carry_out().is_empty());
+    deal.order.state = Some(StateId(38));
+    assert_eq!(deal.carry_out(), ["lead to 1002"]);
+    assert!(deal.carry_out().is_empty(), "our own move is no news");
+    deal.lead.status = StatusId(1001);
+    assert_eq!(deal.carry_out(), ["order to 37"]);
+    deal.lead.status = StatusId(1002);
+    assert_eq!(deal.carry_out(), ["order to 38", "amo_state_changed Main:Talk"]);
+    assert!(deal.carry_out().is_empty());
+}
+
+#[test]
+fn of_two_moves_the_leads_stands_and_the_other_is_kept_in_the_journal() {
+    let mut deal = Deal::settled();
+    deal.ground.policy.orders.stages.push(StageRow {
+        pipeline: PipelineId(61),
+        status: StatusId(1003),
+        state: StateId(39),
+    });
+    deal.order.state = Some(StateId(39));
+    deal.lead.status = StatusId(1002);
+    let (plan, _) = deal.plan();
+    assert_eq!(plan.notices.iter().map(|notice| notice.kind).collect::<Vec<_>>(), ["conflict"]);
+    assert_eq!(deal.carry_out()[0], "order to 38");
+    assert!(deal.carry_out().is_empty());
+}
+
+#[test]
+fn a_stage_that_the_table_does_not_know_is_no_news() {
+    let mut deal = Deal::settled();
+    deal.order.state = Some(StateId(99));
+    assert!(deal.carry_out().is_empty());
+    deal.lead.status = StatusId(1002);
+    assert_eq!(deal.carry_out()[0], "order to 38", "it is moved from there all the same");
+    deal.lead.status = StatusId(1009);
+    assert!(deal.carry_out().is_empty());
+    deal.order.state = Some(StateId(37));
+    assert_eq!(deal.carry_out(), ["lead to 1001"]);
+}
+
+#[test]
+fn a_lead_met_on_an_unknown_stage_follows_its_order_from_then_on() {
+    let mut deal = Deal::settled();
+    (deal.lead.status, deal.order.state) = (StatusId(1009), Some(StateId(37)));
+    (deal.link.state, deal.link.stage) = (None, Some((PipelineId(61), StatusId(1009))));
+    deal.link.bases.clear();
+    assert!(deal.carry_out().is_empty(), "where the order stands at first is no news");
+    deal.order.state = Some(StateId(38));
+    assert_eq!(deal.carry_out(), ["lead to 1002"]);
+}
+
+#[test]
+fn a_closed_order_closes_its_lead_and_opens_none() {
+    let mut deal = Deal::settled();
+    deal.status = Some(OrderStatus::Won);
+    assert_eq!(deal.carry_out(), ["lead to 142"]);
+    assert!(deal.carry_out().is_empty(), "the bot that closed it is not told");
+    deal.status = Some(OrderStatus::Active);
+    deal.order.state = Some(StateId(38));
+    assert!(deal.carry_out().is_empty(), "people open it again");
+    let mut deal = Deal::settled();
+    deal.status = Some(OrderStatus::Lost);
+    assert_eq!(deal.carry_out(), ["lead to 143"]);
+    let mut deal = Deal::settled();
+    deal.lead.status = StatusId::LOST;
+    assert_eq!(deal.carry_out(), ["amo_lead_lost 301"]);
+    assert!(deal.carry_out().is_empty());
+    deal.lead.status = StatusId(1002);
+    assert_eq!(deal.carry_out()[0], "order to 38", "opened again by a person");
+}
+
+#[test]
+fn orders_that_only_follow_move_no_lead() {
+    let mut deal = Deal::settled();
+    deal.ground.policy.orders.direction = Direction::ToSalebot;
+    deal.order.state = Some(StateId(38));
+    deal.status = Some(OrderStatus::Won);
+    assert!(deal.carry_out().is_empty());
+    deal.lead.status = StatusId(1002);
+    assert_eq!(deal.carry_out()[0], "order to 38");
 }

@@ -9,6 +9,7 @@ use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
 use crate::core::model::Client;
 use crate::core::plan::Notice;
+use crate::core::plan::stage::STAGE_PAIR;
 use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
@@ -171,6 +172,16 @@ impl Bridge {
                 }
                 changes.push(mark(Subject::Lead(*lead)));
             }
+            (Action::UpdateLead { lead, edits, .. }, _) => {
+                // Our own move is no news to tell a bot.
+                let moved = edits.iter().find_map(|edit| match edit {
+                    Edit::Stage { pipeline, status } => Some((*pipeline, *status)),
+                    _ => None,
+                });
+                if let (Some(stage), Some(deal)) = (moved, links.deal(*lead)) {
+                    deal.stage = Some(stage);
+                }
+            }
             (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
                 // A client that belongs to somebody already stays with them.
                 let link = links.client(*client);
@@ -199,7 +210,9 @@ impl Bridge {
 
     /// True for pairs that are carried both ways.
     fn turns(&self, rule: &str) -> bool {
-        self.parts.policy.rules.iter().any(|pair| pair.direction == Direction::Both && pair.key() == rule)
+        let policy = &self.parts.policy;
+        let travels = policy.rules.iter().any(|pair| pair.direction == Direction::Both && pair.key() == rule);
+        travels || (rule == STAGE_PAIR && policy.orders.direction == Direction::Both)
     }
 
     fn failed(&self, row: &OutboxRow, mut fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {

@@ -17,7 +17,7 @@ pub use channels::Channel;
 use crate::core::fault::Fault;
 use crate::core::flex::{Notices, Object};
 use crate::core::id::{ClientId, OrderId, StateId};
-use crate::core::model::{ClientRow, FoundClient, Order, Variables};
+use crate::core::model::{ClientRow, FoundClient, Order, OrderStatus, Variables};
 use crate::ports::env::Env;
 use crate::ports::remote::{ClientAddress, HistoryLine, NewOrder, Page, Priority, Salebot};
 use crate::remote::http::{Call, InAddress, RawAnswer, Sender, Transport};
@@ -267,7 +267,16 @@ impl Salebot for SalebotApi {
     }
 
     async fn active_orders(&self, client: ClientId, priority: Priority) -> Result<Vec<OrderId>, Fault> {
-        self.list_orders(client, priority).await
+        self.list_orders(client, OrderStatus::Active, priority).await
+    }
+
+    async fn order_status(
+        &self,
+        client: ClientId,
+        order: OrderId,
+        priority: Priority,
+    ) -> Result<Option<OrderStatus>, Fault> {
+        self.find_status(client, order, priority).await
     }
 
     async fn current_order(&self, client: ClientId, priority: Priority) -> Result<Option<OrderId>, Fault> {

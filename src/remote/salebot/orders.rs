@@ -6,12 +6,12 @@ use super::{DealLanguage, SalebotApi, pair};
 use crate::core::fault::Fault;
 use crate::core::flex::{Flex, Object};
 use crate::core::id::{ClientId, OrderId, StateId};
-use crate::core::model::{Order, Variables};
+use crate::core::model::{Order, OrderStatus, Variables};
 use crate::ports::remote::{NewOrder, Priority};
 use serde_json::{Map, Value, json};
 
-/// `order_status` of orders that are worked on (Salebot API page, `get_orders`).
-const ACTIVE: u32 = 0;
+/// What `order_status` means (Salebot API page, `get_orders`).
+const STATUSES: [(OrderStatus, u32); 3] = [(OrderStatus::Active, 0), (OrderStatus::Won, 1), (OrderStatus::Lost, 2)];
 /// The budget's name; it is a number and not localised (Salebot's page on deals).
 const BUDGET: &str = "budget";
 
@@ -27,8 +27,14 @@ impl DealLanguage {
 
 impl SalebotApi {
     /// `order_id` is documented as a list under a singular name; a single id and nothing are taken too.
-    pub(super) async fn list_orders(&self, client: ClientId, priority: Priority) -> Result<Vec<OrderId>, Fault> {
-        let query = vec![pair("client_id", client), pair("order_status", ACTIVE)];
+    pub(super) async fn list_orders(
+        &self,
+        client: ClientId,
+        status: OrderStatus,
+        priority: Priority,
+    ) -> Result<Vec<OrderId>, Fault> {
+        let number = STATUSES.iter().find(|(known, _)| *known == status).map_or(0, |(_, number)| *number);
+        let query = vec![pair("client_id", client), pair("order_status", number)];
         let reply = self.get("get_orders", query, priority).await?;
         let text = reply.text();
         match reply.open(&text, Form::Envelope) {
@@ -41,6 +47,21 @@ impl SalebotApi {
             Err(Refusal { kind: RefusalKind::OrderMissing, .. }) => Ok(Vec::new()),
             Err(refusal) => Err(reply.fault(&refusal)),
         }
+    }
+
+    /// Asked list by list: no request tells the status of one order.
+    pub(super) async fn find_status(
+        &self,
+        client: ClientId,
+        order: OrderId,
+        priority: Priority,
+    ) -> Result<Option<OrderStatus>, Fault> {
+        for (status, _) in STATUSES {
+            if self.list_orders(client, status, priority).await?.contains(&order) {
+                return Ok(Some(status));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn read_current_order(

@@ -7,6 +7,7 @@ use salebridge::sandbox::amo::edit::LeadDraft;
 use salebridge::sandbox::amo::fixture::{FIELD_LEAD_SOURCE, FIELD_POSITION};
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
+use salebridge::sandbox::salebot::state::OrderStatus;
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
 
@@ -166,6 +167,46 @@ async fn a_callback_whose_answer_was_lost(#[case] delivery: &str, #[case] times:
     .await;
     place.idle().await;
     assert_eq!((started(), place.status()["dead_letters"].as_u64()), (times, Some(dead_letters)));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test]
+async fn an_order_that_is_moved_moves_its_lead_and_comes_to_rest() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    place.ready().await;
+    place.idle().await;
+    let client = town.enter(0, 0).expect("a regular");
+    let contact = town.cast().people[0].contact.expect("a regular is a contact");
+    let orders = town.look(|_, salebot| salebot.orders(client).len());
+    let draft = LeadDraft { name: "Доставка".into(), contact_ids: vec![contact], ..LeadDraft::default() };
+    let lead = town.amo(|amo, now_ms| amo.create_lead(now_ms, draft));
+    eventually("the lead is an order", || async { town.look(|_, salebot| salebot.orders(client).len() > orders) })
+        .await;
+    let order = town.look(|_, salebot| salebot.orders(client).last().expect("the order").id);
+    place.idle().await;
+
+    let (pipeline, status, callback) = TRIGGER;
+    let stage = || town.look(|amo, _| amo.lead(lead).map(|lead| (lead.pipeline_id, lead.status_id)));
+    assert!(town.salebot(|salebot, now_ms| salebot.move_order_by_hand(now_ms, order, 37)));
+    eventually("the lead follows its order", || async { stage() == Some((pipeline, status)) }).await;
+    place.idle().await;
+    let started = town.look(|_, salebot| salebot.callbacks().filter(|done| done.text.starts_with(callback)).count());
+    assert_eq!(started, 0, "a bot is not told what it did itself");
+
+    town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, 61, 1002));
+    let state = || town.look(|_, salebot| salebot.order(order).and_then(|order| order.state_id));
+    eventually("the order follows its lead", || async { state() == Some(36) }).await;
+    place.idle().await;
+
+    assert!(town.salebot(|salebot, _| salebot.close_order(order, OrderStatus::Won, "")));
+    town.writes(0, 0, "Спасибо!").expect("a regular");
+    eventually("the lead is won", || async { stage() == Some((pipeline, 142)) }).await;
+    place.idle().await;
+    assert_eq!((state(), place.status()["dead_letters"].as_u64()), (Some(36), Some(0)));
     assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
 }

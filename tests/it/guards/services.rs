@@ -5,7 +5,7 @@ use salebridge::core::action::{Edit, NoteTarget};
 use salebridge::core::fault::{Fault, FaultKind};
 use salebridge::core::id::{ClientId, ContactId, FieldId, LeadId, NoteId, OrderId, PipelineId, StateId, StatusId};
 use salebridge::core::model::{
-    Account, ClientRow, Contact, Element, FieldInfo, FieldKind, FoundClient, Lead, Note, Order, Variables,
+    Account, ClientRow, Contact, Element, FieldInfo, FieldKind, FoundClient, Lead, Note, Order, OrderStatus, Variables,
 };
 use salebridge::ports::remote::{
     self, ClientAddress, Draft, HistoryLine, NewNote, NewOrder, NewTask, Page, PageRequest, Priority,
@@ -228,6 +228,10 @@ impl remote::Salebot for Salebot {
     }
 
     async fn active_orders(&self, _: ClientId, _: Priority) -> Result<Vec<OrderId>, Fault> {
+        absent()
+    }
+
+    async fn order_status(&self, _: ClientId, _: OrderId, _: Priority) -> Result<Option<OrderStatus>, Fault> {
         absent()
     }
 
