@@ -170,6 +170,27 @@ fn what_a_reader_expects_is_there() {
     assert_eq!(names::missing(&found), Vec::<String>::new());
 }
 
+/// A promise is worth no more than the test that it names.
+#[test]
+fn the_tests_that_promises_name_are_there() {
+    let sources: String = rust_sources().into_iter().map(|source| source.text).collect();
+    let pages = texts().into_iter().filter(|source| source.path == "docs/guarantees.md");
+    let named: Vec<String> = pages.flat_map(|page| test_names(&page.text)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<&String> = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
+/// What stands in the last column of a table, between backticks, and is spelled like a function.
+fn test_names(page: &str) -> Vec<String> {
+    let last = |line: &str| line.trim_end_matches('|').rsplit('|').next().unwrap_or_default().to_owned();
+    let cells = page.lines().filter(|line| line.starts_with("| ")).map(last);
+    cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>())
+        .filter(|name| name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'))
+        .collect()
+}
+
 #[test]
 fn configurations_that_are_shown_are_sound() {
     let sources = texts();
