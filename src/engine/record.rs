@@ -1,7 +1,7 @@
 //! The one way into the store for what was decided.
 
 use super::Bridge;
-use crate::core::action::{Action, LinkRef, Side, client_key, contact_key, lead_key};
+use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::plan::{Notice, Plan};
 use crate::ports::remote::Priority;
@@ -171,15 +171,5 @@ impl Bridge {
 /// while an attempt's outcome is unknown.
 pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<crate::core::action::Confirm> {
     let tried = row.in_doubt || row.attempts > 0 || row.first_attempt_at.is_some();
-    match &row.action {
-        Action::UpdateContact { confirms, .. }
-        | Action::UpdateLead { confirms, .. }
-        | Action::SaveVariables { confirms, .. }
-        | Action::SetOrderVariables { confirms, .. }
-            if tried =>
-        {
-            confirms.clone()
-        }
-        _ => Vec::new(),
-    }
+    if tried { row.action.confirms().to_vec() } else { Vec::new() }
 }
