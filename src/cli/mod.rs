@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// The daemon
     Run,
+    /// A first import, or a repair: everything is looked at once more, beside a running daemon or without one
+    Backfill(backfill::Arguments),
     /// How every bridge is doing
     Status(status::Arguments),
     /// What will not succeed without a human: list, show, retry, discard
@@ -83,6 +86,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Demo(options) => demo::run(options).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Run => run::run(&path).await,
+        Command::Backfill(options) => backfill::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Release(options) => release::run(&path, &options).await,
@@ -94,7 +98,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
 fn failed(failure: &Failure) -> ExitCode {
     match failure {
         Failure::Config(report) => {
-            anstream::eprint!("{report}");
+            anstream::eprintln!("{}", report.trim_end());
             ExitCode::from(EXIT_CONFIG)
         }
         Failure::Other(error) => {

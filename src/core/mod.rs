@@ -5,6 +5,7 @@
 
 pub mod action;
 pub mod apply;
+pub mod backfill;
 pub mod check;
 pub mod fault;
 pub mod fingerprint;

@@ -11,6 +11,7 @@
 //! a plan was made, or has an action under way, is planned again instead.
 
 mod account;
+mod backfill;
 mod deals;
 mod execute;
 mod finding;
@@ -116,6 +117,8 @@ struct Bells {
     guard: Bell,
     /// A sweep is to begin now.
     sweep: Bell,
+    /// A backfill was asked for.
+    backfill: Bell,
 }
 
 /// What a step of a loop found.
@@ -176,6 +179,24 @@ impl Bridge {
             self.leads_loop().boxed(),
             self.sweep_loop().boxed(),
             self.reconcile_loop().boxed(),
+            self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
+        ];
+        join_all(loops).await;
+    }
+
+    /// Carries out a backfill that was asked for, and what it decided, and nothing else, until the bridge's `stop`:
+    /// for a command while no daemon runs.
+    pub async fn run_backfill(&self) {
+        self.started_at.get_or_init(|| self.now());
+        self.rescue().await;
+        self.load_stops().await;
+        let loops: Vec<Loop<'_>> = vec![
+            self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
+            self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
+            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
+            self.account_loop().boxed(),
+            self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
         ];
         join_all(loops).await;
     }

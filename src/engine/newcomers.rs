@@ -39,6 +39,7 @@ impl Bridge {
         &self,
         ground: &Ground,
         links: Vec<ClientLink>,
+        priority: Priority,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
         let links: Vec<ClientLink> = links.into_iter().filter(|link| !link.client.is_group_chat()).collect();
@@ -52,29 +53,32 @@ impl Bridge {
         // listing remembers does not. Until then nobody with a number or an address is made anew.
         let is_indexed = self.store().cursor(self.name(), CONTACTS).await?.is_some();
         for group in links.chunks(GROUP_MAX) {
-            let asked = join_all(group.iter().map(|link| self.ask_about(ground, link))).await;
+            let asked = join_all(group.iter().map(|link| self.ask_about(ground, link, priority))).await;
             for (link, asked) in group.iter().zip(asked) {
                 match asked? {
                     Ok(known) if !is_indexed && self.would_be_made(ground, link, &known) => {
                         looked.again.insert(Subject::Client(link.client.id), SOON_MS);
                     }
-                    Ok(known) => self.decide_about(ground, link, &known, &mut being_made, looked),
+                    Ok(known) => self.decide_about(ground, link, &known, priority, &mut being_made, looked),
                     Err(fault) => looked.put_off([Subject::Client(link.client.id)], fault),
                 }
             }
             // Nobody waits for those who come after them.
-            self.record(std::mem::take(&mut looked.drafts), Vec::new()).await?;
+            if !looked.is_dry {
+                looked.recorded.take(&looked.drafts);
+                self.record(std::mem::take(&mut looked.drafts), Vec::new()).await?;
+            }
         }
         Ok(())
     }
 
     /// What both services know of a newcomer.
-    async fn ask_about(&self, ground: &Ground, link: &ClientLink) -> Stored<Result<Known, Fault>> {
-        let variables = match self.parts.salebot.variables(link.client.id, Priority::Person).await {
+    async fn ask_about(&self, ground: &Ground, link: &ClientLink, priority: Priority) -> Stored<Result<Known, Fault>> {
+        let variables = match self.parts.salebot.variables(link.client.id, priority).await {
             Ok(variables) => variables.unwrap_or_default(),
             Err(fault) => return Ok(Err(fault)),
         };
-        let candidates = self.candidates(ground, link, &variables).await?;
+        let candidates = self.candidates(ground, link, &variables, priority).await?;
         Ok(candidates.map(|candidates| Known { variables, candidates }))
     }
 
@@ -93,6 +97,7 @@ impl Bridge {
         ground: &Ground,
         link: &ClientLink,
         known: &Known,
+        priority: Priority,
         being_made: &mut BTreeSet<MatchKey>,
         looked: &mut Looked,
     ) {
@@ -104,7 +109,7 @@ impl Bridge {
                 if let Action::CreateContact { keys, .. } = action.as_ref() {
                     being_made.extend(keys.iter().cloned());
                 }
-                looked.drafts.push(self.to_be_made(link, *action));
+                looked.drafts.push(self.to_be_made(link, *action, priority));
             }
             Arrival::Soon => {
                 looked.again.insert(Subject::Client(link.client.id), SOON_MS);
@@ -132,6 +137,7 @@ impl Bridge {
         ground: &Ground,
         link: &ClientLink,
         variables: &Variables,
+        priority: Priority,
     ) -> Stored<Result<Vec<Contact>, Fault>> {
         let keys = ground.client_keys(&link.client, variables);
         let remembered = self.store().contacts_by_key(self.name(), &keys).await?;
@@ -141,7 +147,7 @@ impl Bridge {
         ids.dedup();
         let mut candidates = Vec::new();
         if !ids.is_empty() {
-            match self.parts.amo.contacts_by_id(&ids, Priority::Person).await {
+            match self.parts.amo.contacts_by_id(&ids, priority).await {
                 Ok(page) => candidates = page.rows,
                 Err(fault) => return Ok(Err(fault)),
             }
@@ -154,7 +160,7 @@ impl Bridge {
             return Ok(Ok(candidates));
         }
         for key in &keys {
-            match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
+            match self.parts.amo.search_contacts(&key.query(), priority).await {
                 Ok(page) => candidates.extend(page.rows),
                 Err(fault) => return Ok(Err(fault)),
             }
@@ -179,11 +185,11 @@ impl Bridge {
         draft
     }
 
-    fn to_be_made(&self, link: &ClientLink, action: Action) -> Draft {
+    fn to_be_made(&self, link: &ClientLink, action: Action, priority: Priority) -> Draft {
         let now = self.now();
         let mut draft = Draft::about(Subject::Client(link.client.id));
         draft.rests_on_client(link);
-        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+        let new = NewAction { action, slot: None, priority, not_before: now, created_at: now };
         draft.changes.push(Change::AddAction(Box::new(new)));
         draft
     }

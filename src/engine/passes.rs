@@ -1,5 +1,6 @@
 //! Marked records are looked at again: read on both sides, planned, recorded.
 
+use super::backfill::Tallied;
 use super::guard::{REST_MS, tally};
 use super::record::Draft;
 use super::{Bridge, Step};
@@ -31,6 +32,10 @@ pub(super) struct Looked {
     pub put_off: BTreeSet<Subject>,
     /// Why, for the log.
     pub fault: Option<Fault>,
+    /// What was recorded on the way.
+    pub recorded: Tallied,
+    /// True where nothing is recorded: everything decided stays in `drafts`.
+    pub is_dry: bool,
     /// Records to be looked at again soon, later each time: the first wait in milliseconds.
     pub again: BTreeMap<Subject, i64>,
 }
@@ -57,7 +62,7 @@ impl Bridge {
         leads.extend(self.leads_of(&ground, &links).await?);
         contacts.extend(links.iter().filter_map(|link| link.contact));
         let newcomers: Vec<ClientLink> = links.into_iter().filter(|link| link.contact.is_none()).collect();
-        self.look_at_newcomers(&ground, newcomers, &mut looked).await?;
+        self.look_at_newcomers(&ground, newcomers, Priority::Person, &mut looked).await?;
         self.look_at_contacts(&ground, &contacts, &mut looked).await?;
         self.look_at_leads(&ground, &leads, &mut looked).await?;
         self.finish(rows, looked).await?;

@@ -5,6 +5,7 @@ use super::finding::NotFound;
 use super::guard::tally;
 use super::passes::Looked;
 use super::sweep::Swept;
+use crate::core::backfill::Request;
 use crate::core::check;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ContactId, LeadId};
@@ -22,6 +23,9 @@ pub const CONTACTS: &str = "contacts";
 pub const LEADS: &str = "leads";
 /// See [`CONTACTS`].
 pub const SWEEP: &str = "sweep";
+
+/// A backfill has its place instead of a cursor; this is its name for guards and the log.
+pub const BACKFILL: &str = "backfill";
 
 /// How long the first listing waits for the account's metadata before it asks again.
 const GROUND_MS: i64 = 1_000;
@@ -68,6 +72,30 @@ pub(super) struct Listing {
     news_since: Option<Millis>,
     priority: Priority,
     started_at: Millis,
+    /// Rows to begin behind.
+    offset: u32,
+    /// What it is asked to look at, news or not; none for listings that look at news alone.
+    asked: Option<Request>,
+}
+
+impl Listing {
+    /// The listing of a backfill, from its place on.
+    pub(super) fn of_backfill(request: &Request, offset: u32, now: Millis) -> Listing {
+        Listing {
+            cursor: BACKFILL,
+            since: request.since,
+            news_since: None,
+            priority: Priority::Background,
+            started_at: now,
+            offset,
+            asked: Some(request.clone()),
+        }
+    }
+
+    /// True for a row that is to be looked at. `is_news`: it is not known as it is.
+    fn wants(&self, updated_at: i64, is_news: impl FnOnce() -> bool) -> bool {
+        self.asked.as_ref().map_or_else(is_news, |asked| asked.wants(Millis::from_seconds(updated_at)))
+    }
 }
 
 impl Bridge {
@@ -132,6 +160,8 @@ impl Bridge {
             news_since: known.map(|known| known.at.minus(timing.overlap_ms)),
             priority: if known.is_some() { Priority::Poll } else { Priority::Background },
             started_at: self.now(),
+            offset: 0,
+            asked: None,
         };
         self.health.begins(cursor);
         let done = match cursor {
@@ -183,6 +213,7 @@ impl Bridge {
             let Some(page) = pages.accept(page, |contact| contact.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
             let last = pages.cursor_change(listing, self.now());
+            swept.turned(pages.next_request(), page.rows.len(), page.server_time);
             swept.saw_contacts(page.rows.iter().map(|contact| contact.id));
             swept.saw_contacts(page.broken.iter().filter_map(|row| row.id).map(ContactId));
             self.take_contacts(ground, page.rows, listing, last, swept).await?;
@@ -198,6 +229,7 @@ impl Bridge {
             let Some(page) = pages.accept(page, |lead| lead.id.0)? else { continue };
             self.warn_of_broken(listing.cursor, &page.broken);
             let last = pages.cursor_change(listing, self.now());
+            swept.turned(pages.next_request(), page.rows.len(), page.server_time);
             swept.saw_leads(page.rows.iter().map(|lead| lead.id));
             swept.saw_leads(page.broken.iter().filter_map(|row| row.id).map(LeadId));
             self.take_leads(ground, page.rows, listing, last, swept).await?;
@@ -224,8 +256,10 @@ impl Bridge {
         let seen = self.store().contacts(self.name(), &ids).await?;
         let seen: BTreeMap<ContactId, _> = seen.into_iter().map(|seen| (seen.contact, seen)).collect();
         let has_news = |contact: &Contact| {
-            seen.get(&contact.id).is_none_or(|seen| {
-                contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
+            listing.wants(contact.updated_at, || {
+                seen.get(&contact.id).is_none_or(|seen| {
+                    contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
+                })
             })
         };
         let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
@@ -239,7 +273,7 @@ impl Bridge {
             self.find_clients(ground, &unlinked, listing.priority, &mut looked).await?;
             self.look_at_people(ground, news, links, listing.priority, listing.news_since, &mut looked).await?;
         }
-        self.finish_page(listing, looked, last).await
+        self.finish_page(listing, looked, last, swept).await
     }
 
     async fn take_leads(
@@ -254,9 +288,11 @@ impl Bridge {
         let deals = self.store().deals(self.name(), &ids).await?;
         let deals: BTreeMap<_, _> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
         let has_news = |lead: &Lead| {
-            deals
-                .get(&lead.id)
-                .is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
+            listing.wants(lead.updated_at, || {
+                deals.get(&lead.id).is_none_or(|deal| {
+                    lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint
+                })
+            })
         };
         let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
         news.iter().for_each(|lead| swept.saw_news(lead.updated_at));
@@ -264,19 +300,36 @@ impl Bridge {
         if !news.is_empty() {
             self.look_at_deals(ground, news, listing.priority, listing.news_since, &mut looked).await?;
         }
-        self.finish_page(listing, looked, last).await
+        self.finish_page(listing, looked, last, swept).await
     }
 
-    async fn finish_page(&self, listing: &Listing, looked: Looked, last: Option<Change>) -> Result<(), Stop> {
+    pub(super) async fn finish_page(
+        &self,
+        listing: &Listing,
+        looked: Looked,
+        last: Option<Change>,
+        swept: &mut Swept,
+    ) -> Result<(), Stop> {
         if let Some(fault) = &looked.fault {
             tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
+        }
+        let mut changes: Vec<Change> = last.into_iter().collect();
+        if let Some(backfill) = &mut swept.backfill {
+            changes = backfill.page_changes(&looked);
+            if backfill.is_dry() {
+                self.commit(changes).await?;
+                return self.still_asked(backfill).await;
+            }
         }
         let excess = check::blast_radius(&self.parts.policy.guard, tally(&looked.drafts));
         if !self.lets_through(listing.cursor, excess).await? {
             return Err(Stop::Guard);
         }
-        self.record(looked.drafts, last.into_iter().collect()).await?;
-        Ok(())
+        self.record(looked.drafts, changes).await?;
+        match &swept.backfill {
+            Some(backfill) => self.still_asked(backfill).await,
+            None => Ok(()),
+        }
     }
 }
 
@@ -290,7 +343,9 @@ struct Pages {
 
 impl Pages {
     fn new(listing: &Listing) -> Pages {
-        let request = PageRequest { since: listing.since, offset: 0, limit: AMO_PAGE_MAX };
+        // Rows may have moved up since a listing was left.
+        let offset = listing.offset.saturating_sub(STEP_BACK_ROWS);
+        let request = PageRequest { since: listing.since, offset, limit: AMO_PAGE_MAX };
         Pages { request: Some(request), tail: BTreeSet::new(), steps_back: 0, server_start: None }
     }
 
@@ -340,7 +395,15 @@ mod tests {
     use super::*;
 
     fn listing() -> Listing {
-        Listing { cursor: CONTACTS, since: None, news_since: None, priority: Priority::Poll, started_at: Millis(0) }
+        Listing {
+            cursor: CONTACTS,
+            since: None,
+            news_since: None,
+            priority: Priority::Poll,
+            started_at: Millis(0),
+            offset: 0,
+            asked: None,
+        }
     }
 
     /// Reads `rows` page by page; `shift` changes them between requests.

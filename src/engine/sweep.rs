@@ -2,6 +2,7 @@
 //! asked for by id. Nothing else concludes that a record is gone unless it was asked for.
 
 use super::Bridge;
+use super::backfill::Backfilling;
 use super::guard::tally;
 use super::poll::{CONTACTS, LEADS, Listing, SWEEP, Stop};
 use super::record::Draft;
@@ -12,7 +13,7 @@ use crate::core::link::DealLink;
 use crate::core::plan::ground::Ground;
 use crate::core::schedule;
 use crate::core::time::Millis;
-use crate::ports::remote::{AMO_IDS_MAX, Priority};
+use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority};
 use crate::ports::store::{Change, Mark, StoreError, Subject};
 use std::collections::BTreeSet;
 
@@ -31,9 +32,23 @@ pub(super) struct Swept {
     polled_before: Option<Millis>,
     missed: u64,
     gone: u64,
+    /// Where a backfill keeps its place.
+    pub(super) backfill: Option<Backfilling>,
 }
 
 impl Swept {
+    /// Keeps a backfill's place and nothing else.
+    pub(super) fn of_backfill(backfill: Backfilling) -> Swept {
+        Swept { backfill: Some(backfill), ..Swept::default() }
+    }
+
+    /// A page was read: how many rows, and where the next one begins.
+    pub(super) fn turned(&mut self, next: Option<PageRequest>, rows: usize, server_time: Option<Millis>) {
+        if let Some(backfill) = &mut self.backfill {
+            backfill.turned(next.map(|next| next.offset), rows, server_time);
+        }
+    }
+
     /// Remembers a row of a sweep.
     pub(super) fn saw_contacts(&mut self, ids: impl Iterator<Item = ContactId>) {
         if self.is_sweep {

@@ -22,6 +22,9 @@ pub enum StoreError {
     /// No room on the disk. The text says where and how much there is.
     #[error("the disk is full: {0}")]
     Full(String),
+    /// Another process drives this store. The text says which and what to do.
+    #[error("{0}")]
+    Driven(String),
     /// The database does not answer, or refuses.
     #[error("the store is not available: {0}")]
     Unavailable(String),

@@ -99,10 +99,10 @@ fn in_use(path: &Path, file: &mut File) -> Trouble {
     let mut holder = String::new();
     let known = file.take(20).read_to_string(&mut holder).is_ok() && !holder.is_empty();
     let holder = if known { format!(" (process {holder})") } else { String::new() };
-    refused(format!(
+    Trouble::Told(StoreError::Driven(format!(
         "{} is driven by another salebridge{holder}: stop that one first, or give this one a database of its own",
         path.display()
-    ))
+    )))
 }
 
 /// How the writing connection is opened.

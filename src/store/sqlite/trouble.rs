@@ -80,6 +80,7 @@ fn full_text(path: &Path) -> String {
 pub(super) fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Full(text) => StoreError::Full(text.clone()),
+        StoreError::Driven(text) => StoreError::Driven(text.clone()),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
         StoreError::Unreadable { table, column, row, reason } => {
             StoreError::Unreadable { table, column, row: row.clone(), reason: reason.clone() }

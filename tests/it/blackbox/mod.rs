@@ -2,6 +2,7 @@
 //!
 //! Tests wait for a state with a deadline, never for a time.
 
+mod backfill;
 mod commands;
 mod crash;
 mod dead_letters;

@@ -1,0 +1,195 @@
+//! Backfills: asked for through the store, carried out by the daemon, or here where none runs.
+
+use crate::app::env::SystemEnv;
+use crate::app::wire::{self, Lanes, Outside};
+use crate::config::Config;
+use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
+use crate::core::time::Millis;
+use crate::engine::{Bridge, Health};
+use crate::ports::store::{Change, Store, StoreError};
+use crate::store::sqlite::{Access, SqliteStore};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long work under way may take after the end was asked for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Marks further ahead are not waited for.
+const NEAR_MS: i64 = 600_000;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// Of this bridge alone.
+    pub bridge: Option<String>,
+    /// What is looked at.
+    pub parts: BTreeSet<Part>,
+    /// Only what changed since.
+    pub since: Option<Millis>,
+    /// Only what changed until then.
+    pub until: Option<Millis>,
+    /// Nothing is written.
+    pub dry_run: bool,
+    /// From the beginning, even if the same was left unfinished.
+    pub restart: bool,
+}
+
+/// How a bridge's backfill stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// The bridge.
+    pub bridge: String,
+    /// How far it is; none before the first page.
+    pub progress: Option<Progress>,
+    /// Writes that wait or are under way.
+    pub outbox: u64,
+    /// True once everything was looked at, and what it led to was written.
+    pub is_over: bool,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// What does not work at the moment, where it is carried out here.
+    pub fault: Option<String>,
+}
+
+/// Backfills of one or several bridges.
+pub struct Backfills {
+    store: Arc<SqliteStore>,
+    bridges: Vec<(String, Request)>,
+    own: Option<Own>,
+}
+
+/// Bridges that are driven here.
+struct Own {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    health: Vec<(String, Arc<Health>)>,
+    lanes: Vec<Lanes>,
+}
+
+impl Backfills {
+    /// Asks for backfills, and drives the bridges unless a daemon does. True in the second place for each bridge
+    /// where an unfinished one is gone on with.
+    pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, bool)>)> {
+        let bridges: Vec<String> =
+            crate::app::dead_letters::bridges(config, wish.bridge.as_deref())?.into_iter().map(str::to_owned).collect();
+        let (store, drives) = match wire::open_store(config, Access::Driver).await {
+            Ok(store) => (store, true),
+            Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
+                (wire::open_store(config, Access::Shared).await?, false)
+            }
+            Err(error) => return Err(error),
+        };
+        let own = if drives { Some(drive(config, &bridges, &store)?) } else { None };
+        let (mut asked, mut told) = (Vec::new(), Vec::new());
+        for bridge in bridges {
+            let (request, goes_on) = ask(store.as_ref(), &bridge, wish, wire::now()).await?;
+            told.push((bridge.clone(), goes_on));
+            asked.push((bridge, request));
+        }
+        Ok((Backfills { store, bridges: asked, own }, told))
+    }
+
+    /// True when a daemon carries it out.
+    pub fn is_of_daemon(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// How all of them stand.
+    pub async fn standings(&self) -> anyhow::Result<Vec<Standing>> {
+        let mut all = Vec::new();
+        for (bridge, request) in &self.bridges {
+            let text = self.store.text(bridge, PROGRESS).await?;
+            // An earlier one's is of no concern.
+            let progress = backfill::kept::<Progress>(text.as_deref()).filter(|kept| kept.request == *request);
+            let is_asked = !self.store.text(bridge, REQUEST).await?.unwrap_or_default().is_empty();
+            let counts = self.store.counts(bridge).await?;
+            let done_at = progress.as_ref().and_then(|progress| progress.done_at).filter(|_| !is_asked);
+            // What a write led to is marked in its turn. Beside a daemon there are always others' marks.
+            let marks = self.store.next_due(bridge).await?.marks;
+            let is_looked_at = marks.is_none_or(|due| due.since(wire::now()) > NEAR_MS);
+            let is_written = |done_at: Millis| match self.is_of_daemon() {
+                true => counts.outbox_oldest.is_none_or(|oldest| oldest > done_at),
+                false => counts.outbox == 0 && is_looked_at,
+            };
+            all.push(Standing {
+                bridge: bridge.clone(),
+                is_over: done_at.is_some_and(is_written),
+                outbox: counts.outbox,
+                dead_letters: counts.dead_letters,
+                fault: self.fault(bridge),
+                progress,
+            });
+        }
+        Ok(all)
+    }
+
+    /// Requests granted and answers 429 so far, where it is carried out here.
+    pub fn requests(&self) -> Option<(u64, u64)> {
+        let lanes = &self.own.as_ref()?.lanes;
+        let reports = lanes.iter().flat_map(|lanes| lanes.reports().map(|(_, report)| report));
+        Some(
+            reports
+                .fold((0, 0), |(granted, throttled), report| (granted + report.granted, throttled + report.throttled)),
+        )
+    }
+
+    fn fault(&self, bridge: &str) -> Option<String> {
+        let (_, health) = self.own.as_ref()?.health.iter().find(|(name, _)| name == bridge)?;
+        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| format!("{}: {reason}", part.part)))
+    }
+
+    /// Takes back what is not finished: it stops between two pages and can be gone on with.
+    pub async fn leave(&self) -> anyhow::Result<()> {
+        for (bridge, _) in &self.bridges {
+            self.store.commit(bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what is driven here: what is under way is finished.
+    pub async fn end(self) {
+        if let Some(own) = self.own {
+            own.stop.cancel();
+            if tokio::time::timeout(STOP_TIMEOUT, own.tasks.wait()).await.is_err() {
+                tracing::warn!("work under way did not end in time; it is looked up at the next start");
+            }
+        }
+        self.store.close().await;
+    }
+}
+
+/// Asks for one bridge. True when an unfinished one is gone on with.
+async fn ask(store: &dyn Store, bridge: &str, wish: &Wish, now: Millis) -> anyhow::Result<(Request, bool)> {
+    let request = Request {
+        asked_at: now,
+        parts: wish.parts.clone(),
+        since: wish.since,
+        until: wish.until,
+        dry_run: wish.dry_run,
+    };
+    let text = store.text(bridge, PROGRESS).await?;
+    let left = backfill::kept::<Progress>(text.as_deref())
+        .filter(|left| left.done_at.is_none() && left.request.is_like(&request) && !wish.restart && !wish.dry_run);
+    let goes_on = left.is_some();
+    let request = left.map_or(request, |left| left.request);
+    store.commit(bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
+    Ok((request, goes_on))
+}
+
+fn drive(config: &Config, bridges: &[String], store: &Arc<SqliteStore>) -> anyhow::Result<Own> {
+    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv) };
+    let mut own =
+        Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), health: Vec::new(), lanes: Vec::new() };
+    for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
+        let wired = wire::bridge(settings, Arc::clone(store) as Arc<dyn Store>, &outside, own.stop.child_token())?;
+        let bridge: Arc<Bridge> = wired.bridge;
+        own.health.push((settings.name.clone(), bridge.health()));
+        own.lanes.push(wired.lanes);
+        own.tasks.spawn(async move { bridge.run_backfill().await });
+    }
+    own.tasks.close();
+    Ok(own)
+}

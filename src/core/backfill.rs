@@ -1,0 +1,230 @@
+//! A backfill: everything is looked at once more, at the lowest priority, and it is told how far it is.
+//!
+//! The command asks by a text in the store and reads the other one; whoever drives the bridge carries it out.
+
+use super::action::{Action, Edit};
+use super::time::Millis;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The name under which a backfill is asked for: a [`Request`], or empty to stop it between two pages.
+pub const REQUEST: &str = "backfill.request";
+/// The name under which it is told how far it is: a [`Progress`].
+pub const PROGRESS: &str = "backfill.progress";
+/// Most lines of a dry run's sample.
+pub const SAMPLE_MAX: usize = 20;
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// amoCRM's contacts, with their clients.
+    Contacts,
+    /// amoCRM's leads, with their orders.
+    Leads,
+    /// Salebot's clients: those who have no contact find or get one.
+    Clients,
+}
+
+impl Part {
+    /// All of them, in the order in which they are looked at: clients find the contacts that were read before.
+    pub const ALL: [Part; 3] = [Part::Contacts, Part::Leads, Part::Clients];
+
+    /// The word for commands and tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Contacts => "contacts",
+            Part::Leads => "leads",
+            Part::Clients => "clients",
+        }
+    }
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// When it was asked for; tells one backfill from the next.
+    pub asked_at: Millis,
+    /// What is looked at.
+    pub parts: BTreeSet<Part>,
+    /// Only records that changed since.
+    pub since: Option<Millis>,
+    /// Only records that changed until then.
+    pub until: Option<Millis>,
+    /// Nothing is written, and nothing is remembered.
+    pub dry_run: bool,
+}
+
+impl Request {
+    /// True when it asks for the same, whenever that was: then it is gone on with.
+    pub fn is_like(&self, other: &Request) -> bool {
+        Request { asked_at: other.asked_at, ..self.clone() } == *other
+    }
+
+    /// True for a record with this time of change, Unix seconds. amoCRM lists by `since` itself; Salebot does not.
+    pub fn wants(&self, changed_at: Millis) -> bool {
+        self.since.is_none_or(|since| changed_at >= since) && self.until.is_none_or(|until| changed_at <= until)
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What was asked for.
+    pub request: Request,
+    /// When it was begun, or gone on with.
+    pub started_at: Millis,
+    /// Rows looked at, by part. A part is there from its first page on.
+    pub looked_at: BTreeMap<Part, u64>,
+    /// Rows of the current part that need not be read again.
+    pub offset: u32,
+    /// Parts that are through.
+    pub through: BTreeSet<Part>,
+    /// Writes that were decided, by the action's name.
+    pub planned: BTreeMap<String, u64>,
+    /// Clients and contacts that were found to belong together.
+    pub linked: u64,
+    /// Values that are cleared.
+    pub cleared: u64,
+    /// Values that lost against another.
+    pub conflicts: u64,
+    /// Records that could not be read; they are marked and looked at again.
+    pub put_off: u64,
+    /// What a dry run would write, a line each; [`SAMPLE_MAX`] at most. Holds what people wrote.
+    pub sample: Vec<String>,
+    /// Why it does not go on at the moment.
+    pub fault: Option<String>,
+    /// When it came to its end.
+    pub done_at: Option<Millis>,
+}
+
+impl Progress {
+    /// The beginning.
+    pub fn new(request: Request, now: Millis) -> Progress {
+        Progress {
+            request,
+            started_at: now,
+            looked_at: BTreeMap::new(),
+            offset: 0,
+            through: BTreeSet::new(),
+            planned: BTreeMap::new(),
+            linked: 0,
+            cleared: 0,
+            conflicts: 0,
+            put_off: 0,
+            sample: Vec::new(),
+            fault: None,
+            done_at: None,
+        }
+    }
+
+    /// Where to go on; none at the end.
+    pub fn part(&self) -> Option<Part> {
+        Part::ALL.into_iter().find(|part| self.request.parts.contains(part) && !self.through.contains(part))
+    }
+
+    /// Counts a page of the current part, and remembers where the next one begins; none: it was the last.
+    pub fn page(&mut self, part: Part, rows: u64, next: Option<u32>) {
+        *self.looked_at.entry(part).or_default() += rows;
+        self.fault = None;
+        match next {
+            Some(offset) => self.offset = offset,
+            None => {
+                self.offset = 0;
+                self.through.insert(part);
+            }
+        }
+    }
+
+    /// Counts a decided write.
+    pub fn plans(&mut self, action: &Action) {
+        *self.planned.entry(action.name().to_owned()).or_default() += 1;
+        if self.request.dry_run && self.sample.len() < SAMPLE_MAX {
+            self.sample.push(format!("{}: {}", action.key(), would(action)));
+        }
+    }
+
+    /// As it is kept.
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Reads what is kept under one of the names; none for nothing, or for what another version wrote.
+pub fn kept<T: for<'de> Deserialize<'de>>(text: Option<&str>) -> Option<T> {
+    serde_json::from_str(text?).ok()
+}
+
+/// What an action would do, with its values.
+fn would(action: &Action) -> String {
+    let edits = |edits: &[Edit]| {
+        let one = |edit: &Edit| format!("{} := {}", edit.place(), serde_json::to_string(edit).unwrap_or_default());
+        edits.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    match action {
+        Action::UpdateContact { edits: changed, .. } | Action::UpdateLead { edits: changed, .. } => edits(changed),
+        Action::CreateContact { edits: made, .. } => format!("a new contact with {}", edits(made)),
+        Action::SaveVariables { variables, .. } | Action::SetOrderVariables { variables, .. } => {
+            variables.iter().map(|(name, value)| format!("{name} := {value:?}")).collect::<Vec<_>>().join(", ")
+        }
+        Action::CreateOrder { lead, name, .. } => format!("an order for lead {lead}, {name:?}"),
+        Action::SetOrderState { order, state, .. } => format!("order {order} to stage {state}"),
+        other => other.name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::id::{ClientId, LeadId};
+
+    fn request() -> Request {
+        Request { asked_at: Millis(1), parts: Part::ALL.into(), since: None, until: None, dry_run: true }
+    }
+
+    #[test]
+    fn it_goes_part_by_part_and_remembers_its_place() {
+        let mut progress = Progress::new(request(), Millis(5));
+        assert_eq!(progress.part(), Some(Part::Contacts));
+        progress.page(Part::Contacts, 500, Some(495));
+        assert_eq!((progress.part(), progress.offset), (Some(Part::Contacts), 495));
+        progress.page(Part::Contacts, 20, None);
+        assert_eq!((progress.part(), progress.offset), (Some(Part::Leads), 0));
+        progress.page(Part::Leads, 0, None);
+        progress.page(Part::Clients, 0, None);
+        assert_eq!(progress.part(), None);
+        assert_eq!(progress.looked_at[&Part::Contacts], 520);
+        assert_eq!(kept::<Progress>(Some(&progress.text())), Some(progress));
+    }
+
+    #[test]
+    fn only_what_is_asked_for_is_looked_at() {
+        let request =
+            Request { parts: [Part::Leads].into(), since: Some(Millis(10)), until: Some(Millis(20)), ..request() };
+        let progress = Progress::new(request.clone(), Millis(5));
+        assert_eq!(progress.part(), Some(Part::Leads));
+        assert_eq!([9, 10, 20, 21].map(|at| request.wants(Millis(at))), [false, true, true, false]);
+    }
+
+    #[test]
+    fn the_same_question_asked_later_is_gone_on_with() {
+        assert!(request().is_like(&Request { asked_at: Millis(9), ..request() }));
+        assert!(!request().is_like(&Request { dry_run: false, ..request() }));
+        assert_eq!(kept::<Request>(Some("")), None);
+    }
+
+    #[test]
+    fn a_sample_is_short_and_only_of_dry_runs() {
+        let action =
+            Action::CreateOrder {
+                client: ClientId(5), lead: LeadId(7), name: "Заказ".into(), budget: 0, state: None
+            };
+        let mut dry = Progress::new(request(), Millis(5));
+        (0..SAMPLE_MAX + 5).for_each(|_| dry.plans(&action));
+        assert_eq!((dry.planned["create_order"], dry.sample.len()), (25, SAMPLE_MAX));
+        assert_eq!(dry.sample[0], "client:5: an order for lead 7, \"Заказ\"");
+        let mut wet = Progress::new(Request { dry_run: false, ..request() }, Millis(5));
+        wet.plans(&action);
+        assert!(wet.sample.is_empty());
+    }
+}
