@@ -111,25 +111,42 @@ impl Bridge {
                 draft.put_client(changed);
             }
         }
-        draft.put_contact(ContactSeen {
-            contact: contact.id,
-            fingerprint: ground.contact_fingerprint(contact),
-            version: contact.updated_at,
-        });
+        let fingerprint = ground.contact_fingerprint(contact);
+        let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
+        draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
         let keys = ground.contact_keys(contact);
         if !keys.is_empty() {
             draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
         }
-        if clients.iter().any(|link| link.bases.is_empty()) {
-            // A client met for the first time: the contact's leads have somebody to become orders of.
-            let newest = contact.leads.iter().rev().take(LEADS_MAX);
-            let mark =
-                |lead: &LeadId| Change::Mark(Mark { subject: Subject::Lead(*lead), due: self.now(), attempts: 0 });
-            draft.changes.extend(newest.map(mark));
+        for lead in self.leads_to_look_at(contact, clients, is_changed).await? {
+            draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
         }
         draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(draft)
+    }
+
+    /// Leads of a contact with clients: all where a client is met for the first time, as they have somebody
+    /// to become orders of; else those not known as this contact's. A lead that was linked to it, or came
+    /// with a merged contact, need not have changed itself.
+    async fn leads_to_look_at(
+        &self,
+        contact: &Contact,
+        clients: &[&ClientLink],
+        is_changed: bool,
+    ) -> Stored<Vec<LeadId>> {
+        let is_met = clients.iter().any(|link| link.bases.is_empty());
+        if clients.is_empty() || contact.leads.is_empty() || !(is_met || is_changed) {
+            return Ok(Vec::new());
+        }
+        let mut newest: Vec<LeadId> = contact.leads.iter().rev().take(LEADS_MAX).copied().collect();
+        if !is_met {
+            let deals = self.store().deals(self.name(), &newest).await?;
+            let is_known =
+                |lead: &LeadId| deals.iter().any(|deal| deal.lead == *lead && deal.contact == Some(contact.id));
+            newest.retain(|lead| !is_known(lead));
+        }
+        Ok(newest)
     }
 
     /// Writes to these records that were tried and whose outcome is not known.
@@ -168,7 +185,7 @@ impl Bridge {
     }
 }
 
-/// Most leads of a newly linked contact that are looked at.
+/// Most leads of a contact that are looked at for its sake.
 const LEADS_MAX: usize = 50;
 
 /// How soon a record that was shown in an older state is read again.
