@@ -26,6 +26,8 @@ const JOURNAL_MAX: u32 = 500;
 pub(super) enum Found<T> {
     /// It was done.
     Done(T),
+    /// Somebody else did it, in their own way.
+    Theirs(T),
     /// It was not done.
     NotDone,
     /// It cannot be told yet.
@@ -58,10 +60,11 @@ impl Bridge {
                 .rows
                 .iter()
                 .filter(|contact| ground.contact_keys(contact).contains(key))
-                .map(|contact| contact.id)
-                .min();
+                .min_by_key(|contact| contact.id);
             if let Some(found) = found {
-                return Ok(Ok(Found::Done(found)));
+                // A manager may have made it meanwhile: then it holds nothing that both sides agreed on.
+                let is_ours = is_what_we_made(found, edits, *created_at);
+                return Ok(Ok(if is_ours { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
         let since = row.first_attempt_at.unwrap_or(row.created_at).minus(SHOWS_UP_MS);
@@ -100,12 +103,16 @@ impl Bridge {
 
     /// A note we may have written: same text, and not one of those already accounted for.
     pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget) -> Look<NoteId> {
-        let Action::AddNote { text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+        let Action::AddNote { text, target: planned, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
         let notes = match self.parts.amo.notes(target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.known_notes(target).await?;
+        let mut known = self.known_notes(target).await?;
+        if *planned != target {
+            // Notes accounted for under a contact that was merged into this one.
+            known.extend(self.known_notes(*planned).await?);
+        }
         let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
         let found =
             notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();
