@@ -2,55 +2,76 @@
 //! real lanes live in it under a clock of our own, in one thread.
 //!
 //! - [`clock`]: virtual time and the executor.
+//! - [`deeds`]: what people, bots and managers do.
 //! - [`flaky`]: a store whose disk is full now and then.
+//! - [`hooks`]: webhooks on their way.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
+//! - [`report`]: what happened, and what must have happened over many seeds.
 //! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
-//! - [`world`]: people, managers, webhooks, crashes.
+//! - [`world`]: a run from its start to its end, crashes included.
 //! - [`checks`]: what must hold once the faults have stopped.
 
 mod checks;
 mod clock;
+mod deeds;
 mod flaky;
+mod hooks;
 mod network;
+mod report;
 mod settings;
 mod world;
 
-use world::{Report, World};
+use report::Report;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use world::World;
 
-/// Runs one seed and says how to run it again when it fails.
-fn run(seed: u64) -> Report {
+/// Runs one seed: what happened, or what went wrong.
+fn run(seed: u64) -> Result<Report, String> {
     let outcome = std::panic::catch_unwind(|| World::new(seed).run());
     match outcome {
-        Ok(Ok(report)) => report,
-        Ok(Err(violations)) => {
-            panic!(
-                "seed {seed}:\n  {}\nreplay: SIM_SEED={seed} cargo test --test sim replay -- --nocapture",
-                violations.join("\n  ")
-            )
-        }
-        Err(panic) => {
-            eprintln!("seed {seed} panicked; replay: SIM_SEED={seed} cargo test --test sim replay -- --nocapture");
-            std::panic::resume_unwind(panic)
-        }
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(violations)) => Err(violations.join("\n  ")),
+        Err(_) => Err("it panicked, see above".to_owned()),
     }
 }
 
+/// So many failing seeds are enough to look at.
+const FAILURES_MAX: usize = 8;
+
 /// Runs many seeds on all cores and returns the sum of what happened.
 fn run_all(seeds: std::ops::Range<u64>) -> Report {
-    let workers = std::thread::available_parallelism().map_or(2, usize::from) as u64;
-    let total = std::sync::Mutex::new(Report::default());
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new((Report::default(), BTreeMap::new()));
     std::thread::scope(|scope| {
-        for worker in 0..workers {
-            let (seeds, total) = (seeds.clone(), &total);
-            scope.spawn(move || {
-                for seed in seeds.filter(|seed| seed % workers == worker) {
-                    let report = run(seed);
-                    total.lock().unwrap().add(&report);
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || total.lock().unwrap().1.len() >= FAILURES_MAX {
+                        return;
+                    }
+                    let outcome = run(seed);
+                    let (report, failures) = &mut *total.lock().unwrap();
+                    match outcome {
+                        Ok(one) => report.add(&one),
+                        Err(failure) => drop(failures.insert(seed, failure)),
+                    }
                 }
             });
         }
     });
-    total.into_inner().unwrap()
+    let (report, failures) = total.into_inner().unwrap();
+    let told: Vec<String> = failures.iter().map(|(seed, failure)| format!("seed {seed}:\n  {failure}")).collect();
+    assert!(
+        told.is_empty(),
+        "{}\nplay one again: SIM_SEED={} cargo test --test sim replay -- --nocapture",
+        told.join("\n"),
+        failures.keys().next().unwrap_or(&0)
+    );
+    report
 }
 
 #[test]
@@ -63,14 +84,25 @@ fn every_seed_keeps_the_promises() {
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    assert_eq!(run(3).trace, run(3).trace);
+    assert_eq!(run(3).unwrap().trace, run(3).unwrap().trace);
 }
 
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {
     let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
-    println!("{}", run(seed));
+    match run(seed) {
+        Ok(report) => println!("{report}"),
+        Err(failure) => panic!("seed {seed}:\n  {failure}"),
+    }
+}
+
+/// `SIM_SEEDS=1000..1200 cargo test --test sim range` plays others than usual.
+#[test]
+fn range() {
+    let Ok(seeds) = std::env::var("SIM_SEEDS") else { return };
+    let (from, to) = seeds.split_once("..").expect("SIM_SEEDS=from..to");
+    println!("{}", run_all(from.parse().unwrap()..to.parse().unwrap()));
 }
 
 /// `cargo test --release --test sim sim_long -- --ignored`

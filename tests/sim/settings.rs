@@ -60,11 +60,11 @@ pub fn random_faults(random: &mut Random) -> RandomFaults {
     faults
 }
 
-pub fn timing() -> Timing {
+pub fn timing(sweeps_often: bool) -> Timing {
     Timing {
         poll_contacts: "*/10 * * * * *".to_owned(),
         poll_leads: "*/10 * * * * *".to_owned(),
-        sweep: "0 30 3 * * *".to_owned(),
+        sweep: if sweeps_often { "30 */7 * * * *" } else { "0 30 3 * * *" }.to_owned(),
         reconcile: "0 * * * * *".to_owned(),
         overlap_ms: 60_000,
         recheck_every_ms: 300_000,

@@ -1,0 +1,60 @@
+//! What happened in a run, and what a set of runs must have met to mean anything.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What happened in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Requests as they left.
+    pub trace: Vec<String>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Report) {
+        for (what, count) in &other.counts {
+            *self.counts.entry(what.clone()).or_default() += count;
+        }
+    }
+
+    pub fn count(&mut self, what: impl Into<String>, count: u64) {
+        *self.counts.entry(what.into()).or_default() += count;
+    }
+
+    /// Things a set of seeds must have met to mean anything.
+    pub fn never_happened(&self) -> Vec<&'static str> {
+        let needed = [
+            "crashes",
+            "store failures",
+            "fault LostRequest",
+            "fault LostAnswer",
+            "fault Slow",
+            "fault Status",
+            "fault Html",
+            "fault Truncated",
+            "webhooks twice",
+            "webhooks late",
+            "webhooks lost",
+            "outages",
+            "messages recovered",
+            "contacts made",
+            "orders made",
+            "notes",
+            "messages",
+            "renamed",
+            "clients loaded",
+            "variables set",
+        ];
+        needed.into_iter().filter(|what| self.counts.get(*what).copied().unwrap_or(0) == 0).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in &self.counts {
+            writeln!(f, "{count:>9}  {what}")?;
+        }
+        Ok(())
+    }
+}
