@@ -3,7 +3,7 @@
 use super::Bridge;
 use super::passes::Looked;
 use super::record::{Draft, doubts};
-use crate::core::action::{Action, Confirm, LinkRef, client_key, contact_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen};
@@ -161,8 +161,8 @@ impl Bridge {
     }
 
     /// A contact that is not there any more: its clients are on their own again. Their next message
-    /// finds the contact's successor or makes a new one.
-    pub(super) fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Draft {
+    /// finds the contact's successor or makes a new one, and so does one that still waits to be noted.
+    pub(super) async fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Stored<Draft> {
         let mut draft = Draft::about(Subject::Contact(contact));
         draft.keys.insert(contact_key(contact));
         draft.changes.push(Change::ForgetContact(contact));
@@ -171,6 +171,13 @@ impl Bridge {
         for link in links.iter().filter(|link| link.contact == Some(contact)) {
             draft.rests_on_client(link);
             draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
+        }
+        let notes = NoteTarget::Contact(contact);
+        for row in self.store().pending(self.name(), &[notes.key()]).await? {
+            if let Action::AddNote { client, .. } = row.action {
+                let mark = Mark { subject: Subject::Client(client), due: self.now(), attempts: 0 };
+                draft.changes.push(Change::Mark(mark));
+            }
         }
         draft.unlinked = u64::from(!clients.is_empty());
         if !clients.is_empty() {
@@ -181,7 +188,7 @@ impl Bridge {
             };
             draft.changes.push(self.journal(notice));
         }
-        draft
+        Ok(draft)
     }
 }
 
