@@ -29,11 +29,39 @@ pub fn violations(world: &World) -> Vec<String> {
     if peak > 7 {
         violations.push(format!("amoCRM saw {peak} requests in one second"));
     }
+    probes_are_rare(world, &mut violations);
     let dead = world.store.dead_letters(BRIDGE, 10).now_or_never().expect("at once").expect("never fails");
     violations.extend(
         dead.iter().map(|letter| format!("dead letter: {} of {}: {}", letter.what, letter.subject, letter.reason)),
     );
     violations
+}
+
+/// What was on its way when the first refusal came back.
+const ON_THE_WAY_MS: i64 = 200;
+/// The first wait of a closed lane, and the longest.
+const PROBE_FIRST_MS: i64 = 60_000;
+const PROBE_LAST_MS: i64 = 900_000;
+
+/// While a service refuses everything, each lane of a daemon sends what is on its way, and then single
+/// requests, each after twice the wait of the one before.
+fn probes_are_rare(world: &World, violations: &mut Vec<String>) {
+    let mut lanes: BTreeMap<(u64, &str), Vec<i64>> = BTreeMap::new();
+    for refused in world.network.refused.lock().unwrap().iter() {
+        lanes.entry((refused.life, refused.lane)).or_default().push(refused.at);
+    }
+    for ((_, lane), times) in lanes {
+        let first = times[0];
+        let mut last = first;
+        let mut wait = PROBE_FIRST_MS;
+        for at in times.iter().copied().filter(|at| *at > first + ON_THE_WAY_MS) {
+            if at - last < wait {
+                violations.push(format!("lane {lane} was closed and sent again after {} ms, not {wait}", at - last));
+            }
+            last = at;
+            wait = (wait * 2).min(PROBE_LAST_MS);
+        }
+    }
 }
 
 /// Lines of notes by contact, in the order of the feed. Contacts that are gone have theirs as well.

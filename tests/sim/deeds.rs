@@ -8,6 +8,9 @@ use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::salebot::NewClient;
 use std::sync::Arc;
 
+/// The longest that search and listings lag behind, and a poll.
+pub const SHOWN_AFTER_MS: i64 = 60_000;
+
 impl World {
     pub fn populate(&mut self) {
         let now = self.env.now_ms() - 86_400_000;
@@ -88,7 +91,7 @@ impl World {
         let now = self.env.now_ms();
         let contacts = self.contact_ids(index);
         match self.random.below(10) {
-            _ if contacts.len() > 1 && self.random.chance(70) => self.merge(index),
+            _ if contacts.len() > 1 && self.is_shown(index) && self.random.chance(70) => self.merge(index),
             0..=2 if !contacts.is_empty() => {
                 let contact = *self.random.pick(&contacts);
                 self.network.amo.lock().unwrap().delete_contact(now, contact);
@@ -154,6 +157,7 @@ impl World {
         self.network.note(format!("contact {twin} is made for person {index}"));
         self.known_contacts.insert(twin);
         self.people[index].twins += 1;
+        self.people[index].twin_at = now;
         self.report.count("contacts entered twice", 1);
     }
 
@@ -172,6 +176,12 @@ impl World {
         if had == Some(loser) {
             self.people[index].contact = Some(survivor);
         }
+    }
+
+    /// The search shows whom a manager entered last. A contact that was merged into one that cannot be
+    /// found yet takes its notes to where nobody can look for them.
+    fn is_shown(&self, index: usize) -> bool {
+        self.env.now_ms() - self.people[index].twin_at > SHOWN_AFTER_MS
     }
 
     /// At the end of the day nobody is there twice. True if somebody was.

@@ -6,10 +6,11 @@ use salebridge::ports::env::Env;
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::sandbox::amo::Amo;
 use salebridge::sandbox::faults::{Faults, ServiceName, serve};
-use salebridge::sandbox::http::{Fate, Request, Response};
+use salebridge::sandbox::http::{Fate, Reply, Request, Response};
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::server::Service;
 use secrecy::ExposeSecret;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The simulated amoCRM behind the trait that the faults work on.
@@ -21,8 +22,42 @@ impl Service for AmoService<'_> {
     }
 }
 
+/// A while in which a service does not want us.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub service: ServiceName,
+    /// 401: the token has expired; 403: we are blocked.
+    pub status: u16,
+    pub from: i64,
+    pub until: i64,
+}
+
+impl Refusal {
+    fn answer(&self) -> Response {
+        let (kind, body) = match self.status {
+            401 => ("application/json", r#"{"title":"Unauthorized","status":401,"detail":"Token has expired"}"#),
+            _ => ("text/html", "<html><head><title>403 Forbidden</title></head></html>"),
+        };
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        Response { status: self.status, headers, body: body.as_bytes().to_vec() }
+    }
+}
+
+/// A request that was refused: in which life of the daemon, on which lane, when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    pub life: u64,
+    pub lane: &'static str,
+    pub at: i64,
+}
+
 /// Both services, and what goes wrong on the way to them.
 pub struct Network {
+    /// When which service refuses everything.
+    pub refusals: Vec<Refusal>,
+    pub refused: Mutex<Vec<Refused>>,
+    /// How often the daemon has started.
+    pub life: AtomicU64,
     pub env: Arc<SimEnv>,
     pub amo: Mutex<Amo>,
     pub salebot: Mutex<Salebot>,
@@ -47,7 +82,12 @@ impl Network {
         let request = decoded(request, rest);
         let now = self.env.now_ms();
         let mut faults = self.faults.lock().unwrap();
+        let refusal = self.refusals.iter().find(|it| it.service == name && (it.from..it.until).contains(&now));
         let reply = match name {
+            _ if let Some(refusal) = refusal => {
+                self.note_refused(name, &request.path, now);
+                Reply { response: refusal.answer(), fate: Fate::Arrives { after_ms: 0 } }
+            }
             ServiceName::Amo => serve(&mut AmoService(&mut self.amo.lock().unwrap()), &mut faults, name, now, &request),
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
@@ -57,6 +97,16 @@ impl Network {
             format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
         self.trace.lock().unwrap().push(line);
         (reply.response, reply.fate)
+    }
+
+    fn note_refused(&self, name: ServiceName, path: &str, at: i64) {
+        let lane = match name {
+            ServiceName::Amo => "amo",
+            ServiceName::Salebot if path.ends_with("/save_variables") => "variables",
+            ServiceName::Salebot => "salebot",
+        };
+        let life = self.life.load(Ordering::Relaxed);
+        self.refused.lock().unwrap().push(Refused { life, lane, at });
     }
 
     /// Adds what a person did to the trace.

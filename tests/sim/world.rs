@@ -2,10 +2,11 @@
 
 use crate::checks;
 use crate::clock::{Random, SimEnv};
+use crate::deeds::SHOWN_AFTER_MS;
 use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::report::Report;
-use crate::settings::{amo_options, policy, random_faults, salebot_options, timing};
+use crate::settings::{amo_options, policy, random_faults, refusals, salebot_options, timing};
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
 use salebridge::core::retry::RetryPolicy;
@@ -26,11 +27,12 @@ use salebridge::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 pub const BRIDGE: &str = "sim";
-const START_MS: i64 = 1_760_000_000_000;
+pub const START_MS: i64 = 1_760_000_000_000;
 /// How long people are busy and faults happen.
 const BUSY_MS: i64 = 240_000;
 /// How long both sides may take to come to rest once the faults have stopped.
@@ -51,6 +53,8 @@ pub struct Person {
     pub lost_at: Option<i64>,
     /// How often a manager made a contact for somebody who had one.
     pub twins: u64,
+    /// When the last of those was made.
+    pub twin_at: i64,
     /// There is or was a deal.
     pub had_deal: bool,
 }
@@ -113,6 +117,9 @@ impl World {
         let is_lossy = !random.chance(15);
         let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
         let network = Network {
+            refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
+            refused: Mutex::default(),
+            life: AtomicU64::new(0),
             env: Arc::clone(&env),
             amo: Mutex::new(amo),
             salebot: Mutex::new(salebot),
@@ -187,7 +194,10 @@ impl World {
         }
         self.network.faults.lock().unwrap().stop();
         self.disk.mend();
-        self.merge_twins();
+        if self.is_tidied {
+            let _ = self.env.run_until(&mut daemon, busy_until + SHOWN_AFTER_MS);
+            self.merge_twins();
+        }
         self.settle(&mut daemon)?;
         // A twin that a manager made while the daemon made another one.
         if self.merge_twins() {
@@ -273,6 +283,12 @@ impl World {
         for (kind, count) in self.network.faults.lock().unwrap().fired() {
             self.report.count(format!("fault {kind:?}"), *count);
         }
+        for refused in self.network.refused.lock().unwrap().iter() {
+            self.report.count(format!("requests refused on lane {}", refused.lane), 1);
+        }
+        for refusal in &self.network.refusals {
+            self.report.count(format!("whiles of {} from {:?}", refusal.status, refusal.service), 1);
+        }
         self.report.count("messages recovered", self.recovered());
         let amo = self.network.amo.lock().unwrap();
         let salebot = self.network.salebot.lock().unwrap();
@@ -335,6 +351,7 @@ impl World {
 
     /// A daemon on what the store remembers.
     fn start(&self) -> Daemon {
+        self.network.life.fetch_add(1, Ordering::Relaxed);
         let env: Arc<dyn Env> = Arc::clone(&self.env) as Arc<dyn Env>;
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
         let lane = |name: &str, rate: f64| Arc::new(Lane::new(LaneOptions::new(name, rate), Arc::clone(&env)));
