@@ -12,6 +12,7 @@
 
 mod account;
 mod backfill;
+mod clock;
 mod deals;
 mod execute;
 mod finding;
@@ -103,6 +104,7 @@ pub struct Bridge {
     started_at: OnceLock<Millis>,
     health: Arc<Health>,
     guards: guard::Guarding,
+    clock: clock::ClockWatch,
 }
 
 /// One bell for each queue.
@@ -150,6 +152,7 @@ impl Bridge {
             started_at: OnceLock::new(),
             health,
             guards: guard::Guarding::default(),
+            clock: clock::ClockWatch::default(),
         }
     }
 
@@ -275,7 +278,9 @@ impl Bridge {
     }
 
     fn now(&self) -> Millis {
-        self.parts.env.now()
+        let now = self.parts.env.now();
+        self.clock.saw(now);
+        now
     }
 
     /// The policy resolved against the account; none until the account was read.

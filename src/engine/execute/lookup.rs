@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 const SHOWS_UP_MS: i64 = 60_000;
 /// How often to look in the meantime.
 const LOOK_AGAIN_MS: i64 = 3_000;
+/// How much further back recent contacts are looked through where our clock was set since the attempt.
+const UNEVEN_MS: i64 = 3_600_000;
 /// Pages of recently changed contacts that are looked through.
 const PAGES_MAX: u32 = 10;
 /// Journal lines that are looked through for notes already accounted for.
@@ -39,10 +41,16 @@ pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
 impl Bridge {
     fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
-        // The last attempt counts, and one that a crash cut short is no older than this start.
+        let now = self.now();
+        // The last attempt counts, and one that a crash cut short is no older than this start. Of one from
+        // before the clock was set nobody knows how long ago it was.
         let doubted_at =
             row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
-        let age_ms = doubted_at.map_or(i64::MAX, |at| self.now().since(at));
+        let doubted_at = match self.clock.set_at() {
+            Some(set_at) if doubted_at.is_none_or(|at| at < set_at || at > now) => Some(set_at),
+            _ => doubted_at,
+        };
+        let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
     }
 
@@ -67,7 +75,10 @@ impl Bridge {
                 return Ok(Ok(if is_ours { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
-        let since = row.first_attempt_at.unwrap_or(row.created_at).minus(SHOWS_UP_MS);
+        let since = match self.since_attempt(row).await {
+            Ok(since) => since,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let taken = |contact: &Contact| is_what_we_made(contact, edits, *created_at);
         let candidates = match self.recent_contacts(since, taken).await {
             Ok(candidates) => candidates,
@@ -82,6 +93,18 @@ impl Bridge {
             .collect();
         let free = candidates.into_iter().filter(|contact| !linked.contains(contact)).min();
         Ok(Ok(free.map_or_else(|| self.not_found(row), Found::Done)))
+    }
+
+    /// From when on amoCRM's clock may have seen the attempt: ours need not agree with it.
+    async fn since_attempt(&self, row: &OutboxRow) -> Result<Millis, Fault> {
+        let glance = PageRequest { since: None, offset: 0, limit: 1 };
+        let server = self.parts.amo.contacts(glance, Priority::Person).await?.server_time;
+        let now = self.now();
+        let attempted_at = row.first_attempt_at.unwrap_or(row.created_at);
+        let known_since = self.clock.set_at().max(self.started_at.get().copied());
+        let is_even = known_since.is_none_or(|since| since <= attempted_at && attempted_at <= now);
+        let margin_ms = if is_even { SHOWS_UP_MS } else { UNEVEN_MS };
+        Ok(server.unwrap_or(now).minus(now.since(attempted_at).max(0)).minus(margin_ms))
     }
 
     async fn recent_contacts(&self, since: Millis, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<ContactId>, Fault> {
