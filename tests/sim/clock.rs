@@ -48,6 +48,8 @@ impl Random {
 
 struct State {
     now: i64,
+    /// How far our own clock is ahead of the world's.
+    ahead: i64,
     timers: BTreeMap<(i64, u64), Waker>,
     next_timer: u64,
     random: Random,
@@ -58,7 +60,7 @@ pub struct SimEnv(Mutex<State>);
 
 impl SimEnv {
     pub fn new(now: i64, seed: u64) -> Arc<SimEnv> {
-        let state = State { now, timers: BTreeMap::new(), next_timer: 0, random: Random::seeded(seed) };
+        let state = State { now, ahead: 0, timers: BTreeMap::new(), next_timer: 0, random: Random::seeded(seed) };
         Arc::new(SimEnv(Mutex::new(state)))
     }
 
@@ -68,6 +70,17 @@ impl SimEnv {
 
     pub fn now_ms(&self) -> i64 {
         self.state().now
+    }
+
+    /// What our own clock shows.
+    pub fn our_now_ms(&self) -> i64 {
+        let state = self.state();
+        state.now + state.ahead
+    }
+
+    /// Somebody sets our clock; the services keep theirs, and who sleeps goes on sleeping.
+    pub fn jump(&self, by_ms: i64) {
+        self.state().ahead += by_ms;
     }
 
     /// Polls the future until `until`, jumping over the times in which nothing happens.
@@ -148,7 +161,7 @@ impl Drop for Sleep<'_> {
 #[async_trait]
 impl Env for SimEnv {
     fn now(&self) -> Millis {
-        Millis(self.now_ms())
+        Millis(self.our_now_ms())
     }
 
     async fn sleep(&self, millis: i64) {

@@ -61,7 +61,7 @@ impl World {
                 dedupe: message.map(|message| self.decoder.dedupe(message)),
                 client,
                 message,
-                received_at: Millis(now),
+                received_at: Millis(self.env.our_now_ms()),
                 body: delivery.body,
                 broken: None,
             };

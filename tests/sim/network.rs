@@ -142,9 +142,19 @@ impl Transport for Network {
             self.env.sleep(request.timeout_ms).await;
             return Err(TransportError::MaybeSent("no answer in time".to_owned()));
         }
+        let mut headers = response.headers;
+        if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("date")) {
+            // A server of HTTP tells its time with every answer (RFC 9110, 6.6.1).
+            headers.push(("date".to_owned(), http_date(self.env.now_ms())));
+        }
         self.env.sleep(back + after_ms).await;
-        Ok(RawAnswer { status: response.status, headers: response.headers, body: response.body })
+        Ok(RawAnswer { status: response.status, headers, body: response.body })
     }
+}
+
+fn http_date(now_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(now_ms).expect("a time of the simulation");
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn decoded(request: &RawRequest, rest: &str) -> Request {

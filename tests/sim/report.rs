@@ -37,6 +37,8 @@ impl Report {
             "webhooks late",
             "webhooks lost",
             "outages",
+            "clock leaps ahead",
+            "clock leaps back",
             "whiles of 401 from Amo",
             "whiles of 403 from Amo",
             "whiles of 401 from Salebot",

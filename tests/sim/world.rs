@@ -97,6 +97,8 @@ pub struct World {
     pub loads_clients: bool,
     /// Managers delete and merge.
     pub is_tidied: bool,
+    /// Our clock is set now and then.
+    pub has_jumps: bool,
     /// The sweep comes every few minutes, and not only at night.
     sweeps_often: bool,
     pub random: Random,
@@ -146,6 +148,7 @@ impl World {
             loads_clients: random.chance(20),
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
+            has_jumps: random.chance(20),
             random,
             deliveries: Vec::new(),
             bell: Arc::new(Bell::default()),
@@ -173,14 +176,19 @@ impl World {
         let busy_until = START_MS + BUSY_MS;
         let mut next_deed = START_MS + 1_000;
         let mut next_crash = self.next_crash();
+        let mut next_jump = self.next_jump();
         while self.env.now_ms() < busy_until {
             let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
-            let next = next_deed.min(next_delivery).min(next_crash).min(busy_until);
+            let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(busy_until);
             let _ = self.env.run_until(&mut daemon, next);
             let now = self.env.now_ms();
             if now >= next_deed {
                 self.deed();
                 next_deed = now + self.random.between(50, 6_000);
+            }
+            if now >= next_jump {
+                self.set_clock();
+                next_jump = self.next_jump();
             }
             if now >= next_crash {
                 drop(daemon);
@@ -241,9 +249,28 @@ impl World {
         self.env.now_ms() + self.random.between(100, 90_000)
     }
 
+    fn next_jump(&mut self) -> i64 {
+        if !self.has_jumps {
+            return i64::MAX;
+        }
+        self.env.now_ms() + self.random.between(1_000, 150_000)
+    }
+
+    /// Our clock leaps hours ahead, or is set back some minutes.
+    fn set_clock(&mut self) {
+        let is_ahead = self.random.chance(50);
+        let by_ms =
+            if is_ahead { self.random.between(60_000, 4 * 3_600_000) } else { -self.random.between(1_000, 600_000) };
+        self.report.count(if is_ahead { "clock leaps ahead" } else { "clock leaps back" }, 1);
+        self.network.note(format!("our clock leaps by {by_ms} ms"));
+        self.env.jump(by_ms);
+    }
+
     /// Runs until nothing waits, and then for a while in which nothing may be written.
     fn settle(&mut self, daemon: &mut Daemon) -> Result<(), Vec<String>> {
         let calm_since = self.env.now_ms();
+        // The daemon counts by its own clock, and by the service's where that one is behind.
+        let heard_since = calm_since.min(self.env.our_now_ms());
         let deadline = calm_since + REST_MS;
         loop {
             let now = self.env.now_ms();
@@ -253,7 +280,7 @@ impl World {
             let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
             // What was lost is missed only by a look that began after it was said.
             let heard = self.heard();
-            if self.deliveries.is_empty() && is_idle && heard > calm_since {
+            if self.deliveries.is_empty() && is_idle && heard > heard_since {
                 break;
             }
             if now > deadline {
