@@ -6,6 +6,7 @@
 //! - [`flaky`]: a store whose disk is full now and then.
 //! - [`hooks`]: webhooks on their way.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
+//! - [`points`]: a crash at a chosen call to a port.
 //! - [`report`]: what happened, and what must have happened over many seeds.
 //! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
 //! - [`world`]: a run from its start to its end, crashes included.
@@ -17,6 +18,7 @@ mod deeds;
 mod flaky;
 mod hooks;
 mod network;
+mod points;
 mod report;
 mod settings;
 mod world;
@@ -25,6 +27,7 @@ use report::Report;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 use world::World;
 
 /// Runs one seed: what happened, or what went wrong.
@@ -103,6 +106,66 @@ fn range() {
     let Ok(seeds) = std::env::var("SIM_SEEDS") else { return };
     let (from, to) = seeds.split_once("..").expect("SIM_SEEDS=from..to");
     println!("{}", run_all(from.parse().unwrap()..to.parse().unwrap()));
+}
+
+/// Plays the scenario with a crash at each of these calls, on all cores.
+fn crash_at_all(points: &[u64]) {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    if failures.lock().unwrap().len() >= FAILURES_MAX {
+                        return;
+                    }
+                    if let Err(failure) = crash_at(*point) {
+                        failures.lock().unwrap().insert(*point, failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let told: Vec<String> = failures.iter().map(|(point, why)| format!("crash at call {point}:\n  {why}")).collect();
+    assert!(told.is_empty(), "{}\nplay one again: SIM_POINT=N cargo test --test sim crash", told.join("\n"));
+}
+
+fn crash_at(point: u64) -> Result<Report, String> {
+    let outcome = std::panic::catch_unwind(|| World::scenario(point).run());
+    outcome.map_or_else(|_| Err("it panicked, see above".to_owned()), |it| it.map_err(|why| why.join("\n  ")))
+}
+
+/// How many calls the scenario makes when nothing goes wrong.
+fn calls_of_scenario() -> u64 {
+    crash_at(0).expect("the scenario without a crash").counted("calls to ports")
+}
+
+/// Of so many calls one is tried in every run of the tests; which one moves on from day to day.
+const STRIDE: u64 = 24;
+
+/// `SIM_POINT=17` tries that call, printing what happens.
+#[test]
+fn a_crash_at_any_call_breaks_no_promise() {
+    if let Some(point) = std::env::var("SIM_POINT").ok().and_then(|point| point.parse().ok()) {
+        println!("{}", crash_at(point).unwrap_or_else(|why| panic!("crash at call {point}:\n  {why}")));
+        return;
+    }
+    let calls = calls_of_scenario();
+    let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    let points: Vec<u64> = (1..=calls).filter(|point| (point + day) % STRIDE == 0).collect();
+    println!("{calls} calls to ports; crashes at {} of them, every {STRIDE}th", points.len());
+    crash_at_all(&points);
+}
+
+/// `cargo test --release --test sim crash_long -- --ignored`
+#[test]
+#[ignore = "takes minutes; for nights and before releases"]
+fn crash_long() {
+    let calls = calls_of_scenario();
+    println!("{calls} calls to ports; a crash at each of them");
+    crash_at_all(&(1..=calls).collect::<Vec<_>>());
 }
 
 /// `cargo test --release --test sim sim_long -- --ignored`

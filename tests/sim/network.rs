@@ -1,6 +1,7 @@
 //! The adapters' transport: straight into the simulated services, with faults on the way.
 
 use crate::clock::{Random, SimEnv};
+use crate::points::Points;
 use async_trait::async_trait;
 use salebridge::ports::env::Env;
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
@@ -53,6 +54,7 @@ pub struct Refused {
 
 /// Both services, and what goes wrong on the way to them.
 pub struct Network {
+    pub points: Arc<Points>,
     /// When which service refuses everything.
     pub refusals: Vec<Refusal>,
     pub refused: Mutex<Vec<Refused>>,
@@ -125,8 +127,12 @@ impl Transport for Network {
     async fn send(&self, request: RawRequest) -> Result<RawAnswer, TransportError> {
         let there = self.draw(5, 60);
         let back = self.draw(5, 60);
+        self.points.pass().await;
         self.env.sleep(there).await;
         let (response, fate) = self.ask(&request);
+        if request.method.name() == "POST" {
+            self.points.pass().await;
+        }
         let after_ms = match fate {
             Fate::Arrives { after_ms } => after_ms as i64,
             Fate::LostBefore if self.draw(0, 2) == 0 => {

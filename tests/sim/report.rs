@@ -18,6 +18,11 @@ impl Report {
         }
     }
 
+    /// How often something happened.
+    pub fn counted(&self, what: &str) -> u64 {
+        self.counts.get(what).copied().unwrap_or(0)
+    }
+
     pub fn count(&mut self, what: impl Into<String>, count: u64) {
         *self.counts.entry(what.into()).or_default() += count;
     }

@@ -5,6 +5,7 @@ use crate::clock::{Random, SimEnv};
 use crate::deeds::SHOWN_AFTER_MS;
 use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
+use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{amo_options, policy, random_faults, refusals, salebot_options, timing};
 use futures::FutureExt;
@@ -35,6 +36,9 @@ pub const BRIDGE: &str = "sim";
 pub const START_MS: i64 = 1_760_000_000_000;
 /// How long people are busy and faults happen.
 const BUSY_MS: i64 = 240_000;
+/// The same in the scenario of crashes.
+const SCENARIO_MS: i64 = 45_000;
+const SCENARIO_SEED: u64 = 12;
 /// How long both sides may take to come to rest once the faults have stopped.
 const REST_MS: i64 = 3_600_000;
 /// How long nothing may be written after that.
@@ -108,17 +112,43 @@ pub struct World {
     pub report: Report,
     crashes_left: u64,
     pub is_lossy: bool,
+    busy_ms: i64,
+    deed_every_ms: i64,
+    calls: u64,
 }
 
 impl World {
     pub fn new(seed: u64) -> World {
+        let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
+        let mut world = World::blank(seed, is_lossy);
+        world.populate();
+        world
+    }
+
+    /// A fixed day in the life of a small account, and a crash at one call of the daemon to a port; at
+    /// none for 0.
+    pub fn scenario(crash_at: u64) -> World {
+        let mut world = World::blank(SCENARIO_SEED, false);
+        world.network =
+            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
+        world.loads_clients = true;
+        world.busy_ms = SCENARIO_MS;
+        world.deed_every_ms = 1_500;
+        world.network.points.crash_at(crash_at);
+        world.populate();
+        world
+    }
+
+    fn blank(seed: u64, is_lossy: bool) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
         let amo = Amo::new(amo_options(&mut random));
         let salebot = Salebot::new(salebot_options(&mut random));
-        let is_lossy = !random.chance(15);
+        let points = Points::new(Arc::clone(&env));
         let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
         let network = Network {
+            points: Arc::clone(&points),
             refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
             refused: Mutex::default(),
             life: AtomicU64::new(0),
@@ -131,11 +161,15 @@ impl World {
         };
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
         let store = Arc::new(MemoryStore::default());
-        let mut world = World {
+        World {
+            busy_ms: BUSY_MS,
+            deed_every_ms: 6_000,
+            calls: 0,
             env,
             network: Arc::new(network),
             disk: Arc::new(Flaky::new(
                 Arc::clone(&store),
+                points,
                 Random::seeded(seed ^ 0xd15c),
                 if is_lossy { random.below(30) } else { 0 },
             )),
@@ -156,9 +190,7 @@ impl World {
             report: Report::default(),
             crashes_left,
             is_lossy,
-        };
-        world.populate();
-        world
+        }
     }
 
     /// Plays the world to its end. The violations, or what happened.
@@ -173,18 +205,18 @@ impl World {
 
     fn play(mut self) -> Result<Report, Vec<String>> {
         let mut daemon = self.start();
-        let busy_until = START_MS + BUSY_MS;
+        let busy_until = START_MS + self.busy_ms;
         let mut next_deed = START_MS + 1_000;
         let mut next_crash = self.next_crash();
         let mut next_jump = self.next_jump();
         while self.env.now_ms() < busy_until {
             let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
             let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(busy_until);
-            let _ = self.env.run_until(&mut daemon, next);
+            self.live(&mut daemon, next);
             let now = self.env.now_ms();
             if now >= next_deed {
                 self.deed();
-                next_deed = now + self.random.between(50, 6_000);
+                next_deed = now + self.random.between(50, self.deed_every_ms);
             }
             if now >= next_jump {
                 self.set_clock();
@@ -203,7 +235,8 @@ impl World {
         self.network.faults.lock().unwrap().stop();
         self.disk.mend();
         if self.is_tidied {
-            let _ = self.env.run_until(&mut daemon, busy_until + SHOWN_AFTER_MS);
+            self.live(&mut daemon, busy_until + SHOWN_AFTER_MS);
+            self.deliver();
             self.merge_twins();
         }
         self.settle(&mut daemon)?;
@@ -212,6 +245,19 @@ impl World {
             self.settle(&mut daemon)?;
         }
         self.finish()
+    }
+
+    /// Lets the daemon live until then, and starts it again where it dies at a chosen call.
+    fn live(&mut self, daemon: &mut Daemon, until: i64) {
+        let _ = self.env.run_until(daemon, until);
+        if self.env.resume() {
+            self.report.count("crashes at a call", 1);
+            self.network.note("the daemon dies".to_owned());
+            // The old one is dropped first: two never live at once.
+            *daemon = Box::pin(std::future::pending());
+            *daemon = self.start();
+            let _ = self.env.run_until(daemon, until);
+        }
     }
 
     /// Nobody works for a moment, while webhooks wait at the door, or for minutes, in which they find none.
@@ -274,7 +320,7 @@ impl World {
         let deadline = calm_since + REST_MS;
         loop {
             let now = self.env.now_ms();
-            let _ = self.env.run_until(daemon, now + 5_000);
+            self.live(daemon, now + 5_000);
             self.deliver();
             let counts = self.counts();
             let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
@@ -287,12 +333,14 @@ impl World {
                 return Err(vec![format!("it does not come to rest, heard until {heard}: {counts:?}")]);
             }
         }
+        // Crashes are tried up to here: what follows only looks whether there is rest.
+        self.calls = self.network.points.count();
         // What was written last may still be on its way into listings.
         let now = self.env.now_ms();
-        let _ = self.env.run_until(daemon, now + QUIET_MS);
+        self.live(daemon, now + QUIET_MS);
         let before = self.writes();
         let now = self.env.now_ms();
-        let _ = self.env.run_until(daemon, now + QUIET_MS);
+        self.live(daemon, now + QUIET_MS);
         let after = self.writes();
         if before == after {
             Ok(())
@@ -316,6 +364,7 @@ impl World {
         for refusal in &self.network.refusals {
             self.report.count(format!("whiles of {} from {:?}", refusal.status, refusal.service), 1);
         }
+        self.report.count("calls to ports", self.calls);
         self.report.count("messages recovered", self.recovered());
         let amo = self.network.amo.lock().unwrap();
         let salebot = self.network.salebot.lock().unwrap();
