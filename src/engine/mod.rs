@@ -138,6 +138,9 @@ const LOOK_MS: i64 = 5_000;
 /// How long a loop rests after the store failed.
 const STORE_REST_MS: i64 = 1_000;
 
+/// How early a timer may be.
+const EARLY_MS: i64 = 1_000;
+
 type Loop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl Bridge {
@@ -247,6 +250,21 @@ impl Bridge {
             () = self.parts.stop.cancelled() => {}
             () = bell.heard() => {}
             () = self.parts.env.sleep(wait_ms) => {}
+        }
+    }
+
+    /// Waits until then, or for as long as it was until then: after our clock was set back nobody waits for it to
+    /// catch up.
+    async fn pause_until(&self, due: Millis) {
+        let mut wait_ms = due.since(self.now());
+        while wait_ms > 0 && !self.is_stopping() {
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => {}
+                () = self.parts.env.sleep(wait_ms) => {}
+            }
+            // A timer may be a little early by this clock.
+            wait_ms = Some(due.since(self.now())).filter(|left_ms| *left_ms < EARLY_MS).unwrap_or(0);
         }
     }
 
