@@ -1,6 +1,7 @@
 //! What must hold once the faults have stopped and both sides have come to rest. Everything is read
 //! from the simulated services; what the bridge believes does not count.
 
+use crate::network::POISON;
 use crate::world::{BRIDGE, Person, Said, World};
 use futures::FutureExt;
 use salebridge::core::people::{MatchKey, phone_key};
@@ -19,7 +20,7 @@ pub fn violations(world: &World) -> Vec<String> {
     messages_are_lines(world, &amo, &notes, &mut violations);
     for person in &world.people {
         one_contact(world, &amo, &salebot, person, &mut violations);
-        values_agree(&amo, &salebot, person, &mut violations);
+        values_agree(world, &amo, &salebot, person, &mut violations);
     }
     one_order_per_lead(world, &amo, &salebot, &mut violations);
     if world.loads_clients {
@@ -35,7 +36,9 @@ pub fn violations(world: &World) -> Vec<String> {
     }
     let dead = world.store.dead_letters(BRIDGE, 10).now_or_never().expect("at once").expect("never fails");
     violations.extend(
-        dead.iter().map(|letter| format!("dead letter: {} of {}: {}", letter.what, letter.subject, letter.reason)),
+        dead.iter()
+            .filter(|letter| !(world.has_poison && letter.what == "create_order"))
+            .map(|letter| format!("dead letter: {} of {}: {}", letter.what, letter.subject, letter.reason)),
     );
     violations
 }
@@ -98,6 +101,8 @@ fn messages_are_lines(world: &World, amo: &Amo, notes: &BTreeMap<u64, Vec<String
             ([contact], 0) => own.contains(contact),
             ([contact], 1) => own.contains(contact) && may_be_gone,
             ([], 1) => may_be_gone,
+            // Merged by hand, and nothing tells into which contact: the writer gets another one.
+            ([one, other], 0) => person.phone.is_none() && may_be_gone && own.contains(one) && own.contains(other),
             _ => false,
         };
         if !is_right {
@@ -205,7 +210,7 @@ fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
     (!text.is_empty() && text != "NONE" && text != "null").then_some(text)
 }
 
-fn values_agree(amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut Vec<String>) {
+fn values_agree(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut Vec<String>) {
     for client in &person.clients {
         let named = variable(salebot, *client, "amo_contact_id").and_then(|id| id.parse().ok());
         let Some(contact) = named.and_then(|id: u64| amo.contact(id)) else { continue };
@@ -219,7 +224,10 @@ fn values_agree(amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut 
         };
         differ("name", Some(contact.card.name.clone()), variable(salebot, *client, "full"));
         let position = contact.card.texts(fixture::FIELD_POSITION).first().map(|text| (*text).to_owned());
-        differ("position", position, variable(salebot, *client, "position"));
+        // What two robots correct for ever is frozen as it is.
+        if !world.has_robots {
+            differ("position", position, variable(salebot, *client, "position"));
+        }
         let mut tags: Vec<String> = contact.card.tags.iter().map(|tag| tag.name.clone()).collect();
         let mut told: Vec<String> = variable(salebot, *client, "tags")
             .unwrap_or_default()
@@ -251,7 +259,7 @@ fn every_contact_has_a_client(world: &World, amo: &Amo, salebot: &Salebot, viola
 }
 
 fn one_order_per_lead(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
-    for lead in amo.leads() {
+    for lead in amo.leads().filter(|lead| !lead.card.name.starts_with(POISON)) {
         let mark = format!("amoCRM lead {}", lead.card.id);
         let orders: Vec<_> = salebot
             .clients()

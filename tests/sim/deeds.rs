@@ -2,6 +2,7 @@
 
 use crate::checks::contacts_of;
 use crate::clock::Random;
+use crate::network::POISON;
 use crate::world::{Person, Said, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
@@ -43,8 +44,9 @@ impl World {
             self.known_contacts.extend(contact);
             let with_deal = contact.filter(|_| self.random.chance(60));
             if let Some(contact) = with_deal {
+                let is_refused = self.has_poison && amo.lead_count() == 1;
                 let draft = LeadDraft {
-                    name: format!("Deal {number}"),
+                    name: format!("{} {number}", if is_refused { POISON } else { "Deal" }),
                     contact_ids: vec![contact],
                     price: 1_000,
                     stage: Some((61, 1001)),
@@ -83,6 +85,33 @@ impl World {
             (_, _) => {}
         }
         let hooks = self.network.salebot.lock().unwrap().take_webhooks();
+        self.post(hooks);
+    }
+
+    /// Whom the robots quarrel about.
+    pub fn quarrelled(&self) -> Option<(u64, i64)> {
+        let person = self.people.iter().find(|person| person.contact.is_some()).filter(|_| self.has_robots)?;
+        person.contact.zip(person.clients.first().copied())
+    }
+
+    /// The robot whose turn it is puts its own value back.
+    pub fn correct(&mut self) {
+        let Some((contact, client)) = self.quarrelled() else { return };
+        let now = self.env.now_ms();
+        self.corrections += 1;
+        if self.corrections.is_multiple_of(2) {
+            self.network.amo.lock().unwrap().set_contact_text(now, contact, fixture::FIELD_POSITION, "amoCRM's robot");
+            self.network.note(format!("contact {contact}: corrected"));
+            return;
+        }
+        let text = format!("corrected {}", self.messages.len());
+        let mut salebot = self.network.salebot.lock().unwrap();
+        salebot.set_variable(now, client, "client.position", "Salebot's robot");
+        let said = salebot.bot_answers(now, client, &text, 390);
+        let hooks = salebot.take_webhooks();
+        drop(salebot);
+        self.network.note(format!("client {client}: corrected"));
+        self.messages.extend(said.map(|id| Said { id, client, text, at: now }));
         self.post(hooks);
     }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::Random;
 use crate::points::Points;
+use crate::tally::Tally;
 use async_trait::async_trait;
 use salebridge::core::action::Side;
 use salebridge::core::id::{ActionId, ClientId, ContactId, LeadId};
@@ -18,6 +19,7 @@ use std::sync::{Arc, Mutex};
 /// The memory store, failing in some per mille of the calls until it is mended.
 pub struct Flaky {
     points: Arc<Points>,
+    tally: Arc<Tally>,
     inner: Arc<MemoryStore>,
     random: Mutex<Random>,
     per_mille: Mutex<u64>,
@@ -25,8 +27,21 @@ pub struct Flaky {
 }
 
 impl Flaky {
-    pub fn new(inner: Arc<MemoryStore>, points: Arc<Points>, random: Random, per_mille: u64) -> Flaky {
-        Flaky { points, inner, random: Mutex::new(random), per_mille: Mutex::new(per_mille), failures: Mutex::new(0) }
+    pub fn new(
+        inner: Arc<MemoryStore>,
+        points: Arc<Points>,
+        tally: Arc<Tally>,
+        random: Random,
+        per_mille: u64,
+    ) -> Flaky {
+        Flaky {
+            points,
+            tally,
+            inner,
+            random: Mutex::new(random),
+            per_mille: Mutex::new(per_mille),
+            failures: Mutex::new(0),
+        }
     }
 
     /// From now on there is room.
@@ -60,6 +75,7 @@ impl Store for Flaky {
 
     async fn commit(&self, bridge: &str, changes: Vec<Change>) -> Stored<Vec<ActionId>> {
         self.enter().await?;
+        self.tally.committed(&changes);
         let answer = self.inner.commit(bridge, changes).await;
         self.points.pass().await;
         answer
@@ -78,6 +94,9 @@ impl Store for Flaky {
     async fn claim(&self, bridge: &str, side: Side, now: Millis, rows_max: u32) -> Stored<Vec<OutboxRow>> {
         self.enter().await?;
         let answer = self.inner.claim(bridge, side, now, rows_max).await;
+        if let Ok(rows) = &answer {
+            self.tally.claimed(rows);
+        }
         self.points.pass().await;
         answer
     }

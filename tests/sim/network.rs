@@ -2,6 +2,7 @@
 
 use crate::clock::{Random, SimEnv};
 use crate::points::Points;
+use crate::tally::Tally;
 use async_trait::async_trait;
 use salebridge::ports::env::Env;
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
@@ -55,6 +56,7 @@ pub struct Refused {
 /// Both services, and what goes wrong on the way to them.
 pub struct Network {
     pub points: Arc<Points>,
+    pub tally: Arc<Tally>,
     /// When which service refuses everything.
     pub refusals: Vec<Refusal>,
     pub refused: Mutex<Vec<Refused>>,
@@ -83,6 +85,11 @@ impl Network {
         };
         let request = decoded(request, rest);
         let now = self.env.now_ms();
+        let sent = String::from_utf8_lossy(&request.body).into_owned();
+        if request.method == "POST" {
+            self.tally.posted(&request.path, &sent);
+        }
+        let is_poisoned = request.path.ends_with("/create_order") && sent.contains(POISON);
         let mut faults = self.faults.lock().unwrap();
         let refusal = self.refusals.iter().find(|it| it.service == name && (it.from..it.until).contains(&now));
         let reply = match name {
@@ -90,11 +97,11 @@ impl Network {
                 self.note_refused(name, &request.path, now);
                 Reply { response: refusal.answer(), fate: Fate::Arrives { after_ms: 0 } }
             }
+            _ if is_poisoned => Reply { response: not_this_one(), fate: Fate::Arrives { after_ms: 0 } },
             ServiceName::Amo => serve(&mut AmoService(&mut self.amo.lock().unwrap()), &mut faults, name, now, &request),
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
         let action = request.path.rsplit('/').next().unwrap_or_default();
-        let sent = String::from_utf8_lossy(&request.body);
         let line =
             format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
         self.trace.lock().unwrap().push(line);
@@ -156,6 +163,14 @@ impl Transport for Network {
         self.env.sleep(back + after_ms).await;
         Ok(RawAnswer { status: response.status, headers, body: response.body })
     }
+}
+
+/// Salebot makes no order of a deal whose name has this in it.
+pub const POISON: &str = "Poison";
+
+fn not_this_one() -> Response {
+    let body = br#"{"status":"fail","message":"Error in parameter format"}"#.to_vec();
+    Response { status: 200, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body }
 }
 
 fn http_date(now_ms: i64) -> String {

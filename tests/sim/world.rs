@@ -8,6 +8,7 @@ use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{amo_options, policy, random_faults, refusals, salebot_options, timing};
+use crate::tally::Tally;
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
 use salebridge::core::retry::RetryPolicy;
@@ -103,6 +104,10 @@ pub struct World {
     pub is_tidied: bool,
     /// Our clock is set now and then.
     pub has_jumps: bool,
+    /// One deal is refused by Salebot.
+    pub has_poison: bool,
+    /// A robot on each side corrects what the other one writes.
+    pub has_robots: bool,
     /// The sweep comes every few minutes, and not only at night.
     sweeps_often: bool,
     pub random: Random,
@@ -112,6 +117,8 @@ pub struct World {
     pub report: Report,
     crashes_left: u64,
     pub is_lossy: bool,
+    /// What the robots did so far.
+    pub corrections: u64,
     busy_ms: i64,
     deed_every_ms: i64,
     calls: u64,
@@ -131,6 +138,7 @@ impl World {
         let mut world = World::blank(SCENARIO_SEED, false);
         world.network =
             Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        (world.has_poison, world.has_robots) = (false, false);
         (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
         world.loads_clients = true;
         world.busy_ms = SCENARIO_MS;
@@ -146,9 +154,11 @@ impl World {
         let amo = Amo::new(amo_options(&mut random));
         let salebot = Salebot::new(salebot_options(&mut random));
         let points = Points::new(Arc::clone(&env));
+        let tally = Arc::new(Tally::default());
         let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
         let network = Network {
             points: Arc::clone(&points),
+            tally: Arc::clone(&tally),
             refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
             refused: Mutex::default(),
             life: AtomicU64::new(0),
@@ -162,6 +172,7 @@ impl World {
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
         let store = Arc::new(MemoryStore::default());
         World {
+            corrections: 0,
             busy_ms: BUSY_MS,
             deed_every_ms: 6_000,
             calls: 0,
@@ -170,6 +181,7 @@ impl World {
             disk: Arc::new(Flaky::new(
                 Arc::clone(&store),
                 points,
+                tally,
                 Random::seeded(seed ^ 0xd15c),
                 if is_lossy { random.below(30) } else { 0 },
             )),
@@ -183,6 +195,8 @@ impl World {
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             has_jumps: random.chance(20),
+            has_poison: random.chance(10),
+            has_robots: random.chance(8),
             random,
             deliveries: Vec::new(),
             bell: Arc::new(Bell::default()),
@@ -209,14 +223,19 @@ impl World {
         let mut next_deed = START_MS + 1_000;
         let mut next_crash = self.next_crash();
         let mut next_jump = self.next_jump();
+        let mut next_correction = if self.has_robots { START_MS + 20_000 } else { i64::MAX };
         while self.env.now_ms() < busy_until {
             let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
-            let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(busy_until);
+            let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(next_correction).min(busy_until);
             self.live(&mut daemon, next);
             let now = self.env.now_ms();
             if now >= next_deed {
                 self.deed();
                 next_deed = now + self.random.between(50, self.deed_every_ms);
+            }
+            if now >= next_correction {
+                self.correct();
+                next_correction = now + 13_000;
             }
             if now >= next_jump {
                 self.set_clock();
@@ -358,6 +377,10 @@ impl World {
         for (kind, count) in self.network.faults.lock().unwrap().fired() {
             self.report.count(format!("fault {kind:?}"), *count);
         }
+        for (what, count) in self.network.tally.counts() {
+            self.report.count(what, count);
+        }
+        self.report.count("worlds", 1);
         for refused in self.network.refused.lock().unwrap().iter() {
             self.report.count(format!("requests refused on lane {}", refused.lane), 1);
         }
