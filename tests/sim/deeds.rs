@@ -34,6 +34,13 @@ impl World {
         for number in 0..4 + self.random.below(6) {
             let phone = (!self.random.chance(25)).then(|| format!("+7999000{:04}", number * 11 + 1));
             let is_known = phone.is_some() && self.random.chance(50);
+            if let Some(phone) = phone.as_deref().filter(|_| self.random.chance(30)) {
+                // A search for the number finds this one as well.
+                let name = format!("Partner of {}", &phone[2..]);
+                let draft =
+                    ContactDraft { name, phones: vec![format!("+4470000000{number:02}")], ..ContactDraft::default() };
+                self.known_contacts.insert(amo.add_contact(now, draft));
+            }
             let contact = is_known.then(|| {
                 let phones = vec![spelled(&mut self.random, phone.as_deref().unwrap_or_default())];
                 amo.add_contact(
