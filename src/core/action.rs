@@ -138,6 +138,16 @@ pub enum NoteTarget {
     Lead(LeadId),
 }
 
+impl NoteTarget {
+    /// The order key of the notes written there.
+    pub fn key(self) -> String {
+        match self {
+            NoteTarget::Contact(contact) => format!("notes:{}", contact_key(contact)),
+            NoteTarget::Lead(lead) => format!("notes:{}", lead_key(lead)),
+        }
+    }
+}
+
 /// A new value of an amoCRM record. Whole: what a field is to hold, not what is added to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,8 +285,7 @@ impl Action {
             },
             Action::UpdateContact { contact, .. } | Action::LoadClient { contact, .. } => contact_key(*contact),
             Action::UpdateLead { lead, .. } => lead_key(*lead),
-            Action::AddNote { target: NoteTarget::Contact(contact), .. } => format!("notes:{}", contact_key(*contact)),
-            Action::AddNote { target: NoteTarget::Lead(lead), .. } => format!("notes:{}", lead_key(*lead)),
+            Action::AddNote { target, .. } => target.key(),
             Action::SaveVariables { client, .. }
             | Action::CreateOrder { client, .. }
             | Action::SetOrderVariables { client, .. }

@@ -5,7 +5,7 @@ use super::passes::Looked;
 use super::record::{Draft, doubts};
 use crate::core::action::{Confirm, client_key, lead_key};
 use crate::core::fault::Fault;
-use crate::core::id::{ContactId, LeadId};
+use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::model::{Contact, Lead, Order, OrderStatus, Variables};
 use crate::core::plan::deal::{self, DealSeen};
@@ -84,7 +84,12 @@ impl Bridge {
         contacts.sort_unstable();
         contacts.dedup();
         let deals = self.store().deals(self.name(), &ids).await?;
-        let clients = self.store().clients_of(self.name(), &contacts).await?;
+        let mut clients = self.store().clients_of(self.name(), &contacts).await?;
+        // An order stays with its client, also when the client has no contact for a moment or another one.
+        let owners: Vec<ClientId> = deals.iter().filter(|deal| deal.ordered).filter_map(|deal| deal.client).collect();
+        let owners = self.store().clients(self.name(), &owners).await?;
+        clients.retain(|link| owners.iter().all(|owner| owner.client.id != link.client.id));
+        clients.extend(owners);
         let by_contact = self.store().deals_of(self.name(), &contacts).await?;
         // Callbacks name the contact; without any, nobody needs to read it.
         let named: Vec<ContactId> = clients.iter().filter_map(|link| link.contact).collect();
@@ -217,7 +222,9 @@ fn chosen_client<'a>(
     let own = clients
         .iter()
         .filter(|client| contact.is_some() && client.contact == contact && !client.client.is_group_chat());
-    let bound = link.and_then(|link| link.client);
-    let bound_client = bound.and_then(|bound| clients.iter().find(|client| client.client.id == bound));
+    let bound = link.and_then(|link| Some((link.client?, link.ordered)));
+    let bound_client = bound.and_then(|(bound, ordered)| {
+        clients.iter().find(|client| client.client.id == bound && (ordered || client.contact == contact))
+    });
     bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
 }

@@ -12,6 +12,7 @@
 
 mod account;
 mod backfill;
+mod clock;
 mod deals;
 mod execute;
 mod finding;
@@ -103,6 +104,7 @@ pub struct Bridge {
     started_at: OnceLock<Millis>,
     health: Arc<Health>,
     guards: guard::Guarding,
+    clock: clock::ClockWatch,
 }
 
 /// One bell for each queue.
@@ -136,6 +138,9 @@ const LOOK_MS: i64 = 5_000;
 /// How long a loop rests after the store failed.
 const STORE_REST_MS: i64 = 1_000;
 
+/// How early a timer may be.
+const EARLY_MS: i64 = 1_000;
+
 type Loop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl Bridge {
@@ -150,6 +155,7 @@ impl Bridge {
             started_at: OnceLock::new(),
             health,
             guards: guard::Guarding::default(),
+            clock: clock::ClockWatch::default(),
         }
     }
 
@@ -247,6 +253,21 @@ impl Bridge {
         }
     }
 
+    /// Waits until then, or for as long as it was until then: after our clock was set back nobody waits for it to
+    /// catch up.
+    async fn pause_until(&self, due: Millis) {
+        let mut wait_ms = due.since(self.now());
+        while wait_ms > 0 && !self.is_stopping() {
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => {}
+                () = self.parts.env.sleep(wait_ms) => {}
+            }
+            // A timer may be a little early by this clock.
+            wait_ms = Some(due.since(self.now())).filter(|left_ms| *left_ms < EARLY_MS).unwrap_or(0);
+        }
+    }
+
     async fn store_failed(&self, name: &str, error: &StoreError) {
         if self.health.failed(name, &error.to_string(), self.now()) {
             tracing::error!(bridge = self.name(), part = name, %error, "the store failed; nothing is lost, it is tried again every second");
@@ -275,7 +296,9 @@ impl Bridge {
     }
 
     fn now(&self) -> Millis {
-        self.parts.env.now()
+        let now = self.parts.env.now();
+        self.clock.saw(now);
+        now
     }
 
     /// The policy resolved against the account; none until the account was read.

@@ -149,7 +149,7 @@ impl Bridge {
                 let read: BTreeSet<ContactId> = page.rows.iter().map(|contact| contact.id).collect();
                 let broken: BTreeSet<u64> = page.broken.iter().filter_map(|row| row.id).collect();
                 for id in ids.iter().filter(|id| !read.contains(id) && !broken.contains(&id.0)) {
-                    looked.drafts.push(self.contact_gone(*id, &links));
+                    looked.drafts.push(self.contact_gone(*id, &links).await?);
                 }
                 self.look_at_people(ground, page.rows, links, Priority::Person, None, looked).await?;
             }

@@ -3,7 +3,7 @@
 use super::Bridge;
 use super::passes::Looked;
 use super::record::{Draft, doubts};
-use crate::core::action::{Action, Confirm, LinkRef, client_key, contact_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen};
@@ -111,25 +111,42 @@ impl Bridge {
                 draft.put_client(changed);
             }
         }
-        draft.put_contact(ContactSeen {
-            contact: contact.id,
-            fingerprint: ground.contact_fingerprint(contact),
-            version: contact.updated_at,
-        });
+        let fingerprint = ground.contact_fingerprint(contact);
+        let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
+        draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
         let keys = ground.contact_keys(contact);
         if !keys.is_empty() {
             draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
         }
-        if clients.iter().any(|link| link.bases.is_empty()) {
-            // A client met for the first time: the contact's leads have somebody to become orders of.
-            let newest = contact.leads.iter().rev().take(LEADS_MAX);
-            let mark =
-                |lead: &LeadId| Change::Mark(Mark { subject: Subject::Lead(*lead), due: self.now(), attempts: 0 });
-            draft.changes.extend(newest.map(mark));
+        for lead in self.leads_to_look_at(contact, clients, is_changed).await? {
+            draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
         }
         draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(draft)
+    }
+
+    /// Leads of a contact with clients: all where a client is met for the first time, as they have somebody
+    /// to become orders of; else those not known as this contact's. A lead that was linked to it, or came
+    /// with a merged contact, need not have changed itself.
+    async fn leads_to_look_at(
+        &self,
+        contact: &Contact,
+        clients: &[&ClientLink],
+        is_changed: bool,
+    ) -> Stored<Vec<LeadId>> {
+        let is_met = clients.iter().any(|link| link.bases.is_empty());
+        if clients.is_empty() || contact.leads.is_empty() || !(is_met || is_changed) {
+            return Ok(Vec::new());
+        }
+        let mut newest: Vec<LeadId> = contact.leads.iter().rev().take(LEADS_MAX).copied().collect();
+        if !is_met {
+            let deals = self.store().deals(self.name(), &newest).await?;
+            let is_known =
+                |lead: &LeadId| deals.iter().any(|deal| deal.lead == *lead && deal.contact == Some(contact.id));
+            newest.retain(|lead| !is_known(lead));
+        }
+        Ok(newest)
     }
 
     /// Writes to these records that were tried and whose outcome is not known.
@@ -144,8 +161,8 @@ impl Bridge {
     }
 
     /// A contact that is not there any more: its clients are on their own again. Their next message
-    /// finds the contact's successor or makes a new one.
-    pub(super) fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Draft {
+    /// finds the contact's successor or makes a new one, and so does one that still waits to be noted.
+    pub(super) async fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Stored<Draft> {
         let mut draft = Draft::about(Subject::Contact(contact));
         draft.keys.insert(contact_key(contact));
         draft.changes.push(Change::ForgetContact(contact));
@@ -154,6 +171,13 @@ impl Bridge {
         for link in links.iter().filter(|link| link.contact == Some(contact)) {
             draft.rests_on_client(link);
             draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
+        }
+        let notes = NoteTarget::Contact(contact);
+        for row in self.store().pending(self.name(), &[notes.key()]).await? {
+            if let Action::AddNote { client, .. } = row.action {
+                let mark = Mark { subject: Subject::Client(client), due: self.now(), attempts: 0 };
+                draft.changes.push(Change::Mark(mark));
+            }
         }
         draft.unlinked = u64::from(!clients.is_empty());
         if !clients.is_empty() {
@@ -164,11 +188,11 @@ impl Bridge {
             };
             draft.changes.push(self.journal(notice));
         }
-        draft
+        Ok(draft)
     }
 }
 
-/// Most leads of a newly linked contact that are looked at.
+/// Most leads of a contact that are looked at for its sake.
 const LEADS_MAX: usize = 50;
 
 /// How soon a record that was shown in an older state is read again.

@@ -113,7 +113,7 @@ impl Bridge {
         self.health.begins(cursor);
         while !self.is_stopping() {
             if self.ground().is_none() {
-                self.rest_until(self.now().plus(GROUND_MS)).await;
+                self.pause_until(self.now().plus(GROUND_MS)).await;
                 continue;
             }
             if self.is_held(cursor) {
@@ -125,7 +125,7 @@ impl Bridge {
                 }
             }
             let Some(due) = schedule::next(line, self.now()) else { return };
-            self.rest_until(due).await;
+            self.pause_until(due).await;
         }
     }
 
@@ -135,16 +135,6 @@ impl Bridge {
             Err(error) => {
                 self.store_failed(cursor, &error).await;
                 false
-            }
-        }
-    }
-
-    async fn rest_until(&self, due: Millis) {
-        while self.now() < due && !self.is_stopping() {
-            tokio::select! {
-            biased;
-                () = self.parts.stop.cancelled() => {}
-                () = self.parts.env.sleep(due.since(self.now())) => {}
             }
         }
     }

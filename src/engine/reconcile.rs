@@ -94,16 +94,6 @@ impl Bridge {
         }
     }
 
-    async fn pause_until(&self, due: Millis) {
-        while self.now() < due && !self.is_stopping() {
-            tokio::select! {
-                biased;
-                () = self.parts.stop.cancelled() => {}
-                () = self.parts.env.sleep(due.since(self.now())) => {}
-            }
-        }
-    }
-
     /// One look, and what is told of it.
     async fn look(&self, listening: &mut Listening) -> Next {
         self.health.begins(CLIENTS);

@@ -77,9 +77,11 @@ impl Bridge {
         let (heard, floor) = match (heard, floor) {
             (Some(heard), floor) => (heard.at, floor.unwrap_or(heard.at)),
             (None, _) => {
-                let heard = Change::PutCursor(HEARD, Cursor { at: now, moved_at: now });
-                self.commit(vec![heard, Change::PutText(FLOOR, now.0.to_string())]).await?;
-                (now, now)
+                // What was said while the store could not be reached yet is missed like anything later.
+                let since = self.started_at.get().copied().unwrap_or(now).min(now);
+                let heard = Change::PutCursor(HEARD, Cursor { at: since, moved_at: now });
+                self.commit(vec![heard, Change::PutText(FLOOR, since.0.to_string())]).await?;
+                (since, since)
             }
         };
         let clock = self.store().text(self.name(), CLOCK).await?.and_then(|text| Clock::parse(&text));

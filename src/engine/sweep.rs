@@ -163,7 +163,11 @@ impl Bridge {
         let absent: Vec<ContactId> = ids.iter().copied().filter(|id| !there.contains(id)).collect();
         self.mark_all(page.rows.iter().map(|contact| Subject::Contact(contact.id))).await?;
         let links = self.store().clients_of(self.name(), &absent).await?;
-        Ok(absent.into_iter().map(|id| self.contact_gone(id, &links)).collect())
+        let mut gone = Vec::new();
+        for id in absent {
+            gone.push(self.contact_gone(id, &links).await?);
+        }
+        Ok(gone)
     }
 
     /// Open leads that were not listed are read by id; those not there are closed.

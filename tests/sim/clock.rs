@@ -48,6 +48,9 @@ impl Random {
 
 struct State {
     now: i64,
+    /// How far our own clock is ahead of the world's.
+    ahead: i64,
+    is_halted: bool,
     timers: BTreeMap<(i64, u64), Waker>,
     next_timer: u64,
     random: Random,
@@ -58,7 +61,14 @@ pub struct SimEnv(Mutex<State>);
 
 impl SimEnv {
     pub fn new(now: i64, seed: u64) -> Arc<SimEnv> {
-        let state = State { now, timers: BTreeMap::new(), next_timer: 0, random: Random::seeded(seed) };
+        let state = State {
+            now,
+            ahead: 0,
+            is_halted: false,
+            timers: BTreeMap::new(),
+            next_timer: 0,
+            random: Random::seeded(seed),
+        };
         Arc::new(SimEnv(Mutex::new(state)))
     }
 
@@ -70,6 +80,27 @@ impl SimEnv {
         self.state().now
     }
 
+    /// What our own clock shows.
+    pub fn our_now_ms(&self) -> i64 {
+        let state = self.state();
+        state.now + state.ahead
+    }
+
+    /// Somebody sets our clock; the services keep theirs, and who sleeps goes on sleeping.
+    pub fn jump(&self, by_ms: i64) {
+        self.state().ahead += by_ms;
+    }
+
+    /// Stops the run where it is, for a crash.
+    pub fn halt(&self) {
+        self.state().is_halted = true;
+    }
+
+    /// Goes on after a halt; true if there was one.
+    pub fn resume(&self) -> bool {
+        std::mem::take(&mut self.state().is_halted)
+    }
+
     /// Polls the future until `until`, jumping over the times in which nothing happens.
     pub fn run_until<F: Future + ?Sized>(&self, future: &mut Pin<Box<F>>, until: i64) -> Option<F::Output> {
         let flag = Arc::new(Flag(AtomicBool::new(true)));
@@ -79,6 +110,9 @@ impl SimEnv {
             while flag.0.swap(false, Ordering::SeqCst) {
                 if let Poll::Ready(output) = future.as_mut().poll(&mut context) {
                     return Some(output);
+                }
+                if self.state().is_halted {
+                    return None;
                 }
             }
             if !self.advance(until) {
@@ -148,7 +182,7 @@ impl Drop for Sleep<'_> {
 #[async_trait]
 impl Env for SimEnv {
     fn now(&self) -> Millis {
-        Millis(self.now_ms())
+        Millis(self.our_now_ms())
     }
 
     async fn sleep(&self, millis: i64) {

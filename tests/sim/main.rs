@@ -2,75 +2,178 @@
 //! real lanes live in it under a clock of our own, in one thread.
 //!
 //! - [`clock`]: virtual time and the executor.
+//! - [`deeds`]: what people, bots and managers do.
 //! - [`flaky`]: a store whose disk is full now and then.
+//! - [`hooks`]: webhooks on their way.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
+//! - [`points`]: a crash at a chosen call to a port.
+//! - [`report`]: what happened, and what must have happened over many seeds.
 //! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
-//! - [`world`]: people, managers, webhooks, crashes.
+//! - [`tally`]: what the daemon did, read from what it stored and sent.
+//! - [`world`]: a run from its start to its end, crashes included.
 //! - [`checks`]: what must hold once the faults have stopped.
 
 mod checks;
 mod clock;
+mod deeds;
 mod flaky;
+mod hooks;
 mod network;
+mod points;
+mod report;
 mod settings;
+mod tally;
 mod world;
 
-use world::{Report, World};
+use report::Report;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use world::World;
 
-/// Runs one seed and says how to run it again when it fails.
-fn run(seed: u64) -> Report {
+/// Runs one seed: what happened, or what went wrong.
+fn run(seed: u64) -> Result<Report, String> {
     let outcome = std::panic::catch_unwind(|| World::new(seed).run());
     match outcome {
-        Ok(Ok(report)) => report,
-        Ok(Err(violations)) => {
-            panic!(
-                "seed {seed}:\n  {}\nreplay: SIM_SEED={seed} cargo test --test sim replay -- --nocapture",
-                violations.join("\n  ")
-            )
-        }
-        Err(panic) => {
-            eprintln!("seed {seed} panicked; replay: SIM_SEED={seed} cargo test --test sim replay -- --nocapture");
-            std::panic::resume_unwind(panic)
-        }
+        Ok(Ok(report)) => Ok(report),
+        Ok(Err(violations)) => Err(violations.join("\n  ")),
+        Err(_) => Err("it panicked, see above".to_owned()),
     }
 }
 
+/// So many failing seeds are enough to look at.
+const FAILURES_MAX: usize = 8;
+
 /// Runs many seeds on all cores and returns the sum of what happened.
 fn run_all(seeds: std::ops::Range<u64>) -> Report {
-    let workers = std::thread::available_parallelism().map_or(2, usize::from) as u64;
-    let total = std::sync::Mutex::new(Report::default());
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new((Report::default(), BTreeMap::new()));
     std::thread::scope(|scope| {
-        for worker in 0..workers {
-            let (seeds, total) = (seeds.clone(), &total);
-            scope.spawn(move || {
-                for seed in seeds.filter(|seed| seed % workers == worker) {
-                    let report = run(seed);
-                    total.lock().unwrap().add(&report);
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds.end || total.lock().unwrap().1.len() >= FAILURES_MAX {
+                        return;
+                    }
+                    let outcome = run(seed);
+                    let (report, failures) = &mut *total.lock().unwrap();
+                    match outcome {
+                        Ok(one) => report.add(&one),
+                        Err(failure) => drop(failures.insert(seed, failure)),
+                    }
                 }
             });
         }
     });
-    total.into_inner().unwrap()
+    let (report, failures) = total.into_inner().unwrap();
+    let told: Vec<String> = failures.iter().map(|(seed, failure)| format!("seed {seed}:\n  {failure}")).collect();
+    assert!(
+        told.is_empty(),
+        "{}\nplay one again: SIM_SEED={} cargo test --test sim replay -- --nocapture",
+        told.join("\n"),
+        failures.keys().next().unwrap_or(&0)
+    );
+    report
 }
 
+/// Played in every run of the tests.
+const DEFAULT_SEEDS: std::ops::Range<u64> = 0..500;
+
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how long the simulation takes is told by the clock on the wall")]
 fn every_seed_keeps_the_promises() {
-    let report = run_all(0..120);
-    println!("{report}");
+    let started_at = Instant::now();
+    let report = run_all(DEFAULT_SEEDS);
+    println!("{report}{:>9}  seconds of wall time", started_at.elapsed().as_secs());
     let unseen = report.never_happened();
     assert!(unseen.is_empty(), "these never happened over all seeds, so nothing is known about them: {unseen:?}");
 }
 
 #[test]
 fn the_same_seed_gives_the_same_run() {
-    assert_eq!(run(3).trace, run(3).trace);
+    assert_eq!(run(3).unwrap().trace, run(3).unwrap().trace);
 }
 
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {
     let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
-    println!("{}", run(seed));
+    match run(seed) {
+        Ok(report) => println!("{report}"),
+        Err(failure) => panic!("seed {seed}:\n  {failure}"),
+    }
+}
+
+/// `SIM_SEEDS=1000..1200 cargo test --test sim range` plays others than usual.
+#[test]
+fn range() {
+    let Ok(seeds) = std::env::var("SIM_SEEDS") else { return };
+    let (from, to) = seeds.split_once("..").expect("SIM_SEEDS=from..to");
+    println!("{}", run_all(from.parse().unwrap()..to.parse().unwrap()));
+}
+
+/// Plays the scenario with a crash at each of these calls, on all cores.
+fn crash_at_all(points: &[u64]) {
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicU64::new(0);
+    let failures = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+                    if failures.lock().unwrap().len() >= FAILURES_MAX {
+                        return;
+                    }
+                    if let Err(failure) = crash_at(*point) {
+                        failures.lock().unwrap().insert(*point, failure);
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().unwrap();
+    let told: Vec<String> = failures.iter().map(|(point, why)| format!("crash at call {point}:\n  {why}")).collect();
+    assert!(told.is_empty(), "{}\nplay one again: SIM_POINT=N cargo test --test sim crash", told.join("\n"));
+}
+
+fn crash_at(point: u64) -> Result<Report, String> {
+    let outcome = std::panic::catch_unwind(|| World::scenario(point).run());
+    outcome.map_or_else(|_| Err("it panicked, see above".to_owned()), |it| it.map_err(|why| why.join("\n  ")))
+}
+
+/// How many calls the scenario makes when nothing goes wrong.
+fn calls_of_scenario() -> u64 {
+    crash_at(0).expect("the scenario without a crash").counted("calls to ports")
+}
+
+/// Of so many calls one is tried in every run of the tests; which one moves on from day to day.
+const STRIDE: u64 = 24;
+
+/// `SIM_POINT=17` tries that call, printing what happens.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the calendar outside of the simulation chooses where it crashes")]
+fn a_crash_at_any_call_breaks_no_promise() {
+    if let Some(point) = std::env::var("SIM_POINT").ok().and_then(|point| point.parse().ok()) {
+        println!("{}", crash_at(point).unwrap_or_else(|why| panic!("crash at call {point}:\n  {why}")));
+        return;
+    }
+    let calls = calls_of_scenario();
+    let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
+    let points: Vec<u64> = (1..=calls).filter(|point| (point + day).is_multiple_of(STRIDE)).collect();
+    println!("{calls} calls to ports; crashes at {} of them, every {STRIDE}th", points.len());
+    crash_at_all(&points);
+}
+
+/// `cargo test --release --test sim crash_long -- --ignored`
+#[test]
+#[ignore = "takes minutes; for nights and before releases"]
+fn crash_long() {
+    let calls = calls_of_scenario();
+    println!("{calls} calls to ports; a crash at each of them");
+    crash_at_all(&(1..=calls).collect::<Vec<_>>());
 }
 
 /// `cargo test --release --test sim sim_long -- --ignored`

@@ -1,15 +1,18 @@
 //! The adapters' transport: straight into the simulated services, with faults on the way.
 
 use crate::clock::{Random, SimEnv};
+use crate::points::Points;
+use crate::tally::Tally;
 use async_trait::async_trait;
 use salebridge::ports::env::Env;
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::sandbox::amo::Amo;
 use salebridge::sandbox::faults::{Faults, ServiceName, serve};
-use salebridge::sandbox::http::{Fate, Request, Response};
+use salebridge::sandbox::http::{Fate, Reply, Request, Response};
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::server::Service;
 use secrecy::ExposeSecret;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 /// The simulated amoCRM behind the trait that the faults work on.
@@ -21,8 +24,44 @@ impl Service for AmoService<'_> {
     }
 }
 
+/// A while in which a service does not want us.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    pub service: ServiceName,
+    /// 401: the token has expired; 403: we are blocked.
+    pub status: u16,
+    pub from: i64,
+    pub until: i64,
+}
+
+impl Refusal {
+    fn answer(&self) -> Response {
+        let (kind, body) = match self.status {
+            401 => ("application/json", r#"{"title":"Unauthorized","status":401,"detail":"Token has expired"}"#),
+            _ => ("text/html", "<html><head><title>403 Forbidden</title></head></html>"),
+        };
+        let headers = vec![("content-type".to_owned(), kind.to_owned())];
+        Response { status: self.status, headers, body: body.as_bytes().to_vec() }
+    }
+}
+
+/// A request that was refused: in which life of the daemon, on which lane, when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Refused {
+    pub life: u64,
+    pub lane: &'static str,
+    pub at: i64,
+}
+
 /// Both services, and what goes wrong on the way to them.
 pub struct Network {
+    pub points: Arc<Points>,
+    pub tally: Arc<Tally>,
+    /// When which service refuses everything.
+    pub refusals: Vec<Refusal>,
+    pub refused: Mutex<Vec<Refused>>,
+    /// How often the daemon has started.
+    pub life: AtomicU64,
     pub env: Arc<SimEnv>,
     pub amo: Mutex<Amo>,
     pub salebot: Mutex<Salebot>,
@@ -46,17 +85,37 @@ impl Network {
         };
         let request = decoded(request, rest);
         let now = self.env.now_ms();
+        let sent = String::from_utf8_lossy(&request.body).into_owned();
+        if request.method == "POST" {
+            self.tally.posted(&request.path, &sent);
+        }
+        let is_poisoned = request.path.ends_with("/create_order") && sent.contains(POISON);
         let mut faults = self.faults.lock().unwrap();
+        let refusal = self.refusals.iter().find(|it| it.service == name && (it.from..it.until).contains(&now));
         let reply = match name {
+            _ if let Some(refusal) = refusal => {
+                self.note_refused(name, &request.path, now);
+                Reply { response: refusal.answer(), fate: Fate::Arrives { after_ms: 0 } }
+            }
+            _ if is_poisoned => Reply { response: not_this_one(), fate: Fate::Arrives { after_ms: 0 } },
             ServiceName::Amo => serve(&mut AmoService(&mut self.amo.lock().unwrap()), &mut faults, name, now, &request),
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
         let action = request.path.rsplit('/').next().unwrap_or_default();
-        let sent = String::from_utf8_lossy(&request.body);
         let line =
             format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
         self.trace.lock().unwrap().push(line);
         (reply.response, reply.fate)
+    }
+
+    fn note_refused(&self, name: ServiceName, path: &str, at: i64) {
+        let lane = match name {
+            ServiceName::Amo => "amo",
+            ServiceName::Salebot if path.ends_with("/save_variables") => "variables",
+            ServiceName::Salebot => "salebot",
+        };
+        let life = self.life.load(Ordering::Relaxed);
+        self.refused.lock().unwrap().push(Refused { life, lane, at });
     }
 
     /// Adds what a person did to the trace.
@@ -75,8 +134,12 @@ impl Transport for Network {
     async fn send(&self, request: RawRequest) -> Result<RawAnswer, TransportError> {
         let there = self.draw(5, 60);
         let back = self.draw(5, 60);
+        self.points.pass().await;
         self.env.sleep(there).await;
         let (response, fate) = self.ask(&request);
+        if request.method.name() == "POST" {
+            self.points.pass().await;
+        }
         let after_ms = match fate {
             Fate::Arrives { after_ms } => after_ms as i64,
             Fate::LostBefore if self.draw(0, 2) == 0 => {
@@ -92,9 +155,27 @@ impl Transport for Network {
             self.env.sleep(request.timeout_ms).await;
             return Err(TransportError::MaybeSent("no answer in time".to_owned()));
         }
+        let mut headers = response.headers;
+        if headers.iter().all(|(name, _)| !name.eq_ignore_ascii_case("date")) {
+            // A server of HTTP tells its time with every answer (RFC 9110, 6.6.1).
+            headers.push(("date".to_owned(), http_date(self.env.now_ms())));
+        }
         self.env.sleep(back + after_ms).await;
-        Ok(RawAnswer { status: response.status, headers: response.headers, body: response.body })
+        Ok(RawAnswer { status: response.status, headers, body: response.body })
     }
+}
+
+/// Salebot makes no order of a deal whose name has this in it.
+pub const POISON: &str = "Poison";
+
+fn not_this_one() -> Response {
+    let body = br#"{"status":"fail","message":"Error in parameter format"}"#.to_vec();
+    Response { status: 200, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body }
+}
+
+fn http_date(now_ms: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(now_ms).expect("a time of the simulation");
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn decoded(request: &RawRequest, rest: &str) -> Request {

@@ -1,6 +1,8 @@
 //! What a world is made with: how the services behave, what goes wrong, what the bridge is told to do.
 
 use crate::clock::Random;
+use crate::network::Refusal;
+use crate::world::START_MS;
 use salebridge::core::id::{PipelineId, StateId, StatusId};
 use salebridge::core::policy::{
     CallbackDelivery, ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing,
@@ -9,7 +11,7 @@ use salebridge::core::policy::{
 use salebridge::engine::Timing;
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::amo::options::{AmoOptions, Boundary, EmptyShape, NothingFound, RowOrder};
-use salebridge::sandbox::faults::RandomFaults;
+use salebridge::sandbox::faults::{RandomFaults, ServiceName};
 use salebridge::sandbox::salebot::options::SalebotOptions;
 
 pub fn amo_options(random: &mut Random) -> AmoOptions {
@@ -60,11 +62,26 @@ pub fn random_faults(random: &mut Random) -> RandomFaults {
     faults
 }
 
-pub fn timing() -> Timing {
+/// In some worlds a service refuses everything for a while, which may outlast the other faults.
+pub fn refusals(random: &mut Random) -> Vec<Refusal> {
+    let mut refusals = Vec::new();
+    for service in [ServiceName::Amo, ServiceName::Salebot] {
+        if random.chance(20) {
+            let from = START_MS + random.between(0, 200_000);
+            let longest = if random.chance(30) { 900_000 } else { 150_000 };
+            let until = from + random.between(5_000, longest);
+            let status = *random.pick(&[401, 403]);
+            refusals.push(Refusal { service, status, from, until });
+        }
+    }
+    refusals
+}
+
+pub fn timing(sweeps_often: bool) -> Timing {
     Timing {
         poll_contacts: "*/10 * * * * *".to_owned(),
         poll_leads: "*/10 * * * * *".to_owned(),
-        sweep: "0 30 3 * * *".to_owned(),
+        sweep: if sweeps_often { "30 */7 * * * *" } else { "0 30 3 * * *" }.to_owned(),
         reconcile: "0 * * * * *".to_owned(),
         overlap_ms: 60_000,
         recheck_every_ms: 300_000,

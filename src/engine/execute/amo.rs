@@ -84,6 +84,7 @@ impl Bridge {
         }
         Ok(match self.look_for_contact(row).await? {
             Ok(Found::Done(contact)) => Some(Outcome::Contact(contact)),
+            Ok(Found::Theirs(contact)) => Some(Outcome::Met(contact)),
             Ok(Found::NotDone) => None,
             Ok(Found::Later(wait_ms)) => Some(Outcome::Unclear(wait_ms)),
             Err(fault) => Some(Outcome::Failed(harmless(fault))),
@@ -246,7 +247,7 @@ impl Bridge {
             return Ok(Ok(target));
         }
         Ok(match self.look_for_note(row, target).await? {
-            Ok(Found::Done(note)) => Err(Outcome::Note(target, note)),
+            Ok(Found::Done(note) | Found::Theirs(note)) => Err(Outcome::Note(target, note)),
             Ok(Found::Later(wait_ms)) => Err(Outcome::Unclear(wait_ms)),
             Ok(Found::NotDone) => Ok(target),
             // Gone: the record went with everything on it, so the note was not kept either.

@@ -17,6 +17,8 @@ use std::collections::BTreeSet;
 const SHOWS_UP_MS: i64 = 60_000;
 /// How often to look in the meantime.
 const LOOK_AGAIN_MS: i64 = 3_000;
+/// How much further back recent contacts are looked through where our clock was set since the attempt.
+const UNEVEN_MS: i64 = 3_600_000;
 /// Pages of recently changed contacts that are looked through.
 const PAGES_MAX: u32 = 10;
 /// Journal lines that are looked through for notes already accounted for.
@@ -26,6 +28,8 @@ const JOURNAL_MAX: u32 = 500;
 pub(super) enum Found<T> {
     /// It was done.
     Done(T),
+    /// Somebody else did it, in their own way.
+    Theirs(T),
     /// It was not done.
     NotDone,
     /// It cannot be told yet.
@@ -37,10 +41,16 @@ pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
 impl Bridge {
     fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
-        // The last attempt counts, and one that a crash cut short is no older than this start.
+        let now = self.now();
+        // The last attempt counts, and one that a crash cut short is no older than this start. Of one from
+        // before the clock was set nobody knows how long ago it was.
         let doubted_at =
             row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
-        let age_ms = doubted_at.map_or(i64::MAX, |at| self.now().since(at));
+        let doubted_at = match self.clock.set_at() {
+            Some(set_at) if doubted_at.is_none_or(|at| at < set_at || at > now) => Some(set_at),
+            _ => doubted_at,
+        };
+        let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
     }
 
@@ -58,13 +68,17 @@ impl Bridge {
                 .rows
                 .iter()
                 .filter(|contact| ground.contact_keys(contact).contains(key))
-                .map(|contact| contact.id)
-                .min();
+                .min_by_key(|contact| contact.id);
             if let Some(found) = found {
-                return Ok(Ok(Found::Done(found)));
+                // A manager may have made it meanwhile: then it holds nothing that both sides agreed on.
+                let is_ours = is_what_we_made(found, edits, *created_at);
+                return Ok(Ok(if is_ours { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
-        let since = row.first_attempt_at.unwrap_or(row.created_at).minus(SHOWS_UP_MS);
+        let since = match self.since_attempt(row).await {
+            Ok(since) => since,
+            Err(fault) => return Ok(Err(fault)),
+        };
         let taken = |contact: &Contact| is_what_we_made(contact, edits, *created_at);
         let candidates = match self.recent_contacts(since, taken).await {
             Ok(candidates) => candidates,
@@ -79,6 +93,18 @@ impl Bridge {
             .collect();
         let free = candidates.into_iter().filter(|contact| !linked.contains(contact)).min();
         Ok(Ok(free.map_or_else(|| self.not_found(row), Found::Done)))
+    }
+
+    /// From when on amoCRM's clock may have seen the attempt: ours need not agree with it.
+    async fn since_attempt(&self, row: &OutboxRow) -> Result<Millis, Fault> {
+        let glance = PageRequest { since: None, offset: 0, limit: 1 };
+        let server = self.parts.amo.contacts(glance, Priority::Person).await?.server_time;
+        let now = self.now();
+        let attempted_at = row.first_attempt_at.unwrap_or(row.created_at);
+        let known_since = self.clock.set_at().max(self.started_at.get().copied());
+        let is_even = known_since.is_none_or(|since| since <= attempted_at && attempted_at <= now);
+        let margin_ms = if is_even { SHOWS_UP_MS } else { UNEVEN_MS };
+        Ok(server.unwrap_or(now).minus(now.since(attempted_at).max(0)).minus(margin_ms))
     }
 
     async fn recent_contacts(&self, since: Millis, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<ContactId>, Fault> {
@@ -100,12 +126,16 @@ impl Bridge {
 
     /// A note we may have written: same text, and not one of those already accounted for.
     pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget) -> Look<NoteId> {
-        let Action::AddNote { text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+        let Action::AddNote { text, target: planned, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
         let notes = match self.parts.amo.notes(target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.known_notes(target).await?;
+        let mut known = self.known_notes(target).await?;
+        if *planned != target {
+            // Notes accounted for under a contact that was merged into this one.
+            known.extend(self.known_notes(*planned).await?);
+        }
         let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
         let found =
             notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();

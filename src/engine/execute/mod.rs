@@ -26,6 +26,8 @@ enum Outcome {
     Done,
     /// A contact was made, or found to have been made.
     Contact(ContactId),
+    /// The contact was there already, made by somebody else.
+    Met(ContactId),
     /// A contact was changed; it is expected to have this `updated_at` and fingerprint.
     Changed { version: i64, fingerprint: String },
     /// A note was written there.

@@ -109,7 +109,7 @@ impl Bridge {
         };
         if row.in_doubt {
             match self.look_for_order(row).await? {
-                Ok(Found::Done(order)) => return Ok(Outcome::Order(order)),
+                Ok(Found::Done(order) | Found::Theirs(order)) => return Ok(Outcome::Order(order)),
                 Ok(Found::Later(wait_ms)) => return Ok(Outcome::Unclear(wait_ms)),
                 Ok(Found::NotDone) => {}
                 Err(fault) => return Ok(Outcome::Failed(fault)),

@@ -149,13 +149,13 @@ impl Bridge {
         }
         let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
         match (&row.action, outcome) {
-            (Action::CreateContact { clients, keys, bases, .. }, Outcome::Contact(contact)) => {
+            (Action::CreateContact { clients, keys, bases, .. }, Outcome::Contact(contact) | Outcome::Met(contact)) => {
+                let is_ours = matches!(outcome, Outcome::Contact(_));
                 for (index, id) in clients.iter().enumerate() {
                     let link = links.client(*id);
                     (link.contact, link.unmatched) = (Some(*contact), false);
-                    if index == 0 {
-                        link.bases.clone_from(bases);
-                    }
+                    // A contact that somebody else made is met for the first time: what it lacks was not cleared.
+                    link.bases = if index == 0 && is_ours { bases.clone() } else { Default::default() };
                     changes.push(Change::InboxHold(*id, self.now()));
                     changes.push(mark(Subject::Client(*id)));
                 }
@@ -235,7 +235,8 @@ impl Bridge {
                 id: row.id,
                 not_before: now.plus(GONE_MS),
                 attempts: row.attempts,
-                in_doubt: false,
+                // A merge takes the notes along: one that was perhaps written is looked for at the next contact.
+                in_doubt: row.in_doubt,
                 fault,
             });
             return;
@@ -278,6 +279,9 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
     match (action, outcome) {
         (Action::CreateContact { clients, .. }, Outcome::Contact(contact)) => {
             (contact_key(*contact), json!({ "action": name, "clients": clients }))
+        }
+        (Action::CreateContact { clients, .. }, Outcome::Met(contact)) => {
+            (contact_key(*contact), json!({ "action": name, "clients": clients, "was_there": true }))
         }
         (Action::UpdateContact { edits, .. } | Action::UpdateLead { edits, .. }, _) => (
             action.key(),

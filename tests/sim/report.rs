@@ -1,0 +1,109 @@
+//! What happened in a run, and what a set of runs must have met to mean anything.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What happened in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Requests as they left.
+    pub trace: Vec<String>,
+    counts: BTreeMap<String, u64>,
+}
+
+impl Report {
+    pub fn add(&mut self, other: &Report) {
+        for (what, count) in &other.counts {
+            *self.counts.entry(what.clone()).or_default() += count;
+        }
+    }
+
+    /// How often something happened.
+    pub fn counted(&self, what: &str) -> u64 {
+        self.counts.get(what).copied().unwrap_or(0)
+    }
+
+    pub fn count(&mut self, what: impl Into<String>, count: u64) {
+        *self.counts.entry(what.into()).or_default() += count;
+    }
+
+    /// Things a set of seeds must have met to mean anything.
+    pub fn never_happened(&self) -> Vec<&'static str> {
+        let needed = [
+            "crashes",
+            "store failures",
+            "fault LostRequest",
+            "fault LostAnswer",
+            "fault Slow",
+            "fault Status",
+            "fault Html",
+            "fault Truncated",
+            "webhooks twice",
+            "webhooks late",
+            "webhooks lost",
+            "outages",
+            "clock leaps ahead",
+            "clock leaps back",
+            "whiles of 401 from Amo",
+            "whiles of 403 from Amo",
+            "whiles of 401 from Salebot",
+            "whiles of 403 from Salebot",
+            "requests refused on lane amo",
+            "requests refused on lane salebot",
+            "requests refused on lane variables",
+            "contacts deleted",
+            "contacts entered twice",
+            "contacts merged",
+            "leads deleted",
+            "messages recovered",
+            "contacts made",
+            "orders made",
+            "notes",
+            "messages",
+            "renamed",
+            "clients loaded",
+            "variables set",
+            "planned add_note",
+            "planned create_contact",
+            "planned create_order",
+            "planned load_client",
+            "planned save_variables",
+            "planned set_order_state",
+            "planned set_order_variables",
+            "planned update_contact",
+            "slots emptied",
+            "actions dead",
+            "contacts found gone",
+            "again after auth",
+            "again after blocked",
+            "again after gone",
+            "again after interrupted",
+            "again after throttled",
+            "again after transient",
+            "again after uncertain",
+            "journal: conflict",
+            "journal: done",
+            "journal: frozen",
+            "journal: linked",
+            "journal: met somebody else's contact",
+            "journal: recovered",
+            "journal: unlinked",
+            "looked for add_note: found",
+            "looked for add_note: not found",
+            "looked for create_contact: found",
+            "looked for create_contact: not found",
+            "looked for create_order: found",
+            "looked for create_order: not found",
+        ];
+        needed.into_iter().filter(|what| self.counts.get(*what).copied().unwrap_or(0) == 0).collect()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (what, count) in &self.counts {
+            writeln!(f, "{count:>9}  {what}")?;
+        }
+        Ok(())
+    }
+}
