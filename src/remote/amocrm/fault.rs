@@ -30,6 +30,7 @@ impl Problem {
         let code = ["error_code", "code"].iter().find_map(|name| number(inner.get(name)?)).or_else(|| number(value));
         let words = ["error", "message", "detail", "text", "title"].iter().find_map(|name| inner.get(name)?.as_str());
         let words = words.or_else(|| value.as_str().filter(|_| code.is_none()));
+        let code = code.or_else(|| words.and_then(leading_code));
         Problem { code, text: words.map(quote).filter(|text| !text.is_empty()) }
     }
 
@@ -55,6 +56,12 @@ impl Problem {
             (None, None) => "no reason given".to_owned(),
         }
     }
+}
+
+/// A number at the head of the words, as details of v4 quote it: `244: …`.
+fn leading_code(words: &str) -> Option<u32> {
+    let (head, _) = words.split_once(':')?;
+    head.trim().parse().ok().filter(|code| (100..3_000).contains(code))
 }
 
 fn number(value: &Value) -> Option<u32> {
@@ -159,6 +166,11 @@ pub(super) fn outcome(answer: &RawAnswer, now: Millis) -> Outcome {
 /// True for the code that means an empty result.
 pub(super) fn is_nothing_found(answer: &RawAnswer) -> bool {
     Problem::from_answer(answer).is_some_and(|problem| problem.code == Some(NOTHING_FOUND))
+}
+
+/// True for an error report in JSON without one of amoCRM's numbers.
+pub(super) fn is_unnumbered(answer: &RawAnswer) -> bool {
+    Problem::from_answer(answer).is_some_and(|problem| problem.code.is_none())
 }
 
 fn lacks_a_right(answer: &RawAnswer) -> bool {

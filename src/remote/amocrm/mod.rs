@@ -10,9 +10,11 @@ mod fault;
 mod loose;
 mod page;
 mod v2;
+mod v4;
 
 mod values;
 mod writing;
 
 pub use auth::{Bearer, LongLivedToken, TokenSource};
 pub use v2::AmoV2;
+pub use v4::AmoV4;

@@ -142,7 +142,7 @@ fn row<W: Wire>(raw: &RawValue) -> Result<W::Record, BrokenRow> {
 }
 
 /// The server's clock: `Runtime-Timestamp` in Unix seconds (v2 contacts page), else `Date`.
-fn server_time(answer: &RawAnswer) -> Option<Millis> {
+pub(super) fn server_time(answer: &RawAnswer) -> Option<Millis> {
     let runtime = answer.header("runtime-timestamp").and_then(|text| text.trim().parse().ok());
     runtime.filter(|seconds| *seconds > 0).map(Millis::from_seconds).or_else(|| answer.date())
 }
