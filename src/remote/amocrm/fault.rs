@@ -236,6 +236,11 @@ fn hidden_fault(answer: &RawAnswer, repeatable: bool, now: Millis) -> Option<Fau
     Some(Fault::new(kind, format!("an error came under a success code: {}", problem.words())))
 }
 
+/// The words of the optimistic lock (recorded answers of v2).
+pub(super) fn is_lock(text: &str) -> bool {
+    text.to_lowercase().contains("last modified date")
+}
+
 /// What a refusal of a single item means.
 pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
     let text = problem.text.as_deref().unwrap_or_default().to_lowercase();
@@ -247,8 +252,10 @@ pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
         Some(code) if (500..600).contains(&code) && repeatable => FaultKind::Transient,
         Some(code) if (500..600).contains(&code) => FaultKind::Uncertain,
         // The optimistic lock has no code, only words (recorded answers).
-        _ if text.contains("last modified date") => FaultKind::Changed,
-        None if text.contains("not found") => FaultKind::Gone,
+        _ if is_lock(&text) => FaultKind::Changed,
+        // Of a custom field it would mean that the account has changed, and the record is there.
+        None if text.contains("custom field") || text.contains("custom_field") => FaultKind::Rejected,
+        None if text.contains("not found") || text.contains("notfound") => FaultKind::Gone,
         _ => FaultKind::Rejected,
     };
     Fault::new(kind, format!("refused: {}", problem.words()))

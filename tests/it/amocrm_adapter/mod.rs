@@ -1,5 +1,6 @@
 //! The amoCRM adapter against saved answers, and against a real socket.
 
+mod contract;
 mod faults;
 mod network;
 mod reading;

@@ -3,6 +3,7 @@
 
 use crate::ports::remote::Priority;
 use crate::remote::amocrm::batch::{Dialect, Named, Verb};
+use crate::remote::amocrm::fault;
 use crate::remote::amocrm::loose::{List, Text, Unreadable, decode};
 use crate::remote::amocrm::page::Envelope;
 use crate::remote::http::{Call, Method, RawAnswer};
@@ -74,10 +75,13 @@ fn refused(refusal: Refusal) -> Option<Value> {
     (!items.is_empty()).then_some(Value::Object(items))
 }
 
-/// What is wrong and where. The detail may quote what somebody typed and serves only where there is no code.
+/// What is wrong and where. The detail may quote what somebody typed: it serves where there is no code, and where it
+/// has the words of v2's lock.
 fn words(errors: Vec<ItemError>) -> String {
     let word = |error: ItemError| {
-        let what = error.code.filled().or(error.detail.filled()).unwrap_or_default();
+        let detail = error.detail.filled();
+        let is_lock = detail.as_deref().is_some_and(fault::is_lock);
+        let what = error.code.filled().filter(|_| !is_lock).or(detail).unwrap_or_default();
         match error.path.filled() {
             Some(path) => format!("{what} at {path}"),
             None => what,
