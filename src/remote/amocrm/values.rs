@@ -39,6 +39,18 @@ pub(super) struct FieldRow {
     values: List<ValueRow>,
 }
 
+impl FieldRow {
+    /// The field, if v4 says that it holds dates.
+    pub(super) fn date_field(&self) -> Option<FieldId> {
+        let kind = self.field_type.0.as_deref().unwrap_or_default();
+        self.id.positive().filter(|_| is_date(kind)).map(FieldId)
+    }
+}
+
+fn is_date(kind: &str) -> bool {
+    matches!(kind, "date" | "date_time" | "birthday")
+}
+
 /// A value of a custom field: an object, or (dates and checkboxes of v2) a bare scalar.
 #[derive(Default)]
 struct ValueRow {
@@ -209,10 +221,8 @@ fn part(kind: &str, number: &Text, name: Option<&str>) -> Option<AddressPart> {
 /// A moment with its offset as Unix seconds, which mean the same in every zone (v4 custom fields page: dates are Unix
 /// seconds or RFC 3339).
 fn unzoned(kind: &str, value: String) -> String {
-    match kind {
-        "date" | "date_time" | "birthday" => {
-            value.parse::<Timestamp>().map_or(value, |moment| moment.as_second().to_string())
-        }
+    match value.parse::<Timestamp>() {
+        Ok(moment) if is_date(kind) => moment.as_second().to_string(),
         _ => value,
     }
 }

@@ -90,8 +90,8 @@ async fn the_documented_pages_are_read_whole() {
         ..Element::text(value)
     };
     assert_eq!(field(11), [phone("+79990000001", 21, "WORK"), phone("+79990000002", 23, "MOB")]);
-    assert_eq!((field(12), field(13)), (&[Element::text("1")][..], &[Element::text("1714510800")][..]));
-    assert_eq!(field(14), [Element::text("1714510800")], "the same day as the date in seconds");
+    assert_eq!((field(12), field(13)), (&[Element::text("1")][..], &[Element::text("2024-05-01")][..]));
+    assert_eq!(field(14), [Element::text("2024-05-01")], "the same day as the date in seconds");
     assert_eq!(field(15), [Element { choice: Some(EnumId(31)), ..Element::text("VIP") }]);
     let part = |value: &str, part| Element { part: Some(part), ..Element::text(value) };
     assert_eq!(field(16), [part("ул. Примерная, д. 1", AddressPart::Line1), part("RU", AddressPart::Country)]);

@@ -13,7 +13,6 @@ use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::remote::amocrm::batch::{self, Verb};
 use crate::remote::amocrm::fault;
-use crate::remote::amocrm::page;
 use crate::remote::http::Call;
 use crate::remote::lane::LaneState;
 use std::collections::{BTreeMap, BTreeSet};
@@ -105,7 +104,7 @@ impl AmoV4 {
             let mut query = super::records::page_query(number);
             query.push(("order[id]".to_owned(), "asc".to_owned()));
             let answer = self.get(Firm::PATH, Firm::PATH, query, priority).await?;
-            let rows = page::rows::<<Firm as Entity>::Wire>(&answer, Firm::LIST)?;
+            let rows = self.rows::<Firm>(&answer, priority).await?;
             let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
             for filed in rows.into_page().rows {
                 self.shelve(filed.id, filed.record);

@@ -2,10 +2,13 @@
 
 use super::wire::{CompanyRow, ContactRow, FieldInfoRow, LeadRow, NoteRow, PipelineRow};
 use crate::core::id::{CompanyId, ContactId, EnumId, FieldId, LeadId, NoteId, PipelineId, StatusId, UserId};
-use crate::core::model::{Company, Contact, FieldInfo, FieldKind, Lead, Note, Pipeline};
-use crate::remote::amocrm::loose::Text;
+use crate::core::model::{Company, Contact, FieldInfo, FieldKind, Fields, Lead, Note, Pipeline};
+use crate::core::text;
+use crate::remote::amocrm::loose::{List, Text};
 use crate::remote::amocrm::page::Wire;
-use crate::remote::amocrm::values::{NamedRow, fields, named, tags};
+use crate::remote::amocrm::values::{FieldRow, NamedRow, fields, named, tags};
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 
 const NO_ID: &str = "the id is missing";
 
@@ -15,6 +18,8 @@ pub(super) struct Filed<R> {
     pub(super) id: u64,
     /// Its last change, Unix seconds.
     pub(super) updated_at: i64,
+    /// Its fields that hold dates, as moments until they are told in the account's zone.
+    pub(super) dates: BTreeSet<FieldId>,
     /// The record; none for one in the trash that we have no form for.
     pub(super) record: Option<R>,
 }
@@ -31,6 +36,26 @@ pub(super) trait Entity: Sized + Send {
     const LIST: &'static str;
     /// What is to come with each record.
     const WITH: Option<&'static str>;
+
+    /// Its custom fields, where we read any.
+    fn fields(&mut self) -> Option<&mut Fields>;
+}
+
+impl<E: Entity> Filed<E> {
+    /// Tells dates as v2 does: as local texts of the account's zone. The engine compares what it wrote with what it
+    /// reads.
+    pub(super) fn tell_dates(&mut self, zone: &TimeZone) {
+        let Some(fields) = self.record.as_mut().and_then(Entity::fields) else { return };
+        for element in fields.iter_mut().filter(|(id, _)| self.dates.contains(id)).flat_map(|(_, elements)| elements) {
+            if let Some(local) = text::local_date(&element.value, zone) {
+                element.value = local;
+            }
+        }
+    }
+}
+
+fn date_fields(rows: &List<FieldRow>) -> BTreeSet<FieldId> {
+    rows.0.iter().filter_map(FieldRow::date_field).collect()
 }
 
 impl Entity for Contact {
@@ -39,6 +64,10 @@ impl Entity for Contact {
     const SINGLE: &'static str = "/api/v4/contacts/{id}";
     const LIST: &'static str = "contacts";
     const WITH: Option<&'static str> = Some("leads");
+
+    fn fields(&mut self) -> Option<&mut Fields> {
+        Some(&mut self.fields)
+    }
 }
 
 impl Entity for Lead {
@@ -47,6 +76,10 @@ impl Entity for Lead {
     const SINGLE: &'static str = "/api/v4/leads/{id}";
     const LIST: &'static str = "leads";
     const WITH: Option<&'static str> = Some("contacts");
+
+    fn fields(&mut self) -> Option<&mut Fields> {
+        Some(&mut self.fields)
+    }
 }
 
 impl Wire for ContactRow {
@@ -55,6 +88,7 @@ impl Wire for ContactRow {
     /// The company comes with its id alone. A contact in the trash is none.
     fn record(self) -> Result<Filed<Contact>, String> {
         let id = self.id.positive().ok_or(NO_ID)?;
+        let dates = date_fields(&self.custom_fields_values);
         let linked = self.embedded.0.unwrap_or_default();
         let company = linked.companies.0.into_iter().find_map(|company| {
             let id = CompanyId(company.id.positive()?);
@@ -74,7 +108,7 @@ impl Wire for ContactRow {
             updated_at: self.updated_at.seconds(),
         };
         let is_deleted = self.is_deleted.positive().is_some();
-        Ok(Filed { id, updated_at: contact.updated_at, record: (!is_deleted).then_some(contact) })
+        Ok(Filed { id, updated_at: contact.updated_at, dates, record: (!is_deleted).then_some(contact) })
     }
 }
 
@@ -90,6 +124,7 @@ impl Wire for LeadRow {
             None if is_deleted => Ok(0),
             None => Err(missing),
         };
+        let dates = date_fields(&self.custom_fields_values);
         let linked = self.embedded.0.unwrap_or_default();
         let main = linked.contacts.0.iter().find(|contact| contact.is_main.positive().is_some());
         let lead = Lead {
@@ -107,7 +142,7 @@ impl Wire for LeadRow {
             created_at: self.created_at.seconds(),
             updated_at: self.updated_at.seconds(),
         };
-        Ok(Filed { id, updated_at: lead.updated_at, record: Some(lead) })
+        Ok(Filed { id, updated_at: lead.updated_at, dates, record: Some(lead) })
     }
 }
 
@@ -125,6 +160,10 @@ impl Entity for Firm {
     const SINGLE: &'static str = "/api/v4/companies/{id}";
     const LIST: &'static str = "companies";
     const WITH: Option<&'static str> = None;
+
+    fn fields(&mut self) -> Option<&mut Fields> {
+        None
+    }
 }
 
 impl Wire for CompanyRow {
@@ -136,7 +175,7 @@ impl Wire for CompanyRow {
         let is_unused = linked.contacts.0.is_empty() && linked.leads.0.is_empty();
         let firm = Firm { name: self.name.or_empty(), is_unused };
         let is_deleted = self.is_deleted.positive().is_some();
-        Ok(Filed { id, updated_at: 0, record: (!is_deleted).then_some(firm) })
+        Ok(Filed { id, updated_at: 0, dates: BTreeSet::new(), record: (!is_deleted).then_some(firm) })
     }
 }
 

@@ -89,7 +89,7 @@ impl AmoV4 {
         }
     }
 
-    /// The zone that dates are written in; only asked for where there are dates.
+    /// The zone that dates are meant in; only asked for where there are dates.
     async fn zone(&self, has_dates: bool, priority: Priority) -> Result<TimeZone, Fault> {
         if has_dates { Ok(self.known(priority).await?.zone) } else { Ok(TimeZone::UTC) }
     }

@@ -8,7 +8,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, Page, PageRequest, Priority};
 use crate::remote::amocrm::fault;
-use crate::remote::amocrm::page;
+use crate::remote::amocrm::page::{self, Rows};
 use crate::remote::http::{Call, RawAnswer};
 use std::collections::BTreeSet;
 
@@ -58,7 +58,7 @@ impl AmoV4 {
         loop {
             let query = listing_query::<E>(number, request.since, filters);
             let answer = self.get(E::PATH, E::PATH, query, priority).await?;
-            window.take(number, page::rows::<E::Wire>(&answer, E::LIST)?);
+            window.take(number, self.rows(&answer, priority).await?);
             if window.is_covered(number) {
                 break;
             }
@@ -68,6 +68,19 @@ impl AmoV4 {
             self.filters_were_ignored();
         }
         Ok(window.into_page())
+    }
+
+    /// The rows of an answer.
+    pub(super) async fn rows<E: Entity>(
+        &self,
+        answer: &RawAnswer,
+        priority: Priority,
+    ) -> Result<Rows<Filed<E>>, Fault> {
+        let mut rows = page::rows::<E::Wire>(answer, E::LIST)?;
+        let has_dates = rows.rows.iter().flatten().any(|filed| !filed.dates.is_empty());
+        let zone = self.zone(has_dates, priority).await?;
+        rows.rows.iter_mut().flatten().for_each(|filed| filed.tell_dates(&zone));
+        Ok(rows)
     }
 
     /// Records in which a text occurs.
@@ -82,7 +95,8 @@ impl AmoV4 {
             let mut query = page_query(number);
             query.extend(with.map(|with| ("with".to_owned(), with.to_owned())));
             query.push(("query".to_owned(), text.to_owned()));
-            let rows = page::rows::<E::Wire>(&self.get(E::PATH, E::PATH, query, priority).await?, E::LIST)?;
+            let answer = self.get(E::PATH, E::PATH, query, priority).await?;
+            let rows = self.rows::<E>(&answer, priority).await?;
             let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
             pages.push(rows.into_page());
             if !goes_on {
@@ -125,7 +139,7 @@ impl AmoV4 {
             let mut query = entity_query::<E>(1);
             query.extend(chunk.iter().map(|id| ("filter[id][]".to_owned(), id.to_string())));
             let answer = self.get(E::PATH, E::PATH, query, priority).await?;
-            let mut page = page::page::<E::Wire>(&answer, E::LIST)?;
+            let mut page = self.rows::<E>(&answer, priority).await?.into_page();
             if page.rows.iter().any(|filed| !ids.contains(&filed.id)) {
                 self.filters_were_ignored();
             }
@@ -143,7 +157,10 @@ impl AmoV4 {
         let Some(answer) = self.get_if_there(path, E::SINGLE, query, priority).await? else { return Ok(page::empty()) };
         let mut page = page::empty();
         match page::single::<E::Wire>(&answer)? {
-            Some(Ok(filed)) if filed.id == id => page.rows.push(filed),
+            Some(Ok(mut filed)) if filed.id == id => {
+                filed.tell_dates(&self.zone(!filed.dates.is_empty(), priority).await?);
+                page.rows.push(filed);
+            }
             Some(Ok(_)) => return Err(Fault::new(FaultKind::Broken, "another record came than was asked for")),
             Some(Err(broken)) => page.broken.push(broken),
             None => {}

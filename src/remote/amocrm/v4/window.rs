@@ -101,6 +101,7 @@ impl<R> Window<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     /// A listing of these times, cut into pages, read by windows; the rows by their numbers, and how it was told to end.
     fn read(times: &[i64], since: Option<i64>, offset: u32, limit: u32, tells_next: bool) -> (Vec<u64>, u32, u32) {
@@ -111,7 +112,9 @@ mod tests {
         loop {
             let start = (number as usize - 1) * ROWS as usize;
             let part = times.iter().enumerate().skip(start).take(ROWS as usize);
-            let rows = part.map(|(id, at)| Ok(Filed { id: id as u64, updated_at: *at, record: Some(id as u64) }));
+            let rows = part.map(|(id, at)| {
+                Ok(Filed { id: id as u64, updated_at: *at, dates: BTreeSet::new(), record: Some(id as u64) })
+            });
             let rows: Vec<_> = rows.collect();
             let has_next = tells_next.then(|| start + rows.len() < times.len());
             window.take(number, Rows { rows, has_next, server_time: None });
@@ -156,8 +159,9 @@ mod tests {
 
     #[test]
     fn short_pages_in_between_keep_their_neighbours() {
-        let rows =
-            |ids: std::ops::Range<u64>| ids.map(|id| Ok(Filed { id, updated_at: 1, record: Some(id) })).collect();
+        let rows = |ids: std::ops::Range<u64>| {
+            ids.map(|id| Ok(Filed { id, updated_at: 1, dates: BTreeSet::new(), record: Some(id) })).collect()
+        };
         let request = PageRequest { since: None, offset: 245, limit: 500 };
         let mut window = Window::new(request);
         window.take(1, Rows { rows: rows(0..50), has_next: Some(true), server_time: None });

@@ -92,6 +92,9 @@ async fn what_one_dialect_writes_both_read_alike() {
             let (by_v2, by_v4) = (world.contact(Dialect::V2, id).await, world.contact(Dialect::V4, id).await);
             assert_eq!(meant(&account, &by_v2), meant(&account, &by_v4), "{variant:?} {dialect:?}");
             assert_eq!((by_v4.name.as_str(), by_v4.tags.len(), by_v4.fields.len()), ("Анна Тестова", 2, 12));
+            // As it was written, so that what was made can be told from what others made.
+            assert_eq!(by_v4.fields[&FieldId(FIELD_DATE)], one("2026-12-31"), "{variant:?}");
+            assert_eq!(by_v4.fields[&FieldId(FIELD_DATE_TIME)], one("2026-12-31 15:30:00"), "{variant:?}");
             read.push(meant(&account, &by_v4).1);
         }
         assert_eq!(read[0], read[1], "{variant:?}");
