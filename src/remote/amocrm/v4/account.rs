@@ -63,7 +63,7 @@ impl AmoV4 {
     /// Reads the account itself: its id and the name of its zone. What the adapter needs of it is kept.
     async fn probe(&self, priority: Priority) -> Result<(u64, String), Fault> {
         let query = vec![("with".to_owned(), "datetime_settings,is_api_filter_enabled".to_owned())];
-        let answer = self.get(ACCOUNT, ACCOUNT, query, priority).await?;
+        let answer = self.get(ACCOUNT, query, priority).await?;
         if answer.status != 200 || !answer.looks_like_json() {
             return Err(Fault::new(FaultKind::Transient, "no account in the answer"));
         }
@@ -139,7 +139,7 @@ impl AmoV4 {
         let mut all = Vec::new();
         for number in 1..=PAGES_MAX {
             let query = super::page_query(number);
-            let rows = page::rows::<W>(&self.get(path, path, query, priority).await?, list)?;
+            let rows = page::rows::<W>(&self.get(path, query, priority).await?, list)?;
             let length = rows.rows.len();
             for row in rows.rows {
                 match row {

@@ -103,7 +103,7 @@ impl AmoV4 {
         for number in 1..=PAGES_MAX {
             let mut query = super::records::page_query(number);
             query.push(("order[id]".to_owned(), "asc".to_owned()));
-            let answer = self.get(Firm::PATH, Firm::PATH, query, priority).await?;
+            let answer = self.get(Firm::PATH, query, priority).await?;
             let rows = self.rows::<Firm>(&answer, priority).await?;
             let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
             for filed in rows.into_page().rows {

@@ -78,11 +78,10 @@ impl AmoV4 {
     async fn get(
         &self,
         path: &'static str,
-        route: &'static str,
         query: Vec<(String, String)>,
         priority: Priority,
     ) -> Result<RawAnswer, Fault> {
-        let answer = self.sender.call(Call { query, ..Call::get(path, route, priority) }).await?;
+        let answer = self.sender.call(Call { query, ..Call::get(path, path, priority) }).await?;
         match fault::fault(&answer, true, self.sender.now()) {
             Some(fault) => Err(fault),
             None => Ok(answer),
@@ -113,13 +112,20 @@ impl AmoV4 {
         results
     }
 
-    async fn update<E: Tagged>(
+    async fn update<E: Tagged, Id: Sync>(
         &self,
-        changes: Vec<(u64, Result<Write, Fault>)>,
+        changes: &[Change<Id>],
+        id_of: fn(&Id) -> u64,
         priority: Priority,
     ) -> Vec<Result<(), Fault>> {
-        let ids: Vec<u64> = changes.iter().map(|(id, _)| *id).collect();
-        let mut writes: Vec<_> = changes.into_iter().map(|(_, write)| write).collect();
+        let has_dates = changes.iter().any(|change| edit::has_dates(&change.edits));
+        let zone = match self.zone(has_dates, priority).await {
+            Ok(zone) => zone,
+            Err(fault) => return changes.iter().map(|_| Err(fault.clone())).collect(),
+        };
+        let ids: Vec<u64> = changes.iter().map(|change| id_of(&change.id)).collect();
+        let mut writes: Vec<_> =
+            changes.iter().zip(&ids).map(|(change, id)| edit::change(change, *id, &zone)).collect();
         self.compare_tags::<E>(&mut writes, priority).await;
         let (records, companies) = apart(writes);
         let results = batch::send(&self.sender, &batches::<E>(), Verb::Update, records, priority).await;
@@ -230,25 +236,11 @@ impl Amo for AmoV4 {
     }
 
     async fn update_contacts(&self, changes: &[Change<ContactId>], priority: Priority) -> Vec<Result<(), Fault>> {
-        let has_dates = changes.iter().any(|change| edit::has_dates(&change.edits));
-        let zone = self.zone(has_dates, priority).await;
-        let write = |change: &Change<ContactId>| match &zone {
-            Ok(zone) => edit::change(change, change.id.0, zone),
-            Err(fault) => Err(fault.clone()),
-        };
-        let writes = changes.iter().map(|change| (change.id.0, write(change))).collect();
-        self.update::<Contact>(writes, priority).await
+        self.update::<Contact, _>(changes, |id| id.0, priority).await
     }
 
     async fn update_leads(&self, changes: &[Change<LeadId>], priority: Priority) -> Vec<Result<(), Fault>> {
-        let has_dates = changes.iter().any(|change| edit::has_dates(&change.edits));
-        let zone = self.zone(has_dates, priority).await;
-        let write = |change: &Change<LeadId>| match &zone {
-            Ok(zone) => edit::change(change, change.id.0, zone),
-            Err(fault) => Err(fault.clone()),
-        };
-        let writes = changes.iter().map(|change| (change.id.0, write(change))).collect();
-        self.update::<Lead>(writes, priority).await
+        self.update::<Lead, _>(changes, |id| id.0, priority).await
     }
 
     /// Notes of contacts and of leads have paths of their own.

@@ -57,7 +57,7 @@ impl AmoV4 {
         let mut number = window.first_page();
         loop {
             let query = listing_query::<E>(number, request.since, filters);
-            let answer = self.get(E::PATH, E::PATH, query, priority).await?;
+            let answer = self.get(E::PATH, query, priority).await?;
             window.take(number, self.rows(&answer, priority).await?);
             if window.is_covered(number) {
                 break;
@@ -95,7 +95,7 @@ impl AmoV4 {
             let mut query = page_query(number);
             query.extend(with.map(|with| ("with".to_owned(), with.to_owned())));
             query.push(("query".to_owned(), text.to_owned()));
-            let answer = self.get(E::PATH, E::PATH, query, priority).await?;
+            let answer = self.get(E::PATH, query, priority).await?;
             let rows = self.rows::<E>(&answer, priority).await?;
             let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
             pages.push(rows.into_page());
@@ -138,7 +138,7 @@ impl AmoV4 {
             }
             let mut query = entity_query::<E>(1);
             query.extend(chunk.iter().map(|id| ("filter[id][]".to_owned(), id.to_string())));
-            let answer = self.get(E::PATH, E::PATH, query, priority).await?;
+            let answer = self.get(E::PATH, query, priority).await?;
             let mut page = self.rows::<E>(&answer, priority).await?.into_page();
             if page.rows.iter().any(|filed| !ids.contains(&filed.id)) {
                 self.filters_were_ignored();
