@@ -378,3 +378,41 @@ async fn reads_by_id_are_cut_and_cleaned() {
     assert_eq!(found, (1..=250).filter(|id| *id != 7).collect::<Vec<_>>());
     assert_eq!(setup.seen().len(), 5, "the account, three filters, and the one that was missing");
 }
+
+#[tokio::test]
+async fn a_company_that_an_earlier_try_made_is_linked_and_not_made_again() {
+    let mut companies = Vec::new();
+    let mut losses = vec!["POST companies", "POST contacts/101/link"];
+    let setup = Setup::answering(move |seen| {
+        let path = seen.url.split_once("/api/v4/").expect("v4").1.split('?').next().expect("a path").to_owned();
+        let lists = |list: &str, rows: &Value| answer(200, json!({ "_embedded": { list: rows } }).to_string());
+        let what = format!("{} {path}", seen.method);
+        let done = match what.as_str() {
+            "PATCH contacts" => echo(seen, "contacts"),
+            "GET companies" if companies.is_empty() => answer(204, ""),
+            "GET companies" => lists("companies", &json!(companies)),
+            "POST companies" => {
+                companies.push(json!({ "id": 54, "name": "ООО Пример", "_embedded": { "contacts": [{ "id": 9 }] } }));
+                companies.push(json!({ "id": 55, "name": "ООО Пример", "_embedded": { "contacts": [] } }));
+                lists("companies", &json!([{ "id": 55, "request_id": seen.json()[0]["request_id"] }]))
+            }
+            "POST contacts/101/link" => {
+                assert_eq!(seen.json(), json!([{ "to_entity_id": 55, "to_entity_type": "companies" }]));
+                lists("links", &json!([]))
+            }
+            other => panic!("not expected: {other}"),
+        };
+        match losses.first() == Some(&what.as_str()) {
+            true => Err(TransportError::MaybeSent(losses.remove(0).to_owned())),
+            false => Ok(done),
+        }
+    });
+    let amo = setup.v4();
+    let change = Change { edits: vec![Edit::CompanyName("ООО Пример".to_owned())], ..renamed(101) };
+    for expected in [Err(FaultKind::Transient), Err(FaultKind::Transient), Ok(())] {
+        let results = amo.update_contacts(std::slice::from_ref(&change), Priority::Poll).await;
+        assert_eq!(kinds(results), [expected]);
+    }
+    let made = setup.seen().iter().filter(|seen| seen.method == "POST" && seen.url.ends_with("/companies")).count();
+    assert_eq!(made, 1);
+}
