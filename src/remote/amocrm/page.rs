@@ -54,6 +54,11 @@ pub(super) struct Rows<R> {
 }
 
 impl<R> Rows<R> {
+    /// True where more may follow: the answer says so, or says nothing and holds as many rows as a full one has.
+    pub(super) fn goes_on(&self, full: u32) -> bool {
+        !self.rows.is_empty() && self.has_next.unwrap_or(self.rows.len() >= full as usize)
+    }
+
     /// As a page of its own.
     pub(super) fn into_page(self) -> Page<R> {
         let received = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);

@@ -18,6 +18,8 @@ const CONTACT_FIELDS: &str = "/api/v4/contacts/custom_fields";
 const LEAD_FIELDS: &str = "/api/v4/leads/custom_fields";
 const PIPELINES: &str = "/api/v4/leads/pipelines";
 const USERS: &str = "/api/v4/users";
+/// Rows of a full page of these lists, by the smaller of two documented numbers (v4 custom fields page).
+const FULL_ROWS: u32 = 50;
 /// Pages of the account's own lists: 10,000 users or fields even where a page holds but fifty of them.
 const PAGES_MAX: u32 = 200;
 
@@ -140,7 +142,7 @@ impl AmoV4 {
         for number in 1..=PAGES_MAX {
             let query = super::page_query(number);
             let rows = page::rows::<W>(&self.get(path, query, priority).await?, list)?;
-            let length = rows.rows.len();
+            let goes_on = rows.goes_on(FULL_ROWS);
             for row in rows.rows {
                 match row {
                     Ok(row) => all.push(row),
@@ -149,7 +151,7 @@ impl AmoV4 {
                     }
                 }
             }
-            if length == 0 || !rows.has_next.unwrap_or(length >= super::window::ROWS as usize) {
+            if !goes_on {
                 break;
             }
         }

@@ -105,7 +105,7 @@ impl AmoV4 {
             query.push(("order[id]".to_owned(), "asc".to_owned()));
             let answer = self.get(Firm::PATH, query, priority).await?;
             let rows = self.rows::<Firm>(&answer, priority).await?;
-            let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
+            let goes_on = rows.goes_on(ROWS);
             for filed in rows.into_page().rows {
                 self.shelve(filed.id, filed.record);
             }

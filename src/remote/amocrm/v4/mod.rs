@@ -214,7 +214,7 @@ impl Amo for AmoV4 {
             let path = format!("/api/v4/{kind}/{id}/notes");
             let Some(answer) = self.get_if_there(path, route, query, priority).await? else { break };
             let rows = page::rows::<NoteRow>(&answer, "notes")?;
-            let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
+            let goes_on = rows.goes_on(ROWS);
             let page = rows.into_page();
             for row in &page.broken {
                 tracing::warn!(note = row.id, "a note of {kind} {id} cannot be read: {}", row.reason);

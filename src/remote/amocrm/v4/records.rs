@@ -97,7 +97,7 @@ impl AmoV4 {
             query.push(("query".to_owned(), text.to_owned()));
             let answer = self.get(E::PATH, query, priority).await?;
             let rows = self.rows::<E>(&answer, priority).await?;
-            let goes_on = !rows.rows.is_empty() && rows.has_next.unwrap_or(rows.rows.len() >= ROWS as usize);
+            let goes_on = rows.goes_on(ROWS);
             pages.push(rows.into_page());
             if !goes_on {
                 break;
@@ -109,13 +109,14 @@ impl AmoV4 {
     /// Records by id. Where filters work they come in one answer, and those it lacks are asked for one by one: a
     /// listing may not know of a record that was just made, and one that is said to be gone is unlinked.
     pub(super) async fn by_id<E: Entity>(&self, ids: &BTreeSet<u64>, priority: Priority) -> Result<Page<E>, Fault> {
-        let mut found = self.filtered::<E>(ids, priority).await?;
+        let found = self.filtered::<E>(ids, priority).await?;
         let seen: BTreeSet<u64> = found.rows.iter().map(|filed| filed.id).collect();
         let broken: BTreeSet<u64> = found.broken.iter().filter_map(|row| row.id).collect();
+        let mut pages = vec![found];
         for id in ids.iter().filter(|id| !seen.contains(id) && !broken.contains(id)) {
-            let single = self.single::<E>(*id, priority).await?;
-            found = page::join(vec![found, single]);
+            pages.push(self.single::<E>(*id, priority).await?);
         }
+        let found = page::join(pages);
         let rows: Vec<E> = found.rows.into_iter().filter_map(|filed| filed.record).collect();
         Ok(Page { rows, broken: found.broken, received: found.received, server_time: found.server_time })
     }

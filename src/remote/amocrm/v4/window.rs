@@ -57,7 +57,7 @@ impl<R> Window<R> {
     pub(super) fn take(&mut self, number: u32, rows: Rows<Filed<R>>) {
         self.page.server_time = page::earlier(self.page.server_time, rows.server_time);
         let length = u32::try_from(rows.rows.len()).unwrap_or(u32::MAX);
-        let goes_on = length > 0 && rows.has_next.unwrap_or(length >= ROWS);
+        let goes_on = rows.goes_on(ROWS);
         let cut = self.cut(&rows.rows);
         let start = number.saturating_sub(1).saturating_mul(ROWS);
         let start = if goes_on { start + ROWS.saturating_sub(length) } else { start };

@@ -6,6 +6,7 @@ use salebridge::core::action::NoteTarget;
 use salebridge::core::id::{ContactId, LeadId, UserId};
 use salebridge::core::time::Millis;
 use salebridge::ports::remote::{Amo as _, PageRequest};
+use salebridge::sandbox::amo::account::Field;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture::*;
 use salebridge::sandbox::amo::records::{Element, ElementKind, FieldValue};
@@ -214,6 +215,18 @@ async fn the_account_is_the_same_in_both_dialects() {
         let (v2, v4) = (world.v2.account(POLL).await.expect("read"), world.v4.account(POLL).await.expect("read"));
         assert_eq!(v4, v2, "{variant:?}");
     }
+}
+
+#[tokio::test]
+async fn many_fields_come_in_pages_of_fifty() {
+    let world = World::new(|options| {
+        Variant::OddShapes.set(options);
+        options.v4.custom_fields_rows = 50;
+        let field = options.account.fields.leads[0].clone();
+        options.account.fields.leads =
+            (0..120).map(|number| Field { id: 7_000_000 + number, ..field.clone() }).collect();
+    });
+    assert_eq!(world.v4.account(POLL).await.expect("read").lead_fields.len(), 120);
 }
 
 #[tokio::test]
