@@ -8,8 +8,9 @@ use crate::core::time::Millis;
 use crate::engine::{Bridge, Parts, Timing};
 use crate::inbound::{Door, SalebotDecoder};
 use crate::ports::env::{Bell, Env};
+use crate::ports::remote::Amo;
 use crate::ports::store::Store;
-use crate::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
+use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
@@ -116,7 +117,7 @@ pub fn bridge(
         timing: timing(config),
         retry: RetryPolicy::default(),
         store,
-        amo: Arc::new(amo(config, transport, env, &lanes)?),
+        amo: amo(config, transport, env, &lanes)?,
         salebot: Arc::new(salebot(config, transport, env, &lanes, notices.clone())),
         env: Arc::clone(env),
         decoder: Arc::new(SalebotDecoder::new(notices.clone())),
@@ -159,15 +160,16 @@ fn amo(
     transport: &Arc<dyn Transport>,
     env: &Arc<dyn Env>,
     lanes: &Lanes,
-) -> anyhow::Result<AmoV2> {
-    if config.amo.api == Api::V4 {
-        bail!("bridge {}: this version speaks API v2 only: set amo.api = \"v2\"", config.name);
-    }
+) -> anyhow::Result<Arc<dyn Amo>> {
     let AmoAuth::Token(token) = &config.amo.auth else {
         bail!("bridge {}: this version takes a long-lived token only: set amo.token", config.name);
     };
     let bearer = Arc::new(Bearer(LongLivedToken(token.clone())));
-    Ok(AmoV2::new(&config.amo.url, bearer, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env)))
+    let (url, transport, lane, env) = (&config.amo.url, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env));
+    Ok(match config.amo.api {
+        Api::V2 => Arc::new(AmoV2::new(url, bearer, transport, lane, env)),
+        Api::V4 => Arc::new(AmoV4::new(url, bearer, transport, lane, env)),
+    })
 }
 
 fn salebot(

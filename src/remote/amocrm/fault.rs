@@ -30,6 +30,7 @@ impl Problem {
         let code = ["error_code", "code"].iter().find_map(|name| number(inner.get(name)?)).or_else(|| number(value));
         let words = ["error", "message", "detail", "text", "title"].iter().find_map(|name| inner.get(name)?.as_str());
         let words = words.or_else(|| value.as_str().filter(|_| code.is_none()));
+        let code = code.or_else(|| words.and_then(leading_code));
         Problem { code, text: words.map(quote).filter(|text| !text.is_empty()) }
     }
 
@@ -55,6 +56,12 @@ impl Problem {
             (None, None) => "no reason given".to_owned(),
         }
     }
+}
+
+/// A number at the head of the words, as details of v4 quote it: `244: …`.
+fn leading_code(words: &str) -> Option<u32> {
+    let (head, _) = words.split_once(':')?;
+    head.trim().parse().ok().filter(|code| (100..3_000).contains(code))
 }
 
 fn number(value: &Value) -> Option<u32> {
@@ -161,6 +168,11 @@ pub(super) fn is_nothing_found(answer: &RawAnswer) -> bool {
     Problem::from_answer(answer).is_some_and(|problem| problem.code == Some(NOTHING_FOUND))
 }
 
+/// True for an error report in JSON without one of amoCRM's numbers.
+pub(super) fn is_unnumbered(answer: &RawAnswer) -> bool {
+    Problem::from_answer(answer).is_some_and(|problem| problem.code.is_none())
+}
+
 fn lacks_a_right(answer: &RawAnswer) -> bool {
     let code = Problem::from_answer(answer).and_then(|problem| problem.code);
     matches!(code, Some(202 | 244 | 288))
@@ -224,6 +236,11 @@ fn hidden_fault(answer: &RawAnswer, repeatable: bool, now: Millis) -> Option<Fau
     Some(Fault::new(kind, format!("an error came under a success code: {}", problem.words())))
 }
 
+/// The words of the optimistic lock (recorded answers of v2).
+pub(super) fn is_lock(text: &str) -> bool {
+    text.to_lowercase().contains("last modified date")
+}
+
 /// What a refusal of a single item means.
 pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
     let text = problem.text.as_deref().unwrap_or_default().to_lowercase();
@@ -235,8 +252,10 @@ pub(super) fn item_fault(problem: &Problem, repeatable: bool) -> Fault {
         Some(code) if (500..600).contains(&code) && repeatable => FaultKind::Transient,
         Some(code) if (500..600).contains(&code) => FaultKind::Uncertain,
         // The optimistic lock has no code, only words (recorded answers).
-        _ if text.contains("last modified date") => FaultKind::Changed,
-        None if text.contains("not found") => FaultKind::Gone,
+        _ if is_lock(&text) => FaultKind::Changed,
+        // Of a custom field it would mean that the account has changed, and the record is there.
+        None if text.contains("custom field") || text.contains("custom_field") => FaultKind::Rejected,
+        None if text.contains("not found") || text.contains("notfound") => FaultKind::Gone,
         _ => FaultKind::Rejected,
     };
     Fault::new(kind, format!("refused: {}", problem.words()))

@@ -1,30 +1,38 @@
-//! The simulated amoCRM: an account that holds state and answers API v2 as the documentation has it.
+//! The simulated amoCRM: an account that holds state and answers API v2 and API v4 as the documentation has them.
 //!
 //! [`Amo::handle`] is a function of the state, the moment and the request: no clock, no sockets, no
-//! randomness. `state` holds the records and knows no JSON; `v2` is one dialect over them, beside which
-//! others can stand; `edit` is what people do in the web interface. What the documentation leaves
+//! randomness. `state` holds the records and knows no JSON; `v2` and `v4` are dialects over the same
+//! records; `edit` is what people do in the web interface. What the documentation leaves
 //! open is a choice in [`options`].
 
 pub mod account;
+mod answer;
+mod call;
+mod dates;
 pub mod edit;
 pub mod fixture;
 mod limit;
 pub mod options;
+mod search;
 mod state;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod traffic;
 mod v2;
+mod v4;
+mod wire;
 
 pub use self::options::AmoOptions;
 pub use self::state::records;
 pub use self::traffic::{LoggedRequest, Statistics};
 
+use self::call::Call;
 use self::limit::{Gate, Refusal};
 use self::records::{Company, Contact, Element, Lead, Note, Task};
 use self::state::world::World;
 use self::traffic::Traffic;
-use self::v2::{Call, answer};
+
 use super::http::{Request, Response};
 use super::server::Service;
 
@@ -167,11 +175,16 @@ impl Service for Amo {
 /// Checks size and token, then lets the API answer.
 fn answer_admitted(world: &mut World, token: Option<&str>, call: &Call) -> Response {
     if call.request.body.len() > call.options.writing.max_body_bytes {
-        return answer::problem(call, 413, 413, "the request is too large");
+        return refusal(call, 413, 413, "the request is too large");
     }
     let bearer = call.request.header("authorization").and_then(|sent| sent.strip_prefix("Bearer "));
     if token.is_none() || bearer != token {
-        return answer::problem(call, 401, 110, "the access token is not valid");
+        return refusal(call, 401, 110, "the access token is not valid");
     }
-    v2::serve(world, call)
+    if v4::is_meant(call) { v4::serve(world, call) } else { v2::serve(world, call) }
+}
+
+/// An error from before the dialects part.
+fn refusal(call: &Call, status: u16, code: u16, text: &str) -> Response {
+    if v4::is_meant(call) { v4::problem(call, status, text) } else { answer::problem(call, status, code, text) }
 }

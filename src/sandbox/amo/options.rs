@@ -1,5 +1,9 @@
 //! Everything about amoCRM that the documentation leaves open, so that a test can run each variant.
 
+pub mod v4;
+
+pub use self::v4::V4Options;
+
 use super::account::Account;
 use super::fixture;
 
@@ -20,6 +24,8 @@ pub struct AmoOptions {
     pub shapes: ShapeOptions,
     /// What moves the `updated_at` of a record beside a change of its own values.
     pub touch: TouchOptions,
+    /// What only API v4 has.
+    pub v4: V4Options,
 }
 
 impl Default for AmoOptions {
@@ -32,6 +38,7 @@ impl Default for AmoOptions {
             writing: WriteOptions::default(),
             shapes: ShapeOptions::default(),
             touch: TouchOptions::default(),
+            v4: V4Options::default(),
         }
     }
 }

@@ -16,7 +16,7 @@ const OTHER_ROUTES: &str = "other";
 pub struct Statistics {
     /// Every request, refused ones included.
     pub requests: u64,
-    /// By method and path, such as `GET /api/v2/contacts`.
+    /// By method and path, such as `GET /api/v2/contacts`; ids in a path stand as `{id}`.
     pub by_route: BTreeMap<String, u64>,
     /// By status code.
     pub by_status: BTreeMap<u16, u64>,
@@ -80,7 +80,7 @@ impl Traffic {
     /// Notes an exchange. Times never decrease from call to call.
     pub(super) fn record(&mut self, now_ms: i64, request: &Request, response: &Response) {
         let path = request.path.trim_end_matches('/');
-        self.count(now_ms, format!("{} {path}", request.method), response.status);
+        self.count(now_ms, format!("{} {}", request.method, route(path)), response.status);
         if self.log_limit == 0 {
             return;
         }
@@ -111,6 +111,12 @@ impl Traffic {
     }
 }
 
+/// The path without the ids in it.
+fn route(path: &str) -> String {
+    let is_id = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    path.split('/').map(|part| if is_id(part) { "{id}" } else { part }).collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,11 +139,12 @@ mod tests {
     fn the_log_and_the_routes_are_bounded() {
         let mut traffic = Traffic::new(3);
         for number in 0..200 {
-            exchange(&mut traffic, number, &format!("/{number}/"), 404);
+            exchange(&mut traffic, number, &format!("/odd{number}/7/"), 404);
         }
         assert_eq!(traffic.log.len(), 3);
-        assert_eq!(traffic.log[2].path, "/199");
+        assert_eq!(traffic.log[2].path, "/odd199/7");
         assert_eq!(traffic.statistics.by_route.len(), MAX_ROUTES + 1);
+        assert_eq!(traffic.statistics.calls("GET /odd0/{id}"), 1);
         assert_eq!(traffic.statistics.calls("other"), 200 - MAX_ROUTES as u64);
         assert_eq!(traffic.statistics.with_status(404), 200);
     }

@@ -1,14 +1,16 @@
 //! The amoCRM adapter against saved answers, and against a real socket.
 
+mod contract;
 mod faults;
 mod network;
 mod reading;
+mod v4;
 mod writing;
 
 use async_trait::async_trait;
 use salebridge::core::time::Millis;
 use salebridge::ports::env::Env;
-use salebridge::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
+use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::remote::lane::{Lane, LaneOptions};
 use secrecy::{ExposeSecret, SecretString};
@@ -115,6 +117,14 @@ impl Setup {
     fn each(answers: impl IntoIterator<Item = RawAnswer>) -> Setup {
         let mut answers: VecDeque<_> = answers.into_iter().collect();
         Setup::answering(move |seen| Ok(answers.pop_front().unwrap_or_else(|| panic!("not expected: {}", seen.url))))
+    }
+
+    /// The other version over the same script.
+    fn v4(&self) -> AmoV4 {
+        let env: Arc<dyn Env> = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
+        let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), env.clone()));
+        let token = Arc::new(Bearer(LongLivedToken(SecretString::from(TOKEN))));
+        AmoV4::new("https://example.test/", token, self.script.clone(), lane, env)
     }
 
     fn seen(&self) -> Vec<Seen> {

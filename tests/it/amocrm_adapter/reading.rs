@@ -284,26 +284,35 @@ proptest! {
     /// Whatever one member of one row holds: no crash, and both neighbours are there.
     #[test]
     fn no_row_spoils_its_neighbours(
-        name in prop::sample::select(vec!["id", "name", "company", "leads", "tags", "custom_fields", "updated_at", "status_id"]),
+        name in prop::sample::select(vec![
+            "id", "name", "company", "leads", "tags", "custom_fields", "updated_at", "status_id",
+            "custom_fields_values", "_embedded", "is_deleted", "price",
+        ]),
         content in anything(),
     ) {
         let mut odd = json!({ "id": 2, "status_id": 1, "pipeline_id": 1 });
         odd[name] = content.clone();
         let sound = |id: u64| json!({ "id": id, "status_id": 1, "pipeline_id": 1 });
         for row in [odd, content] {
-            let body = json!({ "_embedded": { "items": [sound(1_001), row, sound(1_003)] } }).to_string();
+            let rows = json!([sound(1_001), row, sound(1_003)]);
+            let body = json!({ "_embedded": { "items": rows, "contacts": rows, "leads": rows } }).to_string();
             let setup = Setup::always(answer(200, body));
+            let v4 = setup.v4();
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(async {
-                let contacts = setup.amo.contacts(ALL, Priority::Poll).await.unwrap();
-                let leads = setup.amo.leads(ALL, Priority::Poll).await.unwrap();
-                assert_eq!((contacts.received, leads.received), (3, 3));
-                assert_eq!(contacts.rows.first().unwrap().id.0, 1_001);
-                assert_eq!(contacts.rows.last().unwrap().id.0, 1_003);
-                assert_eq!(leads.rows.first().unwrap().id.0, 1_001);
-                assert_eq!(leads.rows.last().unwrap().id.0, 1_003);
-                assert_eq!(leads.rows.len() + leads.broken.len(), 3);
-            });
+            for amo in [&setup.amo as &dyn Amo, &v4] {
+                runtime.block_on(all_neighbours_are_there(amo));
+            }
         }
     }
+}
+
+async fn all_neighbours_are_there(amo: &dyn Amo) {
+    let contacts = amo.contacts(ALL, Priority::Poll).await.unwrap();
+    let leads = amo.leads(ALL, Priority::Poll).await.unwrap();
+    assert_eq!((contacts.received, leads.received), (3, 3));
+    assert_eq!(contacts.rows.first().unwrap().id.0, 1_001);
+    assert_eq!(contacts.rows.last().unwrap().id.0, 1_003);
+    assert_eq!(leads.rows.first().unwrap().id.0, 1_001);
+    assert_eq!(leads.rows.last().unwrap().id.0, 1_003);
+    assert_eq!(leads.rows.len() + leads.broken.len(), 3);
 }

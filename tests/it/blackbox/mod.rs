@@ -63,6 +63,12 @@ impl Place {
         Place::new(&town.amo_url(), &town.salebot_url())
     }
 
+    /// The same with another version of amoCRM's API.
+    fn speaking(self, api: &str) -> Place {
+        self.write(&self.config.text().replace("[bridge.amo]\n", &format!("[bridge.amo]\napi = \"{api}\"\n")));
+        self
+    }
+
     fn path(&self) -> &Path {
         self.folder.path()
     }

@@ -28,10 +28,22 @@ fn variable(town: &Town, client: i64, name: &str) -> String {
     })
 }
 
+/// Every request to amoCRM was one of this version.
+fn assert_only_speaks(town: &Town, api: &str) {
+    town.look(|amo, _| {
+        let routes = &amo.statistics().by_route;
+        assert!(!routes.is_empty());
+        for route in routes.keys() {
+            assert!(route.contains(&format!(" /api/{api}/")), "{route}");
+        }
+    });
+}
+
+#[rstest]
 #[tokio::test]
-async fn what_a_bot_writes_into_an_order_reaches_the_lead() {
+async fn what_a_bot_writes_into_an_order_reaches_the_lead(#[values("v2", "v4")] api: &str) {
     let town = found_town().await;
-    let place = Place::of_town(&town);
+    let place = Place::of_town(&town).speaking(api);
     let daemon = place.start();
     town.deliver_to(&place.hook(SECRET)).expect("a client");
     place.ready().await;
@@ -60,14 +72,16 @@ async fn what_a_bot_writes_into_an_order_reaches_the_lead() {
     .await;
     place.idle().await;
     assert_eq!(place.status()["dead_letters"], 0);
+    assert_only_speaks(&town, api);
     assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
 }
 
+#[rstest]
 #[tokio::test]
-async fn values_leads_and_triggers_travel_both_ways() {
+async fn values_leads_and_triggers_travel_both_ways(#[values("v2", "v4")] api: &str) {
     let town = found_town().await;
-    let place = Place::of_town(&town);
+    let place = Place::of_town(&town).speaking(api);
     let daemon = place.start();
     town.deliver_to(&place.hook(SECRET)).expect("a client");
     place.ready().await;
@@ -121,6 +135,7 @@ async fn values_leads_and_triggers_travel_both_ways() {
     .await;
 
     place.idle().await;
+    assert_only_speaks(&town, api);
     let note = town.look(|amo, _| amo.notes().map(|note| note.words().to_owned()).collect::<Vec<_>>());
     assert!(note.len() == 1 && note[0].contains(WORDS), "one message, one note; the callback is none: {note:?}");
     assert_eq!(daemon.stop().await.code(), Some(0));

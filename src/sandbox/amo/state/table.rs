@@ -21,6 +21,21 @@ pub(in crate::sandbox::amo) trait Row {
     fn any_text(&self, test: &mut dyn FnMut(&str) -> bool) -> bool;
 }
 
+/// An order of rows that a caller asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sandbox::amo) enum Order {
+    /// That of listings without a wish.
+    Own,
+    /// By id.
+    Id,
+    /// By id, the highest first.
+    IdDescending,
+    /// Longest unchanged first.
+    Updated,
+    /// Latest change first.
+    UpdatedDescending,
+}
+
 /// What the search index still believes of a row, until it catches up.
 #[derive(Debug)]
 struct StaleTexts {
@@ -142,6 +157,18 @@ impl<T: Row> Table<T> {
                 Some(ids) => Box::new(ids.into_iter().filter_map(|id| self.rows.get(&id))),
                 None => Box::new(self.in_order().filter(move |row| row.updated_at() >= from)),
             },
+        }
+    }
+
+    /// All rows in an order that was asked for.
+    pub(in crate::sandbox::amo) fn ordered(&self, order: Order) -> Box<dyn Iterator<Item = &T> + '_> {
+        let by_update = self.by_update.iter().filter_map(|(_, id)| self.rows.get(id));
+        match order {
+            Order::Own => self.walk(None),
+            Order::Id => Box::new(self.rows.values()),
+            Order::IdDescending => Box::new(self.rows.values().rev()),
+            Order::Updated => Box::new(by_update),
+            Order::UpdatedDescending => Box::new(by_update.rev()),
         }
     }
 

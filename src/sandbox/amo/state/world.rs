@@ -8,7 +8,7 @@ use super::apply::{self, Change};
 use super::patch::{Patch, RecordKind, Stage, TagName};
 use super::records::{Card, Company, Contact, Element, ElementKind, Lead, Note, Tag, Task};
 use super::table::{Carded, Row, Table};
-use crate::sandbox::amo::account::Account;
+use crate::sandbox::amo::account::{Account, Field};
 use crate::sandbox::amo::options::{AmoOptions, NameRecognition, TouchOptions};
 
 /// The first id given out: clear of the ids in the account's settings.
@@ -54,6 +54,16 @@ impl World {
             tag_names: BTreeMap::new(),
             next_id: FIRST_ID,
             next_request_id: 1,
+        }
+    }
+
+    /// The custom fields of a kind of record.
+    pub(in crate::sandbox::amo) fn fields_of(&self, kind: RecordKind) -> &[Field] {
+        let catalog = &self.account.fields;
+        match kind {
+            RecordKind::Contact => &catalog.contacts,
+            RecordKind::Lead => &catalog.leads,
+            RecordKind::Company => &catalog.companies,
         }
     }
 

@@ -12,6 +12,7 @@ mod odd;
 mod samples;
 mod scale;
 mod tasks;
+mod v4;
 mod write;
 
 use serde_json::{Value, json};

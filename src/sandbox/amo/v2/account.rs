@@ -1,12 +1,10 @@
 //! `/api/v2/account` (amoCRM v2 account page).
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::wire::Object;
-use super::{Call, answer, listing};
+use super::{Call, answer};
 use crate::sandbox::amo::account::{Account, Field, FieldKind, Pipeline, User, is_closing};
 use crate::sandbox::amo::options::CollectionShape;
 use crate::sandbox::amo::state::world::World;
@@ -30,8 +28,6 @@ const NOTE_TYPES: [(u64, &str, bool); 8] = [
 /// Answers with the account and the parts named in `with`.
 pub(super) fn get(world: &World, call: &Call) -> Response {
     let account = &world.account;
-    let with: BTreeSet<&str> =
-        listing::list_param(call, "with").flat_map(|names| names.split(',')).map(str::trim).collect();
     let body = json!({
         "_links": answer::links(PATH, "get"),
         "id": account.id,
@@ -48,7 +44,7 @@ pub(super) fn get(world: &World, call: &Call) -> Response {
             "time_full": "H:i:s",
         },
         "current_user": account.current_user,
-        "_embedded": embedded(account, call, &with),
+        "_embedded": embedded(account, call),
     });
     answer::json(call, 200, &body)
 }
@@ -58,29 +54,29 @@ fn offset(world: &World, call: &Call) -> String {
     now.to_zoned(world.zone.clone()).strftime("%:z").to_string()
 }
 
-fn embedded(account: &Account, call: &Call, with: &BTreeSet<&str>) -> Value {
+fn embedded(account: &Account, call: &Call) -> Value {
     let mut parts = Object::new();
-    if with.contains("users") {
+    if call.has_with("users") {
         parts.insert("users".into(), users(account, call));
     }
-    if with.contains("custom_fields") {
+    if call.has_with("custom_fields") {
         parts.insert("custom_fields".into(), custom_fields(account, call));
     }
-    if with.contains("pipelines") {
+    if call.has_with("pipelines") {
         let pipelines = account.pipelines.values().map(|p| (p.id.to_string(), pipeline(p)));
         parts.insert("pipelines".into(), pipelines.collect());
     }
-    if with.contains("groups") {
+    if call.has_with("groups") {
         let groups = account.groups.iter().map(|(id, name)| json!({ "id": id, "name": name }));
         parts.insert("groups".into(), groups.collect());
     }
-    if with.contains("note_types") {
+    if call.has_with("note_types") {
         let types = NOTE_TYPES
             .iter()
             .map(|(id, code, editable)| json!({ "id": id, "name": "", "code": code, "editable": editable }));
         parts.insert("note_types".into(), types.collect());
     }
-    if with.contains("task_types") {
+    if call.has_with("task_types") {
         let types = account.task_types.iter().map(|(id, name)| json!({ "id": id, "name": name }));
         parts.insert("task_types".into(), types.collect());
     }

@@ -10,6 +10,7 @@ use crate::sandbox::amo::account::Field;
 use crate::sandbox::amo::state::patch::{Patch, RecordKind, TagName};
 use crate::sandbox::amo::state::records::{Element, ElementKind};
 use crate::sandbox::amo::state::world::World;
+use crate::sandbox::amo::texts;
 
 /// Error numbers of one kind of record.
 #[derive(Debug, Clone, Copy)]
@@ -39,12 +40,7 @@ pub(super) struct CardForm {
 impl CardForm {
     /// The custom fields of the kind.
     pub(super) fn fields(self, world: &World) -> &[Field] {
-        let catalog = &world.account.fields;
-        match self.kind {
-            RecordKind::Contact => &catalog.contacts,
-            RecordKind::Lead => &catalog.leads,
-            RecordKind::Company => &catalog.companies,
-        }
+        world.fields_of(self.kind)
     }
 
     /// The id and the time of an update, which must be newer than what is stored.
@@ -155,7 +151,7 @@ impl Form<'_> {
             return Ok(None);
         };
         let text = wire::text(value).ok_or_else(|| self.bad(key))?;
-        Ok(Some(fields::stored_text(self.call, text.trim())))
+        Ok(Some(texts::stored(self.call, text.trim())))
     }
 
     pub(super) fn number(&self, key: &str) -> Result<Option<u64>, Fault> {

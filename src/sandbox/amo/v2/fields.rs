@@ -8,13 +8,9 @@ use super::batch::Fault;
 use super::wire::{self, Object};
 use super::{Call, dates};
 use crate::sandbox::amo::account::{Field, FieldKind};
-use crate::sandbox::amo::options::Emoji;
 use crate::sandbox::amo::state::records::FieldValue;
 use crate::sandbox::amo::state::world::World;
-
-/// The parts of an address; the place in the list, from 1, is the number read back
-/// (amoCRM v2 contacts page).
-const ADDRESS_PARTS: [&str; 6] = ["address_line_1", "address_line_2", "city", "state", "zip", "country"];
+use crate::sandbox::amo::texts::{self, ADDRESS_PARTS};
 
 /// The error numbers of one kind of record.
 #[derive(Debug, Clone, Copy)]
@@ -171,44 +167,20 @@ impl Reader<'_> {
 
     /// A text that suits the field, as it will be stored; `None` when nothing of it is.
     fn checked_text(&self, text: &str) -> Result<Option<String>, Fault> {
-        let writing = &self.call.options.writing;
         let suits = match self.field.kind {
             FieldKind::Numeric => text.parse::<f64>().is_ok_and(f64::is_finite),
             FieldKind::Date | FieldKind::DateTime | FieldKind::Birthday => {
                 dates::local(text, &self.world.zone).is_some()
             }
-            FieldKind::Text | FieldKind::Url | FieldKind::StreetAddress => {
-                writing.text_limit_chars.is_none_or(|limit| text.chars().count() <= limit)
-            }
-            _ => true,
+            _ => texts::fits(self.call, self.field, text),
         };
         if !suits {
             return Err(self.refusal("does not take this value"));
         }
-        let kept = match writing.emoji {
-            Emoji::Kept => text,
-            Emoji::Cut => before_emoji(text),
-            Emoji::Dropped if before_emoji(text).len() < text.len() => "",
-            Emoji::Dropped => text,
-        };
-        Ok(Some(kept.to_owned()).filter(|text| !text.is_empty()))
+        Ok(texts::kept(self.call, text))
     }
 
     fn refusal(&self, reason: &str) -> Fault {
         Fault::new(self.unfit, format!("custom field {} {reason}", self.field.id))
     }
-}
-
-/// A name or a note as it is stored.
-pub(super) fn stored_text(call: &Call, text: &str) -> String {
-    match call.options.writing.emoji {
-        Emoji::Kept => text.to_owned(),
-        Emoji::Cut | Emoji::Dropped => before_emoji(text).to_owned(),
-    }
-}
-
-/// The text before its first 4-byte character.
-fn before_emoji(text: &str) -> &str {
-    let end = text.char_indices().find(|(_, character)| character.len_utf8() == 4);
-    end.map_or(text, |(at, _)| &text[..at])
 }

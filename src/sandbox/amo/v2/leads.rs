@@ -36,7 +36,7 @@ impl Subject for Leads {
     fn list(world: &World, call: &Call) -> Response {
         let query = Query::of(call);
         let filter = LeadFilter::of(world, call);
-        let rows = if has_with(call, "only_deleted") {
+        let rows = if call.has_with("only_deleted") {
             query.page(world.leads.trash().filter(|row| {
                 let asked = query.ids.as_ref();
                 listing::is_asked_for(asked, row.card.id) && query.is_visible(call, *row)
@@ -200,11 +200,6 @@ impl Span {
     }
 }
 
-/// Whether `with` names this addition.
-fn has_with(call: &Call, name: &str) -> bool {
-    listing::list_param(call, "with").flat_map(|with| with.split(',')).any(|with| with == name)
-}
-
 fn item(world: &World, call: &Call, lead: &Lead) -> Value {
     let element = RecordKind::Lead.element(lead.card.id);
     let fields = FORM.fields(world);
@@ -215,10 +210,10 @@ fn item(world: &World, call: &Call, lead: &Lead) -> Value {
     object.insert("closed_at".into(), lead.closed_at.into());
     object.insert("loss_reason_id".into(), 0.into());
     object.insert("pipeline".into(), pipeline(lead.pipeline_id));
-    if has_with(call, "is_price_modified_by_robot") {
+    if call.has_with("is_price_modified_by_robot") {
         object.insert("is_price_modified_by_robot".into(), false.into());
     }
-    if has_with(call, "loss_reason_name") {
+    if call.has_with("loss_reason_name") {
         object.insert("loss_reason_name".into(), "".into());
     }
     // Contacts in the trash left the lead's side of the link; a deleted lead keeps its own side.

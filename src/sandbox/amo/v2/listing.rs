@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Call, answer, since};
 use crate::sandbox::amo::options::{Boundary, NothingFound};
+use crate::sandbox::amo::search::Needle;
 use crate::sandbox::amo::state::records::Card;
 use crate::sandbox::amo::state::table::{Carded, Row, Table};
 use crate::sandbox::http::Response;
@@ -105,21 +106,9 @@ fn from_updated_at(call: &Call) -> Option<i64> {
     }
 }
 
-/// The values of `name`, `name[]` and `name[0]`.
-pub(super) fn list_param<'c>(call: &'c Call, name: &'c str) -> impl Iterator<Item = &'c str> {
-    let named = move |key: &str| {
-        let Some(rest) = key.strip_prefix(name) else {
-            return false;
-        };
-        let index = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-        rest.is_empty() || index.is_some_and(|i| i.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    call.request.query.iter().filter(move |(key, _)| named(key)).map(|(_, value)| value.as_str())
-}
-
-/// The numbers of such a parameter; `None` when it was not sent at all.
+/// The numbers of the parameter `name`, `name[]` or `name[0]`; `None` when it was not sent at all.
 pub(super) fn id_params(call: &Call, name: &str) -> Option<BTreeSet<u64>> {
-    let mut values = list_param(call, name).peekable();
+    let mut values = call.list(name).peekable();
     values.peek()?;
     Some(values.flat_map(|value| value.split(',')).filter_map(|id| id.trim().parse().ok()).collect())
 }
@@ -153,37 +142,4 @@ impl CardFilter {
                 .as_ref()
                 .is_none_or(|needle| table.is_found(row, call.now_ms, &mut |text| needle.is_in(text)))
     }
-}
-
-/// The fewest digits of a search that is compared by digits alone.
-const MIN_DIGITS: usize = 5;
-
-/// What is searched for, prepared once for many texts.
-struct Needle {
-    lower: String,
-    needs_lowering: bool,
-    digits: Option<String>,
-}
-
-impl Needle {
-    fn new(query: &str, ignores_format: bool) -> Self {
-        let lower = query.to_lowercase();
-        let is_phone = ignores_format && !query.chars().any(char::is_alphabetic);
-        Needle {
-            needs_lowering: lower.chars().any(char::is_alphabetic),
-            digits: Some(digits_of(query)).filter(|d| is_phone && d.len() >= MIN_DIGITS),
-            lower,
-        }
-    }
-
-    fn is_in(&self, text: &str) -> bool {
-        if let Some(digits) = &self.digits {
-            return digits_of(text).contains(digits);
-        }
-        text.contains(&self.lower) || (self.needs_lowering && text.to_lowercase().contains(&self.lower))
-    }
-}
-
-fn digits_of(text: &str) -> String {
-    text.chars().filter(char::is_ascii_digit).collect()
 }

@@ -3,12 +3,10 @@
 //! Written from the archived v2 documentation; what it leaves open is in [`super::options`].
 
 mod account;
-pub(super) mod answer;
 mod batch;
 mod cards;
 mod companies;
 mod contacts;
-mod dates;
 mod fields;
 mod leads;
 mod listing;
@@ -16,31 +14,13 @@ mod notes;
 mod read;
 mod since;
 mod tasks;
-mod wire;
 
 use self::batch::Subject;
-use super::options::AmoOptions;
+use super::answer;
+use super::call::Call;
 use super::state::world::World;
-use crate::sandbox::http::{Request, Response};
-
-/// One request and what is needed to answer it.
-pub(super) struct Call<'a> {
-    /// How this amoCRM behaves.
-    pub(super) options: &'a AmoOptions,
-    /// The request itself.
-    pub(super) request: &'a Request,
-    /// The service's clock, in Unix milliseconds.
-    pub(super) now_ms: i64,
-    /// The user the token belongs to.
-    pub(super) author: u64,
-}
-
-impl Call<'_> {
-    /// The service's clock, in Unix seconds.
-    fn now_s(&self) -> i64 {
-        self.now_ms.div_euclid(1_000)
-    }
-}
+use super::{dates, wire};
+use crate::sandbox::http::Response;
 
 /// Answers a request that passed the limit and carries a good token. A trailing slash is accepted.
 pub(super) fn serve(world: &mut World, call: &Call) -> Response {

@@ -8,9 +8,10 @@ use super::batch::{BatchCodes, Done, Fault, STALE, Subject};
 use super::cards::Form;
 use super::listing::{self, Query};
 use super::wire::{self, Object};
-use super::{Call, answer, fields};
+use super::{Call, answer};
 use crate::sandbox::amo::state::records::{Element, ElementKind, Note};
 use crate::sandbox::amo::state::world::World;
+use crate::sandbox::amo::texts;
 use crate::sandbox::http::Response;
 
 /// Notes as v2 offers them.
@@ -154,7 +155,7 @@ fn has_words(item: &Object) -> bool {
 /// The text, or the parameters for the types that have them.
 fn words(call: &Call, item: &Object, note_type: u64) -> Result<(String, BTreeMap<String, String>), Fault> {
     let missing = || Fault::new(BAD_STRUCTURE, "the text of the note is required");
-    let stored = |value: &Value| wire::text(value).map(|text| fields::stored_text(call, &text));
+    let stored = |value: &Value| wire::text(value).map(|text| texts::stored(call, &text));
     if !has_params(note_type) {
         let text = item.get("text").and_then(stored).filter(|text| !text.is_empty());
         return text.map(|text| (text, BTreeMap::new())).ok_or_else(missing);

@@ -10,27 +10,58 @@
 //!   forty-nine good ones, so it is cut in half and each half is sent, down to single items. That
 //!   is no repeat of the same request, and amoCRM refuses a whole request before it writes any of
 //!   it; where such an answer names written items all the same, they are settled as usual.
+//! - Where the refusal names the bad items (v4 does), changes are sent again without them. Whether
+//!   it wrote the others is not documented, so what was to be made is `Uncertain`: looked up first.
 
 use super::fault::{Problem, fault, item_fault};
-use super::loose::{Whole, decode};
-use super::wire::{Envelope, WrittenRow};
+use super::loose::{List, Text, Unreadable, Whole};
 use crate::core::fault::{Fault, FaultKind};
 use crate::ports::remote::{AMO_BATCH_MAX, Priority};
 use crate::remote::http::{Call, RawAnswer, Sender};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::HashMap;
 
 /// Request ids start here, so that a key in `errors.add` below it can only be a place in the batch.
 const REQUEST_ID_FIRST: u64 = 1_001;
 
-/// Where a batch goes and whether it makes or changes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
-    /// The path, also the route in the log.
-    pub(super) path: &'static str,
-    /// `add` or `update`.
-    pub(super) verb: Verb,
+/// How one version of the API writes batches.
+pub(super) trait Dialect: Sync {
+    /// The request that carries these items.
+    fn call(&self, verb: Verb, items: Vec<&Value>, priority: Priority) -> Call;
+
+    /// The `request_id` an item carries, where it carries one.
+    fn request_id(&self, verb: Verb, key: u64) -> Option<Value>;
+
+    /// What an answer names.
+    fn named(&self, verb: Verb, answer: &RawAnswer) -> Result<Named, Unreadable>;
+}
+
+/// The items an answer names.
+#[derive(Default)]
+pub(super) struct Named {
+    /// Those that were written.
+    pub(super) written: Vec<WrittenRow>,
+    /// Those that were refused: a map `id or request id or place -> what`, or a list of objects with a code.
+    pub(super) refused: Option<Value>,
+}
+
+impl Named {
+    /// Reads what was written; a row that cannot be read names nobody.
+    pub(super) fn new(rows: List<Box<RawValue>>, refused: Option<Value>) -> Named {
+        let written = rows.0.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect();
+        Named { written, refused }
+    }
+}
+
+/// An item that was written.
+#[derive(Deserialize)]
+pub(super) struct WrittenRow {
+    #[serde(default)]
+    id: Whole,
+    #[serde(default)]
+    request_id: Text,
 }
 
 /// What a batch does.
@@ -43,13 +74,6 @@ pub(super) enum Verb {
 }
 
 impl Verb {
-    fn name(self) -> &'static str {
-        match self {
-            Verb::Add => "add",
-            Verb::Update => "update",
-        }
-    }
-
     /// What an item means that the answer does not mention, or whose answer cannot be read.
     fn unanswered(self) -> FaultKind {
         match self {
@@ -71,7 +95,8 @@ struct Item {
 /// why it cannot be written; `id` is that of the record for an update.
 pub(super) async fn send<W: Serialize>(
     sender: &Sender,
-    target: Target,
+    dialect: &dyn Dialect,
+    verb: Verb,
     items: Vec<Result<W, Fault>>,
     priority: Priority,
 ) -> Vec<Result<u64, Fault>> {
@@ -90,14 +115,24 @@ pub(super) async fn send<W: Serialize>(
         }
     }
     // A stack of batches still to be sent; a refused one comes back as its halves.
-    let mut batches: Vec<Vec<Item>> = batches(target.verb, ready);
+    let mut batches: Vec<Vec<Item>> = batches(dialect, verb, ready);
     batches.reverse();
     while let Some(batch) = batches.pop() {
-        match send_one(sender, target, &batch, priority).await {
+        match send_one(sender, dialect, verb, &batch, priority).await {
             Sent::Settled(settled) => {
                 for (item, result) in batch.iter().zip(settled) {
                     results[item.place] = Some(result);
                 }
+            }
+            Sent::Partly(settled) => {
+                let mut open = Vec::new();
+                for (item, result) in batch.into_iter().zip(settled) {
+                    match result {
+                        Some(result) => results[item.place] = Some(result),
+                        None => open.push(item),
+                    }
+                }
+                batches.push(open);
             }
             Sent::Refused => {
                 let (left, right) = batch.split_at(batch.len() / 2);
@@ -106,13 +141,13 @@ pub(super) async fn send<W: Serialize>(
             }
         }
     }
-    let unanswered = || Err(Fault::new(target.verb.unanswered(), "the item was not sent"));
+    let unanswered = || Err(Fault::new(verb.unanswered(), "the item was not sent"));
     results.into_iter().map(|result| result.unwrap_or_else(unanswered)).collect()
 }
 
 /// Cuts items into batches. Two updates of one record never share a batch: their answers could not
 /// be told apart.
-fn batches(verb: Verb, ready: Vec<(usize, Value)>) -> Vec<Vec<Item>> {
+fn batches(dialect: &dyn Dialect, verb: Verb, ready: Vec<(usize, Value)>) -> Vec<Vec<Item>> {
     let mut batches: Vec<Vec<Item>> = Vec::new();
     for (place, mut json) in ready {
         let current = batches.last().filter(|batch| batch.len() < AMO_BATCH_MAX);
@@ -121,8 +156,8 @@ fn batches(verb: Verb, ready: Vec<(usize, Value)>) -> Vec<Vec<Item>> {
             Verb::Update => json["id"].as_u64().unwrap_or(0),
         };
         let fits = current.is_some_and(|batch| batch.iter().all(|item| item.key != key));
-        if verb == Verb::Add {
-            json["request_id"] = json!(key);
+        if let Some(request_id) = dialect.request_id(verb, key) {
+            json["request_id"] = request_id;
         }
         let item = Item { place, key, json };
         match batches.last_mut().filter(|_| fits) {
@@ -136,67 +171,64 @@ fn batches(verb: Verb, ready: Vec<(usize, Value)>) -> Vec<Vec<Item>> {
 enum Sent {
     /// An answer for each item of the batch.
     Settled(Vec<Result<u64, Fault>>),
+    /// The batch was refused for some of its items, which are named; those without an answer are harmless to send
+    /// again. There are fewer of them than were sent.
+    Partly(Vec<Option<Result<u64, Fault>>>),
     /// The whole batch was refused for its content, and it has more than one item.
     Refused,
 }
 
-async fn send_one(sender: &Sender, target: Target, batch: &[Item], priority: Priority) -> Sent {
-    let repeatable = target.verb == Verb::Update;
+async fn send_one(sender: &Sender, dialect: &dyn Dialect, verb: Verb, batch: &[Item], priority: Priority) -> Sent {
+    let repeatable = verb == Verb::Update;
     let all = |fault: Fault| Sent::Settled(vec![Err(fault); batch.len()]);
     let items: Vec<_> = batch.iter().map(|item| &item.json).collect();
-    let body = json!({ target.verb.name(): items }).to_string().into_bytes();
-    let call = Call::post(target.path, target.path, body, priority, repeatable);
-    let answer = match sender.call(call).await {
+    let answer = match sender.call(dialect.call(verb, items, priority)).await {
         Ok(answer) => answer,
         Err(fault) => return all(fault),
     };
+    let named = dialect.named(verb, &answer);
     match fault(&answer, repeatable, sender.now()) {
-        None => Sent::Settled(settle(target.verb, batch, &answer)),
+        None => match named {
+            Ok(named) => Sent::Settled(closed(verb, settle(verb, batch, named))),
+            Err(error) => {
+                let reason = format!("the answer to a write cannot be read: {}", error.reason);
+                all(Fault::new(verb.unanswered(), reason))
+            }
+        },
         Some(fault) if fault.kind != FaultKind::Rejected => all(fault),
         // A refusal that names items after all.
-        Some(_) if names_items(&answer) => Sent::Settled(settle(target.verb, batch, &answer)),
-        Some(fault) if batch.len() == 1 => all(fault),
-        Some(_) => Sent::Refused,
+        Some(fault) => match named.ok().filter(|named| !named.written.is_empty() || named.refused.is_some()) {
+            Some(named) => partly(verb, settle(verb, batch, named)),
+            None if batch.len() == 1 => all(fault),
+            None => Sent::Refused,
+        },
     }
 }
 
-fn names_items(answer: &RawAnswer) -> bool {
-    let envelope = decode::<Envelope>(&String::from_utf8_lossy(&answer.body)).ok();
-    envelope.and_then(|envelope| envelope.embedded.0).is_some_and(|embedded| {
-        let errors = embedded.errors.0.unwrap_or_default();
-        !embedded.items.0.is_empty() || errors.add.is_some() || errors.update.is_some()
-    })
+/// After a refusal that names items: what it does not name was most likely not written. A change is sent again without
+/// the refused ones; whether something was made is looked up first.
+fn partly(verb: Verb, settled: Vec<Option<Result<u64, Fault>>>) -> Sent {
+    let is_smaller = settled.iter().any(Option::is_some) && settled.iter().any(Option::is_none);
+    if verb == Verb::Update && is_smaller { Sent::Partly(settled) } else { Sent::Settled(closed(verb, settled)) }
 }
 
-/// Gives each item of a batch its own answer.
-fn settle(verb: Verb, batch: &[Item], answer: &RawAnswer) -> Vec<Result<u64, Fault>> {
-    let text = String::from_utf8_lossy(&answer.body);
-    let envelope: Envelope = match decode(text.trim()) {
-        Ok(envelope) => envelope,
-        Err(error) => {
-            let reason = format!("the answer to a write cannot be read: {}", error.reason);
-            return vec![Err(Fault::new(verb.unanswered(), reason)); batch.len()];
-        }
-    };
-    let embedded = envelope.embedded.0.unwrap_or_default();
-    let rows: Vec<WrittenRow> = embedded.items.0.iter().filter_map(|raw| decode(raw.get()).ok()).collect();
-    let errors = embedded.errors.0.unwrap_or_default();
-    let errors = match verb {
-        Verb::Add => errors.add,
-        Verb::Update => errors.update,
-    };
-    let refusals = Refusals::read(errors, batch, verb);
-    let written = written(verb, batch, &rows, refusals.is_empty());
+/// Every item has an answer: those that were not mentioned get theirs.
+fn closed(verb: Verb, settled: Vec<Option<Result<u64, Fault>>>) -> Vec<Result<u64, Fault>> {
+    let unanswered = || Err(Fault::new(verb.unanswered(), "the answer does not mention this item"));
+    settled.into_iter().map(|result| result.unwrap_or_else(unanswered)).collect()
+}
+
+/// Gives each item of a batch its own answer; none where it is not mentioned.
+fn settle(verb: Verb, batch: &[Item], named: Named) -> Vec<Option<Result<u64, Fault>>> {
+    let refusals = Refusals::read(named.refused, batch, verb);
+    let written = written(verb, batch, &named.written, refusals.is_empty());
     let open = batch.iter().filter(|item| !written.contains_key(&item.key) && !refusals.named.contains_key(&item.key));
     // Refusals that name nobody can only be given out when there is one for each that is open.
     let mut spare = if open.count() == refusals.nameless.len() { refusals.nameless } else { Vec::new() }.into_iter();
     let answer_of = |item: &Item| match (written.get(&item.key), refusals.named.get(&item.key)) {
-        (_, Some(problem)) => Err(item_fault(problem, verb == Verb::Update)),
-        (Some(id), None) => Ok(*id),
-        (None, None) => match spare.next() {
-            Some(problem) => Err(item_fault(&problem, verb == Verb::Update)),
-            None => Err(Fault::new(verb.unanswered(), "the answer does not mention this item")),
-        },
+        (_, Some(problem)) => Some(Err(item_fault(problem, verb == Verb::Update))),
+        (Some(id), None) => Some(Ok(*id)),
+        (None, None) => spare.next().map(|problem| Err(item_fault(&problem, verb == Verb::Update))),
     };
     batch.iter().map(answer_of).collect()
 }

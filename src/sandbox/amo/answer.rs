@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Call;
-use crate::sandbox::amo::options::{LinksKey, ProblemShape, RejectionBody};
+use super::call::Call;
+use super::options::{LinksKey, ProblemShape, RejectionBody};
 use crate::sandbox::http::Response;
 
 /// The type of successful answers (amoCRM v2 contacts page, response headers).
@@ -14,7 +14,7 @@ const HAL_JSON: &str = "application/hal+json";
 const PROBLEM_JSON: &str = "application/problem+json";
 
 /// A JSON answer.
-pub(in crate::sandbox::amo) fn json(call: &Call, status: u16, value: &Value) -> Response {
+pub(super) fn json(call: &Call, status: u16, value: &Value) -> Response {
     with_body(call, status, HAL_JSON, value.to_string())
 }
 
@@ -24,7 +24,7 @@ pub(super) fn empty(call: &Call, status: u16) -> Response {
 }
 
 /// An error of the whole request. `code` is amoCRM's own number (v2 error codes page).
-pub(in crate::sandbox::amo) fn problem(call: &Call, status: u16, code: u16, text: &str) -> Response {
+pub(super) fn problem(call: &Call, status: u16, code: u16, text: &str) -> Response {
     let body = match call.options.shapes.problems {
         ProblemShape::Problem => json!({
             "title": title(status),
@@ -43,13 +43,18 @@ pub(in crate::sandbox::amo) fn problem(call: &Call, status: u16, code: u16, text
     with_body(call, status, PROBLEM_JSON, body.to_string())
 }
 
+/// An error of the whole request in words of the caller's own.
+pub(super) fn error(call: &Call, status: u16, body: &Value) -> Response {
+    with_body(call, status, PROBLEM_JSON, body.to_string())
+}
+
 /// 405.
 pub(super) fn wrong_method(call: &Call) -> Response {
     problem(call, 405, 405, "this method is not supported here")
 }
 
 /// 429, from the proxy before the application.
-pub(in crate::sandbox::amo) fn too_many(call: &Call) -> Response {
+pub(super) fn too_many(call: &Call) -> Response {
     let limits = &call.options.limits;
     let mut response = match limits.rejection_body {
         RejectionBody::Html => page(call, 429, "Too Many Requests"),
@@ -62,7 +67,7 @@ pub(in crate::sandbox::amo) fn too_many(call: &Call) -> Response {
 }
 
 /// 403 for callers who passed the limit again and again.
-pub(in crate::sandbox::amo) fn blocked(call: &Call) -> Response {
+pub(super) fn blocked(call: &Call) -> Response {
     page(call, 403, "Forbidden")
 }
 
@@ -95,7 +100,7 @@ fn http_date(now_ms: i64) -> String {
     moment.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-fn title(status: u16) -> &'static str {
+pub(super) fn title(status: u16) -> &'static str {
     match status {
         400 => "Bad Request",
         401 => "Unauthorized",

@@ -2,11 +2,12 @@
 
 use super::wire::{FieldWrite, NoteWrite, RecordWrite, TaskWrite, ValueWrite};
 use crate::core::action::{Edit, NoteTarget};
-use crate::core::fault::{Fault, FaultKind};
+use crate::core::fault::Fault;
 use crate::core::id::FieldId;
 use crate::core::model::{Element, FieldKind};
 use crate::core::selector::AddressPart;
 use crate::ports::remote::{Change, Draft, NewNote, NewTask};
+use crate::remote::amocrm::writing::{is_yes, never_written, new_name, no_choice, no_part, rejected};
 use std::collections::BTreeSet;
 
 /// The common note (v2 notes page).
@@ -16,14 +17,9 @@ pub(super) const NOTE_COMMON: u64 = 4;
 pub(super) fn draft(draft: &Draft) -> Result<RecordWrite, Fault> {
     let start = RecordWrite { created_at: Some(draft.created_at), ..RecordWrite::default() };
     let mut write = apply(start, &draft.edits)?;
-    if write.name.is_none() {
-        let parts: Vec<_> = [&write.first_name, &write.last_name].into_iter().flatten().map(String::as_str).collect();
-        write.name = Some(parts.join(" ").trim().to_owned());
-    }
-    match write.name.as_deref() {
-        Some(name) if !name.is_empty() => Ok(write),
-        _ => Err(rejected("a record cannot be made without a name")),
-    }
+    let parts = [write.first_name.as_deref(), write.last_name.as_deref()];
+    write.name = Some(new_name(write.name.as_deref(), parts)?);
+    Ok(write)
 }
 
 /// Changes of a record.
@@ -90,7 +86,7 @@ fn tags(names: &BTreeSet<String>) -> Result<String, Fault> {
 
 fn values(id: FieldId, kind: FieldKind, elements: &[Element]) -> Result<Vec<ValueWrite>, Fault> {
     if let FieldKind::Other(number) = kind {
-        return Err(rejected(format!("field {id} is of type {number}, which is never written")));
+        return Err(never_written(id, number));
     }
     if elements.is_empty() {
         return Ok(cleared(kind));
@@ -119,7 +115,7 @@ fn value(id: FieldId, kind: FieldKind, element: &Element) -> Result<ValueWrite, 
         FieldKind::Select => plain(choice.ok_or_else(|| no_choice(id))?),
         FieldKind::Multiselect => ValueWrite::Choice(choice.ok_or_else(|| no_choice(id))?),
         FieldKind::SmartAddress => {
-            let part = element.part.ok_or_else(|| rejected(format!("a value of address {id} names no part")))?;
+            let part = element.part.ok_or_else(|| no_part(id))?;
             ValueWrite::Value { value: element.value.clone(), choice: None, subtype: Some(part.name()) }
         }
         FieldKind::Checkbox => plain(if is_yes(&element.value) { "1" } else { "0" }.to_owned()),
@@ -131,22 +127,10 @@ fn value(id: FieldId, kind: FieldKind, element: &Element) -> Result<ValueWrite, 
         | FieldKind::Birthday
         | FieldKind::Url
         | FieldKind::StreetAddress => plain(element.value.clone()),
-        FieldKind::Other(number) => return Err(rejected(format!("field {id} is of type {number}"))),
+        FieldKind::Other(number) => return Err(never_written(id, number)),
     })
-}
-
-fn is_yes(value: &str) -> bool {
-    !matches!(value.trim().to_lowercase().as_str(), "" | "0" | "false" | "no" | "n" | "нет")
 }
 
 fn plain(value: String) -> ValueWrite {
     ValueWrite::Value { value, choice: None, subtype: None }
-}
-
-fn no_choice(id: FieldId) -> Fault {
-    rejected(format!("a value of list {id} is none of its choices"))
-}
-
-fn rejected(reason: impl Into<String>) -> Fault {
-    Fault::new(FaultKind::Rejected, reason)
 }

@@ -1,10 +1,11 @@
 //! What an account offers: fields, users, pipelines (v2 account page).
 
-use super::loose::decode;
-use super::wire::{AccountRow, FieldInfoRow, NamedRow, PipelineRow};
+use super::wire::{AccountRow, FieldInfoRow, PipelineRow};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{EnumId, FieldId, PipelineId, StatusId, UserId};
 use crate::core::model::{Account, FieldInfo, FieldKind, Pipeline};
+use crate::remote::amocrm::loose::decode;
+use crate::remote::amocrm::values::named;
 use std::collections::BTreeMap;
 
 /// Kinds that only one system field has, by which it is recognised: the documented answer names
@@ -71,8 +72,4 @@ fn recognised(kind: FieldKind, choices: &BTreeMap<EnumId, String>) -> Option<Str
 fn pipeline(row: PipelineRow) -> Option<(PipelineId, Pipeline)> {
     let id = PipelineId(row.id.positive()?);
     Some((id, Pipeline { name: row.name.or_empty(), statuses: named(row.statuses.0, StatusId) }))
-}
-
-fn named<Id: Ord>(rows: Vec<NamedRow>, id: impl Fn(u64) -> Id) -> BTreeMap<Id, String> {
-    rows.into_iter().filter_map(|row| Some((id(row.id.positive()?), row.name.or_empty()))).collect()
 }
