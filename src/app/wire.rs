@@ -143,7 +143,10 @@ fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
     let lane = |options: LaneOptions| Arc::new(Lane::new(options, Arc::clone(env)));
     let name = &config.name;
     Lanes {
-        amo: lane(LaneOptions::new(format!("amoCRM of {name}"), config.amo.requests_per_second)),
+        amo: lane(LaneOptions {
+            follows_another: true,
+            ..LaneOptions::new(format!("amoCRM of {name}"), config.amo.requests_per_second)
+        }),
         salebot: lane(LaneOptions {
             daily_budget: config.salebot.daily_budget,
             ..LaneOptions::new(format!("Salebot of {name}"), config.salebot.requests_per_second)

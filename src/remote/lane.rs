@@ -42,6 +42,9 @@ pub struct LaneOptions {
     pub queue_max: usize,
     /// Most counted requests in a UTC day; none: no budget.
     pub daily_budget: Option<u64>,
+    /// True where a process before this one may have sent up to this moment: the first request keeps its distance
+    /// from that one's last.
+    pub follows_another: bool,
     /// Milliseconds until a closed lane lets the first request through.
     pub probe_first_ms: i64,
     /// Longest wait between two such requests, milliseconds.
@@ -57,6 +60,7 @@ impl LaneOptions {
             requests_per_second,
             queue_max: 10_000,
             daily_budget: None,
+            follows_another: false,
             probe_first_ms: 60_000,
             probe_last_ms: 15 * 60_000,
         }
@@ -136,7 +140,11 @@ impl Lane {
     /// A lane that has sent nothing yet.
     pub fn new(options: LaneOptions, env: Arc<dyn Env>) -> Lane {
         let wall = env.now();
-        let state = State::new(options.requests_per_second, wall);
+        let mut state = State::new(options.requests_per_second, wall);
+        if options.follows_another {
+            // Nobody waits yet, so that the first permit goes to the process before this one.
+            let _taken = state.rate.take(0);
+        }
         Lane { env, options, state: Mutex::new(state) }
     }
 

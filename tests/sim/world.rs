@@ -453,7 +453,8 @@ impl World {
         self.network.life.fetch_add(1, Ordering::Relaxed);
         let env: Arc<dyn Env> = Arc::clone(&self.env) as Arc<dyn Env>;
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
-        let lane = |name: &str, rate: f64| Arc::new(Lane::new(LaneOptions::new(name, rate), Arc::clone(&env)));
+        let options = |name: &str, rate: f64| LaneOptions { follows_another: true, ..LaneOptions::new(name, rate) };
+        let lane = |name: &str, rate: f64| Arc::new(Lane::new(options(name, rate), Arc::clone(&env)));
         let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
         let amo = AmoV2::new(AMO_URL, token, Arc::clone(&transport), lane("amo", 6.0), Arc::clone(&env));
         let options = AdapterOptions {

@@ -454,3 +454,13 @@ fn a_clock_set_back_does_not_stop_the_lane() {
     world.run_until(-3_600_000 + 2_000);
     assert_eq!(world.unfinished(), 0);
 }
+
+#[test]
+fn a_lane_that_follows_another_keeps_its_distance() {
+    let mut world = World::new(LaneOptions { follows_another: true, ..LaneOptions::new("amoCRM", 5.0) });
+    let log = Log::default();
+    world.request(0, Priority::Person, Outcome::Accepted, &log);
+    world.request(1, Priority::Person, Outcome::Accepted, &log);
+    world.run_until(1_000);
+    assert_eq!(times(&log), [200, 400]);
+}
