@@ -29,7 +29,7 @@ use report::Report;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 use world::World;
 
 /// Runs one seed: what happened, or what went wrong.
@@ -149,20 +149,18 @@ fn calls_of_scenario() -> u64 {
     crash_at(0).expect("the scenario without a crash").counted("calls to ports")
 }
 
-/// Of so many calls one is tried in every run of the tests; which one moves on from day to day.
+/// Of so many calls one is tried in every run of the tests; `crash_long` tries all.
 const STRIDE: u64 = 24;
 
 /// `SIM_POINT=17` tries that call, printing what happens.
 #[test]
-#[expect(clippy::disallowed_methods, reason = "the calendar outside of the simulation chooses where it crashes")]
 fn a_crash_at_any_call_breaks_no_promise() {
     if let Some(point) = std::env::var("SIM_POINT").ok().and_then(|point| point.parse().ok()) {
         println!("{}", crash_at(point).unwrap_or_else(|why| panic!("crash at call {point}:\n  {why}")));
         return;
     }
     let calls = calls_of_scenario();
-    let day = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 86_400);
-    let points: Vec<u64> = (1..=calls).filter(|point| (point + day).is_multiple_of(STRIDE)).collect();
+    let points: Vec<u64> = (1..=calls).filter(|point| point.is_multiple_of(STRIDE)).collect();
     println!("{calls} calls to ports; crashes at {} of them, every {STRIDE}th", points.len());
     crash_at_all(&points);
 }
