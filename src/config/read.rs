@@ -3,7 +3,7 @@
 //! Every key is named once, in a `section!` of `raw.rs`: the reader, the JSON schema and the list of
 //! known keys come from there. (Serde would stop at the first fault and lose the places in nested forms.)
 
-use super::nearest::nearest;
+use crate::core::nearest::nearest;
 use super::report::{At, Place, Report};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
