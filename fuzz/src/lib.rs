@@ -254,6 +254,7 @@ async fn ask_amo(amo: &AmoV2) {
     }
     let target = NoteTarget::Contact(ContactId(1));
     let _ = amo.notes(target, priority).await;
+    let _ = amo.tasks(target, priority).await;
     let _ = amo.account(priority).await;
     let drafts = [(); 2].map(|()| Draft { edits: Vec::new(), created_at: 1_700_000_000 });
     assert_eq!(amo.create_contacts(&drafts, priority).await.len(), drafts.len(), "one result for each");

@@ -15,6 +15,7 @@ mod backfill;
 mod deals;
 mod execute;
 mod finding;
+mod function;
 mod guard;
 mod health;
 mod inbox;
@@ -103,6 +104,8 @@ pub struct Bridge {
     started_at: OnceLock<Millis>,
     health: Arc<Health>,
     guards: guard::Guarding,
+    /// Bots that wait for an answer.
+    desk: function::Desk,
 }
 
 /// One bell for each queue.
@@ -150,6 +153,7 @@ impl Bridge {
             started_at: OnceLock::new(),
             health,
             guards: guard::Guarding::default(),
+            desk: function::Desk::default(),
         }
     }
 

@@ -26,7 +26,9 @@ pub struct Arguments {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// It begins like JSON.
-    #[error("the body is not JSON: {0}. A line break or a double quote inside a text breaks JSON: send the call as POST-data (key=value) instead")]
+    #[error(
+        "the body is not JSON: {0}. A line break or a double quote inside a text breaks JSON: send the call as POST-data (key=value) instead"
+    )]
     Json(ShapeError),
     /// It begins like nothing that is known.
     #[error("the body is neither a JSON object nor key=value pairs")]

@@ -132,9 +132,10 @@ impl Call {
                 "amo_get_token is not offered: the token opens the whole account to everybody who can read the bot. Use the other functions",
             ));
         }
-        let client = reader.id("client_id")?.map(ClientId).ok_or_else(|| {
-            missing("client_id", "pass the built-in variable: \"client_id\": \"#{client_id}\"")
-        })?;
+        let client = reader
+            .id("client_id")?
+            .map(ClientId)
+            .ok_or_else(|| missing("client_id", "pass the built-in variable: \"client_id\": \"#{client_id}\""))?;
         let lead = reader.id("lead_id")?.map(LeadId).map(NoteTarget::Lead);
         let contact = reader.id("contact_id")?.map(ContactId).map(NoteTarget::Contact);
         let target = if function.is_about_lead() { lead } else { contact };

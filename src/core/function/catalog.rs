@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn arguments_stand_in_the_order_of_the_calculator() {
-        let order = |function: Function| function.parameters().iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+        let order =
+            |function: Function| function.parameters().iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
         assert_eq!(order(Function::ChangeState), "status_id, lead_id, pipeline_id");
         assert_eq!(order(Function::CreateTask), "title, assigned_id, minutes_deadline, task_type_id, lead_id");
         assert_eq!(order(Function::SetContactName), "first_name, last_name, contact_id");

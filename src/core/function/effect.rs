@@ -48,7 +48,7 @@ fn with_tags(record: Record<'_>, more: &BTreeSet<String>) -> BTreeSet<String> {
 }
 
 /// Users the account does not name are refused at once; an account that names none is believed.
-fn known_user(account: &Account, user: UserId) -> Result<UserId, Answer> {
+pub fn known_user(account: &Account, user: UserId) -> Result<UserId, Answer> {
     if account.users.is_empty() || account.users.contains_key(&user) {
         return Ok(user);
     }
@@ -90,7 +90,10 @@ pub fn slot(ground: &Ground, record: Record<'_>, field: &str) -> Result<Slot, An
         shape::resolve(&AmoField { entity, part }, &ground.account).ok()
     });
     resolved.ok_or_else(|| {
-        Answer::refused("field_not_found", "the account has no such field; the number stands in the settings of the field")
+        Answer::refused(
+            "field_not_found",
+            "the account has no such field; the number stands in the settings of the field",
+        )
     })
 }
 

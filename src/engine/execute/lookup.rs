@@ -32,11 +32,22 @@ pub(super) enum Found<T> {
     Later(i64),
 }
 
+impl<T> Found<T> {
+    /// The same of something else.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Found::Done(found) => Found::Done(change(found)),
+            Found::NotDone => Found::NotDone,
+            Found::Later(wait_ms) => Found::Later(wait_ms),
+        }
+    }
+}
+
 /// A look can fail on either side.
 pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
 impl Bridge {
-    fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
+    pub(super) fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
         // The last attempt counts, and one that a crash cut short is no older than this start.
         let doubted_at =
             row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
@@ -99,22 +110,22 @@ impl Bridge {
     }
 
     /// A note we may have written: same text, and not one of those already accounted for.
-    pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget) -> Look<NoteId> {
-        let Action::AddNote { text, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+    pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget, text: &str) -> Look<NoteId> {
         let notes = match self.parts.amo.notes(target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.known_notes(target).await?;
+        let known = self.accounted_for(target, "note").await?;
         let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
         let found =
             notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();
         Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
     }
 
-    async fn known_notes(&self, target: NoteTarget) -> Result<BTreeSet<u64>, StoreError> {
+    /// Records of this kind on the record that the journal tells how they came to be.
+    pub(super) async fn accounted_for(&self, target: NoteTarget, kind: &str) -> Result<BTreeSet<u64>, StoreError> {
         let lines = self.store().journal(self.name(), &note_subject(target), JOURNAL_MAX).await?;
-        Ok(lines.iter().filter_map(|line| line.detail.get("note").and_then(serde_json::Value::as_u64)).collect())
+        Ok(lines.iter().filter_map(|line| line.detail.get(kind).and_then(serde_json::Value::as_u64)).collect())
     }
 
     /// An order we may have made: by the mark in its description.

@@ -1,12 +1,12 @@
 //! Pages of rows: how they are asked for, and how they are read without one row costing another.
 
 use super::loose::{decode, mend_surrogates};
-use super::wire::{ContactRow, Envelope, IdRow, LeadRow, NoteRow};
+use super::wire::{ContactRow, Envelope, IdRow, LeadRow, NoteRow, TaskRow};
 use super::{fault, map};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::model::{Contact, Lead, Note};
 use crate::core::time::Millis;
-use crate::ports::remote::{BrokenRow, Page, PageRequest};
+use crate::ports::remote::{BrokenRow, Page, PageRequest, Task};
 use crate::remote::http::RawAnswer;
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
@@ -72,6 +72,14 @@ impl Row for FiledNote {
 
     fn from_wire(wire: NoteRow) -> Result<FiledNote, String> {
         map::note(wire).map(|(element, note_type, note)| FiledNote { element, note_type, note })
+    }
+}
+
+impl Row for Task {
+    type Wire = TaskRow;
+
+    fn from_wire(wire: TaskRow) -> Result<Task, String> {
+        map::task(wire)
     }
 }
 

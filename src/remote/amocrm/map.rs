@@ -1,9 +1,10 @@
 //! Their records into ours.
 
-use super::wire::{ContactRow, FieldRow, LeadRow, NamedRow, NoteRow, ValueRow};
+use super::wire::{ContactRow, FieldRow, LeadRow, NamedRow, NoteRow, TaskRow, ValueRow};
 use crate::core::id::{CompanyId, ContactId, EnumId, FieldId, LeadId, NoteId, PipelineId, StatusId, UserId};
 use crate::core::model::{Company, Contact, Element, Fields, Lead, Note};
 use crate::core::selector::AddressPart;
+use crate::ports::remote::Task;
 use std::collections::BTreeSet;
 
 /// A contact; an error names what is missing.
@@ -60,6 +61,16 @@ pub(super) fn note(row: NoteRow) -> Result<(Option<u64>, Option<u64>, Note), Str
     let params = row.params.0.and_then(|params| params.text.filled());
     let text = row.text.filled().or(params).unwrap_or_default();
     Ok((row.element_id.positive(), row.note_type.positive(), Note { id, text, created_at: row.created_at.seconds() }))
+}
+
+/// A task; an error names what is missing.
+pub(super) fn task(row: TaskRow) -> Result<Task, String> {
+    Ok(Task {
+        id: row.id.positive().ok_or("the id is missing")?,
+        element: row.element_id.positive(),
+        text: row.text.or_empty(),
+        due_at: row.complete_till_at.seconds(),
+    })
 }
 
 fn linked(ids: Option<super::wire::IdsRow>) -> impl Iterator<Item = u64> {

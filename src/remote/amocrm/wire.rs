@@ -221,6 +221,18 @@ pub(super) struct NoteRow {
     pub(super) created_at: Whole,
 }
 
+/// A task (v2 tasks page).
+#[derive(Deserialize)]
+pub(super) struct TaskRow {
+    pub(super) id: Whole,
+    #[serde(default)]
+    pub(super) element_id: Whole,
+    #[serde(default)]
+    pub(super) text: Text,
+    #[serde(default, alias = "complete_till")]
+    pub(super) complete_till_at: Whole,
+}
+
 /// What a note of another kind than the common one carries.
 #[derive(Deserialize)]
 pub(super) struct NoteParams {
@@ -340,6 +352,8 @@ pub(super) struct RecordWrite {
     pub(super) pipeline_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) contacts_id: Option<Vec<u64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) custom_fields: Vec<FieldWrite>,
 }

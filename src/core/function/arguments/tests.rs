@@ -18,7 +18,10 @@ fn read(query: &str, body: &str) -> Arguments {
 #[case::raw_form("", "client_id=5&name=Чай %26 кофе")]
 #[case::query("client_id=5&name=%D0%A7%D0%B0%D0%B9%20%26%20%D0%BA%D0%BE%D1%84%D0%B5", "")]
 #[case::both("client_id=5", r#"{"name": "Чай & кофе"}"#)]
-#[case::encoded_json("", "%7B%22client_id%22%3A5%2C%22name%22%3A%22%D0%A7%D0%B0%D0%B9+%26+%D0%BA%D0%BE%D1%84%D0%B5%22%7D")]
+#[case::encoded_json(
+    "",
+    "%7B%22client_id%22%3A5%2C%22name%22%3A%22%D0%A7%D0%B0%D0%B9+%26+%D0%BA%D0%BE%D1%84%D0%B5%22%7D"
+)]
 #[case::capitals("", r#"{"Client_ID": 5, " NAME ": "Чай & кофе"}"#)]
 #[case::body_before_query("name=other", r#"{"client_id": 5, "name": "Чай & кофе"}"#)]
 #[case::nothing_said_in_the_body("client_id=5&name=Чай %26 кофе", r#"{"client_id": null, "name": ""}"#)]

@@ -58,8 +58,11 @@ fn arguments_by_order(#[case] name: &str, #[case] arguments: Value, #[case] work
 #[test]
 fn arguments_by_name_and_by_their_other_names() {
     let both = |name: &str, one: Value, other: Value| assert_eq!(read(name, &one), read(name, &other), "{name}");
-    both("amo_create_task", json!({"title": "x", "assigned_id": 3, "minutes_deadline": 5, "task_type_id": 2}),
-        json!({"text": "x", "assigned_user_id": "3", "deadline": "5", "task_type": "2"}));
+    both(
+        "amo_create_task",
+        json!({"title": "x", "assigned_id": 3, "minutes_deadline": 5, "task_type_id": 2}),
+        json!({"text": "x", "assigned_user_id": "3", "deadline": "5", "task_type": "2"}),
+    );
     both("amo_set_lead_responsible_user", json!({"responsible_user_id": 3}), json!({"user_id": "3"}));
     both("amo_get_lead_custom_field", json!({"var_id": 3}), json!({"field": "3"}));
     both("amo_set_contact_name", json!({"first_name": "Анна", "last_name": "Тест"}), json!({"args": ["Анна", "Тест"]}));
@@ -68,7 +71,10 @@ fn arguments_by_name_and_by_their_other_names() {
 
 #[test]
 fn many_fields_at_once_and_none_that_says_nothing() {
-    let call = read("amo_add_lead_custom_fields", &json!({"args": [r##"{"1": "a", "2": "", "3": "#{x}", "4": 7}"##, "''", 301]}));
+    let call = read(
+        "amo_add_lead_custom_fields",
+        &json!({"args": [r##"{"1": "a", "2": "", "3": "#{x}", "4": 7}"##, "''", 301]}),
+    );
     let call = call.unwrap();
     assert_eq!(call.work, Work::Change(vec![field("1", "a"), field("4", "7")]));
     assert_eq!(call.target, Some(NoteTarget::Lead(LeadId(301))));
