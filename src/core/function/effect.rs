@@ -113,3 +113,6 @@ fn field_edit(ground: &Ground, record: Record<'_>, field: &str, value: &str) -> 
     let edit = edit.ok_or_else(|| Answer::refused("wrong_value", "the field cannot be written"))?;
     Ok(ground.with_named_kinds(edit))
 }
+
+#[cfg(test)]
+mod tests;
