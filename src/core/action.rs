@@ -330,9 +330,15 @@ pub fn client_key(id: ClientId) -> String {
     format!("client:{id}")
 }
 
-/// The key of a client's calls whose record is not known, and of its new leads: what comes later may be about them.
+/// The key of a client's calls whose record is not known yet.
 pub fn calls_key(id: ClientId) -> String {
     format!("calls:{id}")
+}
+
+/// The key of the leads that a client's calls make: what was called later may be about them. Not that of the calls,
+/// since a call becomes a new lead behind calls that were recorded before.
+pub fn leads_key(id: ClientId) -> String {
+    format!("leads:{id}")
 }
 
 fn function_name(call: &Call) -> &'static str {
@@ -354,7 +360,7 @@ fn function_key(call: &Call) -> String {
         Some(NoteTarget::Lead(lead)) => lead_key(lead),
     };
     match call.work {
-        Work::Lead { .. } => calls_key(call.client),
+        Work::Lead { .. } => leads_key(call.client),
         Work::Note(_) => format!("notes:{record}"),
         Work::Task { .. } => format!("tasks:{record}"),
         Work::Change(_) | Work::Info | Work::Field(_) => record,

@@ -7,7 +7,7 @@
 mod target;
 
 use super::Bridge;
-use crate::core::action::{Action, NoteTarget, calls_key};
+use crate::core::action::{Action, NoteTarget};
 use crate::core::fingerprint;
 use crate::core::function::report::report;
 use crate::core::function::{Answer, Call};
@@ -171,7 +171,7 @@ impl Bridge {
             return Ok(Accepted::Known(Answer::refused("busy", message)));
         }
         // What waits for the same client goes first: it may make the record that this one is about.
-        if call.target.is_none() && self.store().pending(self.name(), &[calls_key(call.client)]).await?.is_empty() {
+        if call.target.is_none() && self.earlier(&call).await?.is_empty() {
             call.target = self.known_target(&call).await?;
         }
         let waiter = self.desk.sit(&call.ticket);

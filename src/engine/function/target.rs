@@ -2,7 +2,7 @@
 //! name, else what amoCRM itself says of the person.
 
 use super::super::execute::Outcome;
-use crate::core::action::{Action, NoteTarget, calls_key};
+use crate::core::action::{Action, NoteTarget, calls_key, leads_key};
 use crate::core::fault::Fault;
 use crate::core::function::{Answer, Call};
 use crate::core::id::{ContactId, LeadId};
@@ -15,8 +15,10 @@ use crate::engine::Bridge;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Mark, OutboxRow, Stored, Subject};
 
-/// How soon a call looks again for the contact that is being found or made.
+/// How soon a call looks again for the contact or the lead that is being found or made; later and later, up to
+/// [`LATER_MS_MAX`].
 const SOON_MS: i64 = 300;
+const LATER_MS_MAX: i64 = 30_000;
 /// For how long it does.
 const PATIENCE_MS: i64 = 600_000;
 
@@ -44,6 +46,11 @@ impl Bridge {
         }
         let deals = self.store().deals_of(self.name(), &[contact]).await?;
         Ok(newest_open(&deals).map(NoteTarget::Lead))
+    }
+
+    /// Calls of the same client that wait for their record or make one.
+    pub(super) async fn earlier(&self, call: &Call) -> Stored<Vec<OutboxRow>> {
+        self.store().pending(self.name(), &[calls_key(call.client), leads_key(call.client)]).await
     }
 
     async fn linked_contact(&self, call: &Call) -> Stored<Option<ContactId>> {
@@ -120,19 +127,23 @@ impl Bridge {
         Ok(Target::Later)
     }
 
+    fn soon(&self, call: &Call) -> i64 {
+        (self.now().since(call.at) / 10).clamp(SOON_MS, LATER_MS_MAX)
+    }
+
     /// Finds the record of a call that waits in the outbox.
     pub(in crate::engine) async fn find_record(&self, row: &OutboxRow, call: &Call) -> Stored<Outcome> {
         let Some(ground) = self.ground() else { return Ok(Outcome::Unclear(SOON_MS)) };
         // A lead that an earlier call makes was recorded behind this one.
-        let earlier = self.store().pending(self.name(), &[calls_key(call.client)]).await?;
+        let earlier = self.earlier(call).await?;
         let makes_lead = |other: &OutboxRow| matches!(&other.action, Action::Function(other) if other.target.is_some() && other.at <= call.at);
         if earlier.iter().any(|other| other.id != row.id && makes_lead(other)) {
-            return Ok(Outcome::Unclear(SOON_MS));
+            return Ok(Outcome::Unclear(self.soon(call)));
         }
         Ok(match self.whom(&ground, call).await? {
             Ok(Target::Found(target)) => Outcome::Resolved(Box::new(Call { target: Some(target), ..call.clone() })),
             Ok(Target::Refused(answer)) => Outcome::ended(answer),
-            Ok(Target::Later) => Outcome::Unclear(SOON_MS),
+            Ok(Target::Later) => Outcome::Unclear(self.soon(call)),
             Err(fault) => Outcome::Failed(fault),
         })
     }

@@ -82,16 +82,18 @@ async fn what_cannot_be_done_is_said(
 ) {
     let shop = Shop::acquainted().await;
     // Somebody without a lead.
-    let stranger = shop.town.enter(1, 0).expect("another regular");
+    let stranger = shop.town.enter(2, 0).expect("another regular");
     let mut body = json!({ "client_id": stranger });
     for (name, value) in arguments.as_object().expect("arguments") {
         body[name] = value.clone();
     }
-    let lone = shop.town.cast().people[1].contact.expect("a contact");
+    let lone = shop.town.cast().people[2].contact.expect("a contact");
     shop.town.amo(|amo, now_ms| {
         let leads: Vec<u64> =
             amo.leads().filter(|lead| lead.contact_ids.contains(&lone)).map(|lead| lead.card.id).collect();
-        leads.into_iter().for_each(|lead| drop(amo.delete_lead(now_ms, lead)));
+        for lead in leads {
+            amo.delete_lead(now_ms, lead);
+        }
     });
     let (answered, answer) = shop.send(name, body.to_string()).await;
     assert_eq!((answered, &answer["ok"], &answer["error"]), (status, &json!(0), &json!(error)), "{answer}");
