@@ -76,7 +76,7 @@ mod tests {
             crate::config::check_text("test.toml", Path::new("."), text, &checks).unwrap()
         };
         assert_eq!(not_yet(&read(&text("", ""))), Vec::<String>::new());
-        let asked = not_yet(&read(&text("functions_token = \"0123456789abcdef\"", "create_client = \"create_order\"")));
+        let asked = not_yet(&read(&text("functions_token = \"fedcba9876543210\"", "create_client = \"create_order\"")));
         assert_eq!(asked.len(), 1, "{asked:?}");
     }
 }

@@ -140,3 +140,59 @@ async fn a_named_record_is_the_one_that_is_meant() {
     assert_eq!(names.as_deref(), Some("Анна"));
     shop.close().await;
 }
+
+#[tokio::test]
+async fn somebody_unknown_becomes_a_contact_with_a_lead() {
+    let shop = Shop::open().await;
+    let newcomer = shop.town.enter(1, 0).expect("a newcomer");
+    assert!(shop.town.cast().people[1].contact.is_none());
+    let body = json!({ "client_id": newcomer, "name": "Первый заказ" }).to_string();
+    let (status, _) = shop.send("amo_add_lead", body.clone()).await;
+    assert_eq!(status, 200);
+    let made = || {
+        shop.town.look(|amo, _| {
+            let lead = amo.leads().find(|lead| lead.card.name == "Первый заказ")?;
+            Some((lead.card.id, lead.contact_ids.clone()))
+        })
+    };
+    eventually("the lead has a contact", || async { made().is_some() }).await;
+    let (lead, contacts) = made().expect("the lead");
+    let variable = |name: &str| {
+        shop.town.look(|_, salebot| {
+            let value = salebot.client(newcomer).and_then(|client| client.variables.get(name));
+            value.and_then(Value::as_str).unwrap_or_default().to_owned()
+        })
+    };
+    eventually("the bot knows contact and lead", || async {
+        variable("amo_contact_id") == contacts[0].to_string() && variable("amo_lead_id") == lead.to_string()
+    })
+    .await;
+    let (_, again) = shop.send("amo_add_lead", body).await;
+    assert_eq!(again["lead_id"], lead, "{again}");
+    assert_eq!(shop.lead_count("Первый заказ"), 1);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn a_bots_own_move_starts_no_trigger_and_moves_the_order() {
+    let shop = Shop::acquainted().await;
+    let made = shop.call("amo_add_lead", json!({ "name": "Заказ" })).await;
+    let lead = made["lead_id"].as_u64().expect("an id");
+    let order = || shop.town.look(|_, salebot| salebot.orders(shop.client).last().and_then(|order| order.state_id));
+    eventually("the lead is an order", || async { order() == Some(35) }).await;
+    // The stage of the configured trigger.
+    is_ok(&shop.call("amo_change_state", json!({ "status_id": 1003 })).await);
+    eventually("the order follows", || async { order() == Some(37) }).await;
+    assert_eq!(shop.callbacks(&format!("amo_invoice_stage {lead}")), 0, "its own move is no news");
+    shop.town.amo(|amo, now_ms| {
+        amo.move_lead(now_ms, lead, 61, 1002);
+        amo.move_lead(now_ms + 1_000, lead, 61, 1002)
+    });
+    eventually("a manager's move arrives", || async { order() == Some(36) }).await;
+    shop.town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, 61, 1003));
+    eventually("a manager's move to the trigger's stage starts the bot", || async {
+        shop.callbacks(&format!("amo_invoice_stage {lead}")) == 1
+    })
+    .await;
+    shop.close().await;
+}
