@@ -9,9 +9,12 @@ mod target;
 use super::Bridge;
 use crate::core::action::{Action, NoteTarget};
 use crate::core::fingerprint;
+use crate::core::function::effect;
 use crate::core::function::report::report;
-use crate::core::function::{Answer, Call};
+use crate::core::function::{Answer, Call, Work};
 use crate::core::plan::Notice;
+use crate::core::plan::ground::Ground;
+use crate::core::shape::Record;
 use crate::core::time::Millis;
 use crate::ports::function::Functions;
 use crate::ports::remote::Priority;
@@ -19,13 +22,15 @@ use crate::ports::store::{Change, NewAction, Stored};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use target::Target;
 use tokio::sync::watch;
 
 /// Journal lines in which an earlier answer is looked for.
 const LINES_MAX: u32 = 8;
+/// Least time between two readings of the account for the sake of unknown names.
+const REFRESH_MS: i64 = 60_000;
 /// With so many actions waiting no further calls are taken: somebody calls faster than amoCRM allows.
 const WAITING_MAX: u64 = 50_000;
 
@@ -37,6 +42,8 @@ pub(super) struct Desk {
     turn: tokio::sync::Mutex<()>,
     /// Tells calls of one millisecond apart.
     count: AtomicU64,
+    /// When the account was last read because a call named something unknown.
+    refreshed_at: AtomicI64,
 }
 
 /// Those who wait for one call's answer.
@@ -154,10 +161,22 @@ impl Bridge {
             Ok(Target::Later) | Err(_) => return Ok(None),
         };
         let Ok(records) = self.read_records(&[target], Priority::Person).await else { return Ok(None) };
-        Ok(Some(match records.get(target) {
-            Some(record) => report(&ground, record, &call.work),
-            None => gone(target),
-        }))
+        let Some(record) = records.get(target) else { return Ok(Some(gone(target))) };
+        let ground = self.ground_for(ground, &[(record, &call.work)]).await;
+        Ok(Some(report(&ground, record, &call.work)))
+    }
+
+    /// The ground, read anew where a call names what the account did not have: managers add fields and stages. Not
+    /// more often than once a minute, so that a bot with a wrong number costs no more than that.
+    pub(super) async fn ground_for(&self, ground: Arc<Ground>, works: &[(Record<'_>, &Work)]) -> Arc<Ground> {
+        let now = self.now();
+        let last = Millis(self.desk.refreshed_at.load(Ordering::Relaxed));
+        let is_unknown = works.iter().any(|(record, work)| effect::is_unknown(&ground, *record, work));
+        if !is_unknown || now.since(last) < REFRESH_MS {
+            return ground;
+        }
+        self.desk.refreshed_at.store(now.0, Ordering::Relaxed);
+        self.refresh_account().await.unwrap_or(ground)
     }
 
     /// Stores a call, unless it is one that was stored already.

@@ -1,6 +1,7 @@
 //! Calls of bots over HTTP, through the real engine, to the simulated services.
 
 mod calling;
+mod door;
 mod each;
 mod failing;
 mod once;

@@ -1,6 +1,6 @@
 //! From what a call wants to the edits of a record as it is at this moment.
 
-use super::{Answer, Wanted};
+use super::{Answer, Wanted, Work};
 use crate::core::action::Edit;
 use crate::core::id::{FieldId, PipelineId, StatusId, UserId};
 use crate::core::model::{Account, Lead};
@@ -8,6 +8,28 @@ use crate::core::plan::ground::Ground;
 use crate::core::selector::{AmoField, AmoPart, Entity, FieldRef};
 use crate::core::shape::{self, Form, Record, Slot};
 use std::collections::BTreeSet;
+
+/// Errors that a newer reading of the account may mend.
+const UNKNOWN: [&str; 3] = ["status_not_found", "user_not_found", "field_not_found"];
+
+/// True where a call names a stage, a user or a field that the account, as it was read last, does not have.
+pub fn is_unknown(ground: &Ground, record: Record<'_>, work: &Work) -> bool {
+    let refused = match work {
+        Work::Change(wanted) => edits(ground, record, wanted).err(),
+        Work::Field(field) => slot(ground, record, field).err(),
+        Work::Lead { responsible, .. } | Work::Task { responsible, .. } => {
+            responsible.and_then(|user| known_user(&ground.account, user).err())
+        }
+        Work::Note(_) | Work::Info => None,
+    };
+    refused.is_some_and(|answer| answer.error().is_some_and(|error| UNKNOWN.contains(&error)))
+}
+
+/// Who is responsible for a new lead of which no one says it: the employee that was made first (Salebot calculator
+/// page, `amo_add_lead`).
+pub fn first_user(account: &Account) -> Option<UserId> {
+    account.users.keys().next().copied()
+}
 
 /// The edits; none where the record is as wanted. The error is the answer to the bot.
 pub fn edits(ground: &Ground, record: Record<'_>, wanted: &[Wanted]) -> Result<Vec<Edit>, Answer> {
@@ -47,7 +69,7 @@ fn with_tags(record: Record<'_>, more: &BTreeSet<String>) -> BTreeSet<String> {
     held.iter().chain(more.iter().filter(is_new)).cloned().collect()
 }
 
-/// Users the account does not name are refused at once; an account that names none is believed.
+/// A user of the account. Others are refused at once; an account that names none is believed.
 pub fn known_user(account: &Account, user: UserId) -> Result<UserId, Answer> {
     if account.users.is_empty() || account.users.contains_key(&user) {
         return Ok(user);

@@ -59,6 +59,9 @@ impl Bridge {
             Ok(records) => records,
             Err(fault) => return Ok(vec![Outcome::Failed(harmless(fault)); batch.len()]),
         };
+        let works: Vec<_> =
+            calls.iter().filter_map(|(_, call, target)| Some((records.get(*target)?, &call.work))).collect();
+        let ground = self.ground_for(ground, &works).await;
         let mut open = Open::new();
         let mut changes = Changes::default();
         let mut touched = BTreeSet::new();
@@ -84,7 +87,7 @@ impl Bridge {
             }
         }
         self.send_changes(changes, urgency(batch), &mut outcomes).await;
-        self.make(batch, &records, open, &mut outcomes).await?;
+        self.make(&ground, batch, &records, open, &mut outcomes).await?;
         Ok(outcomes)
     }
 
@@ -171,6 +174,7 @@ impl Bridge {
     /// Makes what is not made yet: of those in doubt only what a look does not find.
     async fn make(
         &self,
+        ground: &Ground,
         batch: &[OutboxRow],
         records: &Records,
         open: Open<'_>,
@@ -202,7 +206,7 @@ impl Bridge {
             }
         }
         if !left.is_empty() {
-            let endings = self.send_made(&left, urgency(batch)).await;
+            let endings = self.send_made(ground, &left, urgency(batch)).await;
             for ((place, ..), ending) in left.into_iter().zip(endings) {
                 outcomes[place] = ending.map_or_else(Outcome::Failed, |ending| Outcome::Ended(Box::new(ending)));
             }
@@ -211,11 +215,11 @@ impl Bridge {
     }
 
     /// All of one kind, since a batch is.
-    async fn send_made(&self, calls: &Open<'_>, priority: Priority) -> Vec<Result<Ending, Fault>> {
+    async fn send_made(&self, ground: &Ground, calls: &Open<'_>, priority: Priority) -> Vec<Result<Ending, Fault>> {
         let (mut drafts, mut notes, mut tasks) = (Vec::new(), Vec::new(), Vec::new());
         for (_, call, target) in calls {
             match (&call.work, *target) {
-                (Work::Lead { .. }, NoteTarget::Contact(contact)) => drafts.push(draft(call, contact)),
+                (Work::Lead { .. }, NoteTarget::Contact(contact)) => drafts.push(draft(ground, call, contact)),
                 (Work::Note(text), target) => {
                     notes.push(NewNote { target, text: text.clone(), created_at: call.at.seconds() })
                 }
@@ -295,12 +299,12 @@ fn called(place: usize, row: &OutboxRow) -> Option<(usize, &Call, NoteTarget)> {
     }
 }
 
-fn draft(call: &Call, contact: ContactId) -> Draft {
+fn draft(ground: &Ground, call: &Call, contact: ContactId) -> Draft {
     let mut edits = vec![Edit::Contact(contact)];
     if let Work::Lead { name, budget, responsible } = &call.work {
         edits.push(Edit::Name(name.clone()));
         edits.extend(budget.map(Edit::Price));
-        edits.extend(responsible.map(Edit::Responsible));
+        edits.extend(responsible.or_else(|| effect::first_user(&ground.account)).map(Edit::Responsible));
     }
     Draft { edits, created_at: call.at.seconds() }
 }

@@ -228,10 +228,12 @@ impl Bridge {
 impl Links {
     /// A lead that a bot made is its person's from the first moment. A listing may have seen it before.
     fn new_deal(&mut self, lead: LeadId, contact: ContactId, call: &Call) {
+        let is_theirs = self.client_contact(call.client) == Some(contact);
+        let client = is_theirs.then_some(call.client);
         self.put_deal_if_new(DealLink {
             lead,
             contact: Some(contact),
-            client: Some(call.client),
+            client,
             order: None,
             ordered: false,
             stage: None,

@@ -40,6 +40,11 @@ impl Links {
         self.deals.get_mut(&id)
     }
 
+    /// The contact a client belongs to.
+    pub(super) fn client_contact(&self, id: ClientId) -> Option<ContactId> {
+        self.clients.get(&id).and_then(|link| link.contact)
+    }
+
     /// Stores a lead's link where there is none.
     pub(super) fn put_deal_if_new(&mut self, deal: DealLink) {
         self.touched_deals.insert(deal.lead);
@@ -98,6 +103,7 @@ impl Bridge {
             }
             match &row.action {
                 Action::CreateContact { clients: of, .. } => clients.extend(of),
+                Action::Function(call) => clients.push(call.client),
                 Action::CreateOrder { lead, .. } | Action::SetOrderState { lead, .. } => leads.push(*lead),
                 _ => {}
             }

@@ -79,3 +79,31 @@ async fn somebody_elses_edit_in_between_is_kept() {
     assert_eq!(shop.look_lead(lead, |lead| lead.price), 999);
     shop.close().await;
 }
+
+#[tokio::test]
+async fn what_amocrm_refuses_is_told_and_leaves_no_dead_letter() {
+    let shop = Shop::acquainted().await;
+    let lead = shop.lead("Чай");
+    let answer = shop.call("amo_create_task", json!({ "title": "x", "task_type_id": 99, "lead_id": lead })).await;
+    assert_eq!((&answer["ok"], &answer["error"]), (&json!(0), &json!("refused")), "{answer}");
+    let fine = shop.call("amo_create_task", json!({ "title": "x", "task_type_id": 2, "lead_id": lead })).await;
+    assert_eq!(fine["ok"], 1, "{fine}");
+    let counts = shop.daemon.as_ref().expect("it runs").store().counts(salebridge::app::town::BRIDGE).await;
+    assert_eq!(counts.expect("reads").dead_letters, 0);
+    shop.close().await;
+}
+
+#[tokio::test]
+async fn an_unknown_name_has_the_account_read_again_but_not_each_time() {
+    let shop = Shop::acquainted().await;
+    let reads = || {
+        shop.town.look(|amo, _| amo.request_log().filter(|request| request.path.contains("/api/v2/account")).count())
+    };
+    let before = reads();
+    for _ in 0..3 {
+        let answer = shop.call("amo_set_contact_responsible_user", json!({ "user_id": 99 })).await;
+        assert_eq!(answer["error"], "user_not_found", "{answer}");
+    }
+    assert_eq!(reads(), before + 1);
+    shop.close().await;
+}

@@ -131,6 +131,13 @@ fn fields_go_by_number_and_by_name() {
 fn unknown_users_are_refused() {
     assert_eq!(of_lead(Wanted::Responsible(UserId(7))), Ok(vec![Edit::Responsible(UserId(7))]));
     assert_eq!(of_lead(Wanted::Responsible(UserId(8))), refused("user_not_found"));
+    assert_eq!(first_user(&ground().account), Some(UserId(7)));
+    let task = |user| Work::Task { text: "x".to_owned(), minutes: 1, task_type: 1, responsible: Some(UserId(user)) };
+    let is_unknown = |work: &Work| is_unknown(&ground(), Record::Lead(&lead()), work);
+    assert!(is_unknown(&task(8)) && !is_unknown(&task(7)));
+    assert!(is_unknown(&Work::Field("99".to_owned())) && !is_unknown(&Work::Field("2".to_owned())));
+    let courier = Wanted::Field { field: "3".to_owned(), value: "Голубь".to_owned() };
+    assert!(!is_unknown(&Work::Change(vec![courier])), "a wrong value stays wrong");
 }
 
 #[test]
