@@ -6,7 +6,7 @@ use super::lookup::{Found, Look};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Edit, NoteTarget};
 use crate::core::apply;
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, FaultKind};
 use crate::core::function::effect;
 use crate::core::function::report::report;
 use crate::core::function::{Answer, Call, Wanted, Work};
@@ -208,7 +208,9 @@ impl Bridge {
         if !left.is_empty() {
             let endings = self.send_made(ground, &left, urgency(batch)).await;
             for ((place, ..), ending) in left.into_iter().zip(endings) {
-                outcomes[place] = ending.map_or_else(Outcome::Failed, |ending| Outcome::Ended(Box::new(ending)));
+                outcomes[place] = ending
+                    .map_err(not_the_record)
+                    .map_or_else(Outcome::Failed, |ending| Outcome::Ended(Box::new(ending)));
             }
         }
         Ok(())
@@ -324,6 +326,14 @@ fn lead_answer(lead: &Lead, edits: &[Edit]) -> Answer {
         };
     }
     answer
+}
+
+/// The record was there a moment ago: what is not found is something else that the call names, a type of task.
+fn not_the_record(fault: Fault) -> Fault {
+    match fault.kind {
+        FaultKind::Gone => Fault { kind: FaultKind::Rejected, ..fault },
+        _ => fault,
+    }
 }
 
 fn refuse(outcomes: &mut [Outcome], places: &[usize], results: Vec<Result<(), Fault>>) {
