@@ -161,7 +161,10 @@ impl Bridge {
             Ok(Target::Later) | Err(_) => return Ok(None),
         };
         let Ok(records) = self.read_records(&[target], Priority::Person).await else { return Ok(None) };
-        let Some(record) = records.get(target) else { return Ok(Some(gone(target))) };
+        let Some(record) = records.get(target) else {
+            let is_sure = call.target.is_some() && !records.is_unreadable(target);
+            return Ok(is_sure.then(|| gone(target)));
+        };
         let ground = self.ground_for(ground, &[(record, &call.work)]).await;
         Ok(Some(report(&ground, record, &call.work)))
     }
@@ -192,6 +195,7 @@ impl Bridge {
         // What waits for the same client goes first: it may make the record that this one is about.
         if call.target.is_none() && self.earlier(&call).await?.is_empty() {
             call.target = self.known_target(&call).await?;
+            call.is_found = call.target.is_some();
         }
         let waiter = self.desk.sit(&call.ticket);
         let mut changes = Vec::new();

@@ -43,6 +43,9 @@ pub struct Call {
     /// The record it is about, once known. For a new lead: the contact it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<NoteTarget>,
+    /// True where the bot named no record and we found it: one that was made a moment ago may show up late.
+    #[serde(default)]
+    pub is_found: bool,
     /// What is wanted.
     pub work: Work,
     /// When it was accepted.
@@ -150,7 +153,7 @@ impl Call {
             Some(request) => fingerprint::of(&("request", function, client, request)),
             None => fingerprint::of(&("call", function, client, target, &work)),
         };
-        Ok(Call { ticket, function, client, target, work, at: now, once_ms })
+        Ok(Call { ticket, function, client, target, is_found: false, work, at: now, once_ms })
     }
 
     /// Where a task is due, in Unix seconds.

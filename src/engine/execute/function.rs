@@ -21,10 +21,16 @@ use crate::ports::remote::{self, AMO_IDS_MAX, Draft, NewNote, NewTask, Priority}
 use crate::ports::store::{OutboxRow, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// For how long a record that we know of may be missing where it is read: it was made a moment ago.
+const LATE_MS: i64 = 3_000;
+/// How often it is looked for.
+const LOOK_MS: i64 = 500;
+
 /// Records as they are at this moment.
 pub(in crate::engine) struct Records {
     contacts: BTreeMap<ContactId, Contact>,
     leads: BTreeMap<LeadId, Lead>,
+    unreadable: BTreeSet<u64>,
     now: Millis,
 }
 
@@ -34,6 +40,13 @@ impl Records {
         match target {
             NoteTarget::Contact(id) => self.contacts.get(&id).map(Record::Contact),
             NoteTarget::Lead(id) => self.leads.get(&id).filter(|lead| !lead.is_deleted).map(Record::Lead),
+        }
+    }
+
+    /// True for one that is there and could not be read.
+    pub(in crate::engine) fn is_unreadable(&self, target: NoteTarget) -> bool {
+        match target {
+            NoteTarget::Contact(ContactId(id)) | NoteTarget::Lead(LeadId(id)) => self.unreadable.contains(&id),
         }
     }
 }
@@ -67,7 +80,7 @@ impl Bridge {
         let mut touched = BTreeSet::new();
         for (place, call, target) in calls {
             let Some(record) = records.get(target) else {
-                outcomes[place] = Outcome::ended(gone(target));
+                outcomes[place] = self.absent(call, target, &records);
                 continue;
             };
             match &call.work {
@@ -91,6 +104,17 @@ impl Bridge {
         Ok(outcomes)
     }
 
+    /// What a call comes to whose record was not among those that were read.
+    fn absent(&self, call: &Call, target: NoteTarget, records: &Records) -> Outcome {
+        if records.is_unreadable(target) {
+            return Outcome::Failed(Fault::new(FaultKind::Broken, "the record cannot be read"));
+        }
+        match call.is_found && self.now().since(call.at) < LATE_MS {
+            true => Outcome::Unclear(LOOK_MS),
+            false => Outcome::ended(gone(target)),
+        }
+    }
+
     /// Contacts and leads by id.
     pub(in crate::engine) async fn read_records(
         &self,
@@ -104,17 +128,20 @@ impl Bridge {
                 NoteTarget::Lead(id) => leads.insert(id.0),
             };
         }
-        let mut records = Records { contacts: BTreeMap::new(), leads: BTreeMap::new(), now: self.now() };
+        let mut records =
+            Records { contacts: BTreeMap::new(), leads: BTreeMap::new(), unreadable: BTreeSet::new(), now: self.now() };
         if !contacts.is_empty() {
             let ids: Vec<ContactId> = contacts.into_iter().collect();
             let page = self.parts.amo.contacts_by_id(&ids, priority).await?;
             records.now = self.server_now(&page);
+            records.unreadable.extend(page.broken.iter().filter_map(|row| row.id));
             records.contacts.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
         }
         if !leads.is_empty() {
             let ids: Vec<LeadId> = leads.into_iter().map(LeadId).collect();
             let page = self.parts.amo.leads_by_id(&ids, priority).await?;
             records.now = self.server_now(&page);
+            records.unreadable.extend(page.broken.iter().filter_map(|row| row.id));
             records.leads.extend(page.rows.into_iter().map(|lead| (lead.id, lead)));
         }
         Ok(records)

@@ -141,7 +141,9 @@ impl Bridge {
             return Ok(Outcome::Unclear(self.soon(call)));
         }
         Ok(match self.whom(&ground, call).await? {
-            Ok(Target::Found(target)) => Outcome::Resolved(Box::new(Call { target: Some(target), ..call.clone() })),
+            Ok(Target::Found(target)) => {
+                Outcome::Resolved(Box::new(Call { target: Some(target), is_found: true, ..call.clone() }))
+            }
             Ok(Target::Refused(answer)) => Outcome::ended(answer),
             Ok(Target::Later) => Outcome::Unclear(self.soon(call)),
             Err(fault) => Outcome::Failed(fault),
