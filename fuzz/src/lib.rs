@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use salebridge::config::{Checks, Secrets, TemplateKind, check_text};
 use salebridge::core::action::NoteTarget;
 use salebridge::core::flex::{Flex, Moment, Notices, attachments};
+use salebridge::core::function::{Arguments, Call, Function};
 use salebridge::core::id::{ClientId, ContactId, OrderId};
 use salebridge::core::model::Event;
 use salebridge::core::selector::{AmoField, SalebotField};
@@ -32,8 +33,9 @@ use std::task::{Context, Poll, Waker};
 pub type Door = fn(&[u8]);
 
 /// Every door by the name of its fuzz target.
-pub const DOORS: [(&str, Door); 7] = [
+pub const DOORS: [(&str, Door); 8] = [
     ("webhook", webhook),
+    ("function", function),
     ("salebot_wire", salebot_wire),
     ("amo_wire", amo_wire),
     ("config", config),
@@ -67,6 +69,32 @@ pub fn webhook(body: &[u8]) {
     }
     // The same body means the same at every reading: the first one stores it, the second one works on it.
     assert_eq!(decoder.decode(body), decoder.decode(body));
+}
+
+/// A bot's call of every function: the query, an end of line, the body.
+pub fn function(bytes: &[u8]) {
+    let place = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let (query, body) = bytes.split_at(place);
+    let query = String::from_utf8_lossy(query);
+    let arguments = match Arguments::read(&query, body) {
+        Ok(arguments) => arguments,
+        Err(reason) => {
+            let reason = reason.to_string();
+            return assert!(reason.len() <= REASON_BYTES_MAX, "a reason is short: {reason:?}");
+        }
+    };
+    for function in Function::ALL {
+        match Call::read(function, &arguments, Millis(NOW_MS)) {
+            Ok(call) => {
+                assert_eq!(Ok(call), Call::read(function, &arguments, Millis(NOW_MS)), "the same call means the same");
+            }
+            Err(answer) => {
+                assert!(!answer.is_ok() && answer.error().is_some());
+                assert!(answer.text().len() <= REASON_BYTES_MAX, "an answer is short");
+            }
+        }
+    }
+    let _ = Function::find(&query);
 }
 
 /// An answer of Salebot, to every question that we ask.
@@ -254,6 +282,7 @@ async fn ask_amo(amo: &AmoV2) {
     }
     let target = NoteTarget::Contact(ContactId(1));
     let _ = amo.notes(target, priority).await;
+    let _ = amo.tasks(target, priority).await;
     let _ = amo.account(priority).await;
     let drafts = [(); 2].map(|()| Draft { edits: Vec::new(), created_at: 1_700_000_000 });
     assert_eq!(amo.create_contacts(&drafts, priority).await.len(), drafts.len(), "one result for each");

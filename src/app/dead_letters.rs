@@ -294,6 +294,7 @@ fn places(action: &Action) -> Vec<String> {
         Action::CreateOrder { lead, .. } => vec![format!("an order for lead {lead}")],
         Action::SetOrderState { order, state, .. } => vec![format!("order {order}: state {state}")],
         Action::Callback { .. } => vec!["the bot's callback".to_owned()],
+        Action::Function(call) => vec![format!("the bot's call of {}", call.function.name())],
         Action::LoadClient { group_id, client_type, .. } => {
             vec![format!("a client in channel {group_id}, messenger {client_type}")]
         }

@@ -8,6 +8,7 @@ use crate::core::time::Millis;
 use crate::engine::{Bridge, Parts, Timing};
 use crate::inbound::{Door, SalebotDecoder};
 use crate::ports::env::{Bell, Env};
+use crate::ports::function::Functions;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
 use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
@@ -124,8 +125,12 @@ pub fn bridge(
         arrived: Arc::clone(&arrived),
         stop,
     });
-    let door = Door::new(&config.salebot.webhook_secret, arrived, notices);
-    Ok(Wired { bridge: Arc::new(bridge), lanes, door })
+    let bridge = Arc::new(bridge);
+    let mut door = Door::new(&config.salebot.webhook_secret, arrived, notices);
+    if let Some(token) = &config.salebot.functions_token {
+        door = door.with_functions(token, Arc::clone(&bridge) as Arc<dyn Functions>);
+    }
+    Ok(Wired { bridge, lanes, door })
 }
 
 /// How the callbacks we send begin, so that they are no messages when they come back. Only a first

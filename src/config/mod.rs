@@ -6,7 +6,6 @@
 mod check;
 mod fault;
 mod mask;
-mod nearest;
 mod raw;
 mod read;
 mod report;

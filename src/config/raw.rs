@@ -135,7 +135,7 @@ section! {
         api_key: Secret, Required r#"{ file = "/run/credentials/salebot-api-key" }"#;
         /// The secret in the address that Salebot delivers messages to: `POST /hooks/salebot/{bridge}/{secret}`.
         webhook_secret: Secret, Required r#"{ file = "/run/credentials/salebot-webhook" }"#;
-        /// Turns on `/functions/{bridge}/…` for calls from bots.
+        /// Turns on `/functions/{bridge}/…` for calls from bots that know it; 16 to 256 signs.
         functions_token: Secret, Optional r#"{ file = "/run/credentials/salebot-functions" }"#;
         /// Requests per second, all but `save_variables`.
         requests_per_second: f64, Default "2";

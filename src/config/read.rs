@@ -3,8 +3,8 @@
 //! Every key is named once, in a `section!` of `raw.rs`: the reader, the JSON schema and the list of
 //! known keys come from there. (Serde would stop at the first fault and lose the places in nested forms.)
 
-use super::nearest::nearest;
 use super::report::{At, Place, Report};
+use crate::core::nearest::nearest;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use secrecy::SecretString;
 use std::borrow::Cow;

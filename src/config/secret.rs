@@ -106,7 +106,7 @@ impl Checker<'_> {
         Some(fetched.into_value())
     }
 
-    /// A secret that stands in an address we serve, hard to guess, and different from the others.
+    /// A secret that stands, or may stand, in an address we serve, hard to guess, and different from the others.
     pub(super) fn webhook_secret(&mut self, secret: &At<Secret>) -> Option<SecretString> {
         if let Secret::Literal(_) = secret.value {
             self.has_literals = true;

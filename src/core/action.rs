@@ -1,5 +1,6 @@
 //! One fully decided write. It leaves no choices to whoever carries it out.
 
+use super::function::{Call, Work};
 use super::id::{ClientId, ContactId, FieldId, LeadId, MessageId, OrderId, PipelineId, StateId, StatusId, UserId};
 use super::link::{Base, Bases};
 use super::model::{Element, FieldKind, Variables};
@@ -126,6 +127,9 @@ pub enum Action {
         /// The messenger's number.
         client_type: i64,
     },
+    /// What a bot asked for by calling a function. While its record is not known, finding it comes first. What
+    /// makes a record is looked up before it is sent again.
+    Function(Box<Call>),
 }
 
 /// Where a note is written.
@@ -164,6 +168,8 @@ pub enum Edit {
     Responsible(UserId),
     /// A company to be made and linked.
     CompanyName(String),
+    /// The contact of a new lead.
+    Contact(ContactId),
     /// A lead's budget.
     Price(i64),
     /// A lead's stage.
@@ -194,6 +200,7 @@ impl Edit {
             Edit::Tags(_) => "tags".to_owned(),
             Edit::Responsible(_) => "responsible".to_owned(),
             Edit::CompanyName(_) => "company".to_owned(),
+            Edit::Contact(_) => "contact".to_owned(),
             Edit::Price(_) => "price".to_owned(),
             Edit::Stage { .. } => "stage".to_owned(),
             Edit::Field { id, .. } => format!("field.{id}"),
@@ -256,6 +263,9 @@ impl Action {
             | Action::SetOrderState { .. }
             | Action::Callback { .. }
             | Action::LoadClient { .. } => Side::Salebot,
+            // Who it is about is asked where bots keep it.
+            Action::Function(call) if call.target.is_none() => Side::Salebot,
+            Action::Function(_) => Side::Amo,
         }
     }
 
@@ -272,6 +282,7 @@ impl Action {
             Action::SetOrderState { .. } => "set_order_state",
             Action::Callback { .. } => "callback",
             Action::LoadClient { .. } => "load_client",
+            Action::Function(call) => function_name(call),
         }
     }
 
@@ -291,6 +302,7 @@ impl Action {
             | Action::SetOrderVariables { client, .. }
             | Action::SetOrderState { client, .. }
             | Action::Callback { client, .. } => client_key(*client),
+            Action::Function(call) => function_key(call),
         }
     }
 
@@ -306,7 +318,8 @@ impl Action {
             | Action::AddNote { .. }
             | Action::CreateOrder { .. }
             | Action::Callback { .. }
-            | Action::LoadClient { .. } => &[],
+            | Action::LoadClient { .. }
+            | Action::Function(_) => &[],
         }
     }
 }
@@ -324,4 +337,41 @@ pub fn lead_key(id: LeadId) -> String {
 /// The key of a client: `client:5`.
 pub fn client_key(id: ClientId) -> String {
     format!("client:{id}")
+}
+
+/// The key of a client's calls whose record is not known yet.
+pub fn calls_key(id: ClientId) -> String {
+    format!("calls:{id}")
+}
+
+/// The key of the leads that a client's calls make: what was called later may be about them. Not that of the calls,
+/// since a call becomes a new lead behind calls that were recorded before.
+pub fn leads_key(id: ClientId) -> String {
+    format!("leads:{id}")
+}
+
+fn function_name(call: &Call) -> &'static str {
+    match (&call.target, &call.work) {
+        (None, _) => "function",
+        (_, Work::Lead { .. }) => "function_lead",
+        (Some(NoteTarget::Lead(_)), Work::Change(_)) => "function_lead_change",
+        (Some(NoteTarget::Contact(_)), Work::Change(_)) => "function_contact_change",
+        (_, Work::Note(_)) => "function_note",
+        (_, Work::Task { .. }) => "function_task",
+        (_, Work::Info | Work::Field(_)) => "function_read",
+    }
+}
+
+fn function_key(call: &Call) -> String {
+    let record = match call.target {
+        None => return calls_key(call.client),
+        Some(NoteTarget::Contact(contact)) => contact_key(contact),
+        Some(NoteTarget::Lead(lead)) => lead_key(lead),
+    };
+    match call.work {
+        Work::Lead { .. } => leads_key(call.client),
+        Work::Note(_) => format!("notes:{record}"),
+        Work::Task { .. } => format!("tasks:{record}"),
+        Work::Change(_) | Work::Info | Work::Field(_) => record,
+    }
 }

@@ -13,7 +13,7 @@ pub fn to_contact(contact: &mut Contact, edits: &[Edit]) {
             Edit::Tags(tags) => contact.tags.clone_from(tags),
             Edit::Responsible(user) => contact.responsible = Some(*user),
             Edit::Field { .. } => field(&mut contact.fields, edit),
-            Edit::CompanyName(_) | Edit::Price(_) | Edit::Stage { .. } => {}
+            Edit::CompanyName(_) | Edit::Contact(_) | Edit::Price(_) | Edit::Stage { .. } => {}
         }
     }
 }
@@ -28,6 +28,7 @@ pub fn to_lead(lead: &mut Lead, edits: &[Edit]) {
             Edit::Price(price) => lead.price = *price,
             Edit::Stage { pipeline, status } => (lead.pipeline, lead.status) = (*pipeline, *status),
             Edit::Field { .. } => field(&mut lead.fields, edit),
+            Edit::Contact(contact) => drop(lead.contacts.insert(*contact)),
             Edit::FirstName(_) | Edit::LastName(_) | Edit::CompanyName(_) => {}
         }
     }

@@ -40,6 +40,14 @@ impl Bridge {
         }
     }
 
+    /// Reads the metadata now, for who met something unknown in it. None where it cannot be read.
+    pub(super) async fn refresh_account(&self) -> Option<Arc<Ground>> {
+        let account = self.parts.amo.account(Priority::Person).await.ok()?;
+        self.keep_account(&account).await;
+        self.set_ground(account);
+        self.ground()
+    }
+
     /// Starts from what is in the store, so that a restart does not wait for amoCRM.
     async fn load_kept_account(&self) {
         let kept = self.store().text(self.name(), KEPT).await.ok().flatten();

@@ -16,6 +16,7 @@ mod clock;
 mod deals;
 mod execute;
 mod finding;
+mod function;
 mod guard;
 mod health;
 mod inbox;
@@ -105,6 +106,8 @@ pub struct Bridge {
     health: Arc<Health>,
     guards: guard::Guarding,
     clock: clock::ClockWatch,
+    /// Bots that wait for an answer.
+    desk: function::Desk,
 }
 
 /// One bell for each queue.
@@ -156,6 +159,7 @@ impl Bridge {
             health,
             guards: guard::Guarding::default(),
             clock: clock::ClockWatch::default(),
+            desk: function::Desk::default(),
         }
     }
 

@@ -3,12 +3,14 @@
 //! | route | answers |
 //! |---|---|
 //! | `POST /hooks/salebot/{bridge}/{secret}` | 200 after the body is on disk; see `salebot.rs` |
+//! | `POST`, `GET /functions/{bridge}/{function}` | flat JSON; see `functions.rs` |
 //! | `GET /health/live` | 200 while the process answers at all |
 //! | `GET /health/ready` | 200 or 503 with reasons |
 //!
 //! Addresses hold secrets. Logs name the matched route and never the path.
 
 mod body;
+mod functions;
 mod health;
 mod salebot;
 mod secret;
@@ -43,13 +45,14 @@ pub struct Door {
     secret: Digest,
     bell: Arc<Bell>,
     decoder: SalebotDecoder,
+    functions: Option<functions::FunctionDoor>,
 }
 
 impl Door {
     /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
     /// `notices` tells what is no message.
     pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
-        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices) }
+        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices), functions: None }
     }
 }
 
@@ -145,6 +148,7 @@ impl Counters {
 pub fn router(state: Arc<Inbound>) -> Router {
     Router::new()
         .route("/hooks/salebot/{bridge}/{secret}", post(salebot::receive))
+        .route("/functions/{bridge}/{function}", get(functions::call).post(functions::call))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(not_found)

@@ -119,6 +119,19 @@ pub struct NewTask {
     pub responsible: Option<crate::core::id::UserId>,
 }
 
+/// A task as amoCRM showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Task {
+    /// Its id.
+    pub id: u64,
+    /// The record it stands on, where the answer tells it.
+    pub element: Option<u64>,
+    /// What is to be done.
+    pub text: String,
+    /// Unix seconds of the deadline.
+    pub due_at: i64,
+}
+
 /// amoCRM.
 ///
 /// Answers to batches stand in the order of the batch: item by item, since a success code can hide
@@ -145,6 +158,9 @@ pub trait Amo: Send + Sync {
 
     /// Notes of a record made by hand or by us, newest page first where there are many.
     async fn notes(&self, target: NoteTarget, priority: Priority) -> Result<Vec<Note>, Fault>;
+
+    /// Tasks of a record, in any order.
+    async fn tasks(&self, target: NoteTarget, priority: Priority) -> Result<Vec<Task>, Fault>;
 
     /// Makes contacts. Not repeatable.
     async fn create_contacts(&self, drafts: &[Draft], priority: Priority) -> Vec<Result<ContactId, Fault>>;

@@ -7,6 +7,7 @@
 
 mod amocrm_adapter;
 mod blackbox;
+mod functions;
 mod guards;
 mod hostile;
 mod inbound;

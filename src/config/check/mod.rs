@@ -14,7 +14,7 @@ use super::report::{At, Report};
 use super::secret::Fetched;
 use super::settings::{Bridge, Config, Http, Log, StoreUrl};
 use super::{Checks, raw};
-use crate::config::nearest::nearest;
+use crate::core::nearest::nearest;
 use secrecy::{ExposeSecret, SecretString};
 use std::net::SocketAddr;
 use std::path::Path;

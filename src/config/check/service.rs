@@ -105,7 +105,7 @@ impl Checker<'_> {
         let api_key = raw.api_key.as_ref().and_then(|key| self.visible_secret(key, "/?#%\\"));
         let webhook_secret = raw.webhook_secret.as_ref().and_then(|secret| self.webhook_secret(secret));
         let functions_token =
-            self.optional(raw.functions_token.as_ref(), |checker, token| checker.visible_secret(token, ""));
+            self.optional(raw.functions_token.as_ref(), |checker, token| checker.webhook_secret(token));
         let requests = raw.requests_per_second.as_ref().and_then(|rate| self.number(rate, rates.clone(), ""));
         let saves = raw.save_variables_per_second.as_ref().and_then(|rate| self.number(rate, rates, ""));
         let budget = raw.daily_budget.as_ref().and_then(|budget| self.whole(budget, 0..=1_000_000_000));

@@ -65,7 +65,8 @@ const REFUSED: &[(&str, &str, &str)] = &[
     // Salebot.
     ("bridge.salebot", "url = \"https://chatter.salebot.pro/api\"", "without a path"),
     ("bridge.salebot", "api_key = \"a/b\"", "none of /?#%"),
-    ("bridge.salebot", "functions_token = \"a b\"", "without spaces"),
+    ("bridge.salebot", "functions_token = \"0123456789 abcdef\"", "16 to 256 signs"),
+    ("bridge.salebot", "functions_token = \"short\"", "openssl rand -hex 32"),
     ("bridge.salebot", "requests_per_second = 0", "between 0.01 and 100000"),
     ("bridge.salebot", "save_variables_per_second = -1", "between 0.01 and 100000"),
     ("bridge.salebot", "save_variables_per_second = nan", "finite"),
@@ -149,7 +150,7 @@ fn accepted_values() {
         ("bridge.amo", "overlap = \"1h 30m\""),
         ("bridge.amo", "webhook_secret = \"0123456789abcdef\""),
         ("bridge.salebot", "requests_per_second = 0.5"),
-        ("bridge.salebot", "functions_token = \"short\""),
+        ("bridge.salebot", "functions_token = \"0123456789abcdeg\""),
         ("bridge.people", "match = []"),
         ("bridge.people", "create_client = \"create_order\""),
         ("bridge.notes", "on = []"),

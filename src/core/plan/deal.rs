@@ -347,7 +347,7 @@ pub fn edited_fingerprint(lead: &Lead, edits: &[Edit]) -> String {
         Edit::Price(_) => fingerprint::of(&lead.price),
         Edit::Stage { .. } => fingerprint::of(&(lead.pipeline, lead.status)),
         Edit::Field { id, .. } => fingerprint::of(&lead.fields.get(id)),
-        Edit::FirstName(_) | Edit::LastName(_) | Edit::CompanyName(_) => String::new(),
+        Edit::FirstName(_) | Edit::LastName(_) | Edit::CompanyName(_) | Edit::Contact(_) => String::new(),
     };
     fingerprint::of(&edits.iter().map(held).collect::<Vec<_>>())
 }

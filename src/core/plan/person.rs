@@ -248,7 +248,7 @@ pub fn edited_fingerprint(contact: &Contact, edits: &[Edit]) -> String {
         Edit::Responsible(_) => fingerprint::of(&contact.responsible),
         Edit::CompanyName(_) => fingerprint::of(&contact.company),
         Edit::Field { id, .. } => fingerprint::of(&contact.fields.get(id)),
-        Edit::Price(_) | Edit::Stage { .. } => String::new(),
+        Edit::Contact(_) | Edit::Price(_) | Edit::Stage { .. } => String::new(),
     };
     fingerprint::of(&edits.iter().map(held).collect::<Vec<_>>())
 }

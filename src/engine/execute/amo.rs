@@ -29,6 +29,7 @@ impl Bridge {
                     "create_contact" => self.create_contacts(&rows).await?,
                     "update_contact" => self.update_contacts(&rows).await?,
                     "update_lead" => self.update_leads(&rows).await,
+                    name if name.starts_with("function") => self.execute_functions(&rows).await?,
                     _ => self.add_notes(&rows).await?,
                 };
                 let stuck: BTreeSet<String> = rows
@@ -246,7 +247,8 @@ impl Bridge {
         if !row.in_doubt {
             return Ok(Ok(target));
         }
-        Ok(match self.look_for_note(row, target).await? {
+        let Action::AddNote { text, target: planned, .. } = &row.action else { return Ok(Err(Outcome::Untouched)) };
+        Ok(match self.look_for_note(row, target, *planned, text).await? {
             Ok(Found::Done(note) | Found::Theirs(note)) => Err(Outcome::Note(target, note)),
             Ok(Found::Later(wait_ms)) => Err(Outcome::Unclear(wait_ms)),
             Ok(Found::NotDone) => Ok(target),
@@ -258,14 +260,14 @@ impl Bridge {
 
     /// The server's clock, where it told it; ours otherwise. A time of change in the future would
     /// lock others out of the record.
-    fn server_now<T>(&self, page: &Page<T>) -> Millis {
+    pub(super) fn server_now<T>(&self, page: &Page<T>) -> Millis {
         page.server_time.unwrap_or_else(|| self.now())
     }
 }
 
 /// It was not done, and what stands behind it in its key may not overtake it.
 fn must_wait(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_))
+    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Untouched)
 }
 
 fn updated_contact(row: &OutboxRow) -> Option<ContactId> {
@@ -290,7 +292,7 @@ fn same_texts(a: &Contact, b: &Contact) -> bool {
 }
 
 /// A failed look leaves the action in doubt; it is no attempt at doing it.
-fn harmless(fault: Fault) -> Fault {
+pub(super) fn harmless(fault: Fault) -> Fault {
     match fault.kind {
         FaultKind::Uncertain => Fault::new(FaultKind::Transient, fault.reason),
         _ => fault,
@@ -306,6 +308,6 @@ fn take_results(outcomes: &mut [Outcome], indices: impl Iterator<Item = usize>, 
 }
 
 /// A batch is as urgent as its most urgent action.
-fn urgency(batch: &[OutboxRow]) -> Priority {
+pub(super) fn urgency(batch: &[OutboxRow]) -> Priority {
     batch.iter().map(|row| row.priority).min().unwrap_or(Priority::Background)
 }

@@ -36,11 +36,23 @@ pub(super) enum Found<T> {
     Later(i64),
 }
 
+impl<T> Found<T> {
+    /// The same of something else.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Found::Done(found) => Found::Done(change(found)),
+            Found::Theirs(found) => Found::Theirs(change(found)),
+            Found::NotDone => Found::NotDone,
+            Found::Later(wait_ms) => Found::Later(wait_ms),
+        }
+    }
+}
+
 /// A look can fail on either side.
 pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
 impl Bridge {
-    fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
+    pub(super) fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
         let now = self.now();
         // The last attempt counts, and one that a crash cut short is no older than this start. Of one from
         // before the clock was set nobody knows how long ago it was.
@@ -125,16 +137,21 @@ impl Bridge {
     }
 
     /// A note we may have written: same text, and not one of those already accounted for.
-    pub(super) async fn look_for_note(&self, row: &OutboxRow, target: NoteTarget) -> Look<NoteId> {
-        let Action::AddNote { text, target: planned, .. } = &row.action else { return Ok(Ok(Found::NotDone)) };
+    pub(super) async fn look_for_note(
+        &self,
+        row: &OutboxRow,
+        target: NoteTarget,
+        planned: NoteTarget,
+        text: &str,
+    ) -> Look<NoteId> {
         let notes = match self.parts.amo.notes(target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut known = self.known_notes(target).await?;
-        if *planned != target {
+        let mut known = self.accounted_for(target, "note").await?;
+        if planned != target {
             // Notes accounted for under a contact that was merged into this one.
-            known.extend(self.known_notes(*planned).await?);
+            known.extend(self.accounted_for(planned, "note").await?);
         }
         let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
         let found =
@@ -142,9 +159,10 @@ impl Bridge {
         Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
     }
 
-    async fn known_notes(&self, target: NoteTarget) -> Result<BTreeSet<u64>, StoreError> {
+    /// Records of this kind on the record that the journal tells how they came to be.
+    pub(super) async fn accounted_for(&self, target: NoteTarget, kind: &str) -> Result<BTreeSet<u64>, StoreError> {
         let lines = self.store().journal(self.name(), &note_subject(target), JOURNAL_MAX).await?;
-        Ok(lines.iter().filter_map(|line| line.detail.get("note").and_then(serde_json::Value::as_u64)).collect())
+        Ok(lines.iter().filter_map(|line| line.detail.get(kind).and_then(serde_json::Value::as_u64)).collect())
     }
 
     /// An order we may have made: by the mark in its description.

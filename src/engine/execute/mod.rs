@@ -3,9 +3,12 @@
 //!
 //! - [`amo`], [`salebot`]: carrying out, in batches.
 //! - [`lookup`]: was it done? Before anything that must not happen twice is sent again.
+//! - [`function`], [`function_end`]: calls of bots, and their answers.
 //! - [`settle`]: the outcome becomes links, bases, and the action's end.
 
 mod amo;
+mod function;
+mod function_end;
 mod lookup;
 mod salebot;
 mod settle;
@@ -13,15 +16,17 @@ mod settle;
 use super::{Bridge, Step};
 use crate::core::action::{NoteTarget, Side};
 use crate::core::fault::{Fault, FaultKind};
+use crate::core::function::Call;
 use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
+use function_end::Ending;
 
 /// Actions claimed at once; a multiple of the largest batch, so that full batches form.
 const CLAIMED_MAX: u32 = 200;
 
 /// What an action came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
+pub(in crate::engine) enum Outcome {
     /// Done; nothing to remember beyond that.
     Done,
     /// A contact was made, or found to have been made.
@@ -36,6 +41,10 @@ enum Outcome {
     Order(OrderId),
     /// A client was found or made.
     Client(ClientId),
+    /// The record a bot's call is about was found.
+    Resolved(Box<Call>),
+    /// A bot's call has come to its end.
+    Ended(Box<Ending>),
     /// It is not needed any more.
     Superfluous,
     /// It failed.

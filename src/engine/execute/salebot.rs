@@ -95,6 +95,7 @@ impl Bridge {
                     None => Outcome::Failed(Fault::new(FaultKind::Broken, "load_clients answered nothing")),
                 }
             }
+            Action::Function(call) => self.find_record(row, call).await?,
             Action::SaveVariables { .. }
             | Action::CreateContact { .. }
             | Action::UpdateContact { .. }

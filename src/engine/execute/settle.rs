@@ -4,6 +4,7 @@ use super::lookup::note_subject;
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, NoteTarget, Side, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
+use crate::core::function::{Answer, Call};
 use crate::core::guard::Frozen;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
@@ -18,12 +19,14 @@ use std::collections::BTreeMap;
 
 /// Links that a settlement changes, loaded once and written once.
 #[derive(Default)]
-struct Links {
+pub(super) struct Links {
     clients: BTreeMap<ClientId, ClientLink>,
     deals: BTreeMap<LeadId, DealLink>,
     touched_clients: std::collections::BTreeSet<ClientId>,
     touched_deals: std::collections::BTreeSet<LeadId>,
     frozen: Vec<Frozen>,
+    /// Answers for bots, by the tickets of their calls.
+    pub(super) answers: Vec<(Call, Answer)>,
 }
 
 impl Links {
@@ -32,9 +35,20 @@ impl Links {
         self.clients.entry(id).or_insert_with(|| ClientLink::new(Client::unknown(id)))
     }
 
-    fn deal(&mut self, id: LeadId) -> Option<&mut DealLink> {
+    pub(super) fn deal(&mut self, id: LeadId) -> Option<&mut DealLink> {
         self.touched_deals.insert(id);
         self.deals.get_mut(&id)
+    }
+
+    /// The contact a client belongs to.
+    pub(super) fn client_contact(&self, id: ClientId) -> Option<ContactId> {
+        self.clients.get(&id).and_then(|link| link.contact)
+    }
+
+    /// Stores a lead's link where there is none.
+    pub(super) fn put_deal_if_new(&mut self, deal: DealLink) {
+        self.touched_deals.insert(deal.lead);
+        self.deals.entry(deal.lead).or_insert(deal);
     }
 
     fn base(&mut self, link: LinkRef, rule: &str) -> Option<&mut Base> {
@@ -65,6 +79,7 @@ impl Bridge {
         for (row, outcome) in rows.iter().zip(outcomes) {
             self.settle_one(row, outcome, &mut links, &mut changes);
         }
+        let answers = std::mem::take(&mut links.answers);
         let found = std::mem::take(&mut links.frozen);
         for pair in self.freeze(found, &mut changes).await? {
             if let Some(base) = links.base(pair.link, &pair.rule) {
@@ -74,7 +89,7 @@ impl Bridge {
         changes.extend(links.into_changes());
         self.commit(changes).await?;
         drop(gate);
-        Ok(())
+        self.tell_bots(answers).await
     }
 
     async fn links_of(&self, rows: &[OutboxRow], outcomes: &[Outcome]) -> Stored<Links> {
@@ -88,12 +103,17 @@ impl Bridge {
             }
             match &row.action {
                 Action::CreateContact { clients: of, .. } => clients.extend(of),
+                Action::Function(call) => clients.push(call.client),
                 Action::CreateOrder { lead, .. } | Action::SetOrderState { lead, .. } => leads.push(*lead),
                 _ => {}
             }
         }
         clients.extend(outcomes.iter().filter_map(|outcome| match outcome {
             Outcome::Client(id) => Some(*id),
+            _ => None,
+        }));
+        leads.extend(outcomes.iter().filter_map(|outcome| match outcome {
+            Outcome::Ended(ending) => ending.touched_lead(),
             _ => None,
         }));
         let clients = self.store().clients(self.name(), &clients).await?;
@@ -107,6 +127,11 @@ impl Bridge {
 
     fn settle_one(&self, row: &OutboxRow, outcome: Outcome, links: &mut Links, changes: &mut Vec<Change>) {
         match outcome {
+            Outcome::Resolved(call) => self.resolved(row, *call, changes),
+            Outcome::Ended(ending) => self.ended(row, *ending, links, changes),
+            Outcome::Failed(fault) if matches!(row.action, Action::Function(_)) => {
+                self.function_failed(row, fault, links, changes)
+            }
             Outcome::Failed(fault) => self.failed(row, fault, links, changes),
             Outcome::Unclear(wait_ms) => {
                 let fault = row
@@ -304,7 +329,7 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
 }
 
 /// True for faults that tell of the service and not of one record.
-fn concerns_the_service(kind: FaultKind) -> bool {
+pub(super) fn concerns_the_service(kind: FaultKind) -> bool {
     match kind {
         FaultKind::Transient
         | FaultKind::Uncertain
@@ -335,6 +360,7 @@ fn subjects(action: &Action) -> Vec<Subject> {
         Action::CreateContact { clients, .. } => clients.iter().copied().map(Subject::Client).collect(),
         Action::AddNote { target: NoteTarget::Contact(id), .. } => vec![contact(id)],
         Action::AddNote { target: NoteTarget::Lead(lead), .. } => vec![Subject::Lead(*lead)],
+        Action::Function(_) => Vec::new(),
     }
 }
 

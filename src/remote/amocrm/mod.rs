@@ -9,6 +9,7 @@ mod batch;
 mod fault;
 mod loose;
 mod page;
+mod tasks;
 mod v2;
 mod v4;
 

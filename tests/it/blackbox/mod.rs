@@ -6,6 +6,7 @@ mod backfill;
 mod commands;
 mod crash;
 mod dead_letters;
+mod functions;
 mod round_trip;
 mod running;
 mod secrets;

@@ -135,6 +135,10 @@ impl remote::Amo for Amo {
         absent()
     }
 
+    async fn tasks(&self, _: NoteTarget, _: Priority) -> Result<Vec<remote::Task>, Fault> {
+        absent()
+    }
+
     async fn create_contacts(&self, drafts: &[Draft], _: Priority) -> Vec<Result<ContactId, Fault>> {
         drafts.iter().map(|_| absent()).collect()
     }

@@ -64,6 +64,7 @@ fn apply(mut write: RecordWrite, edits: &[Edit]) -> Result<RecordWrite, Fault> {
             Edit::Tags(names) => write.tags = Some(tags(names)?),
             Edit::Responsible(user) => write.responsible_user_id = Some(user.0),
             Edit::CompanyName(name) => write.company_name = Some(name.clone()),
+            Edit::Contact(contact) => write.contacts_id = Some(vec![contact.0]),
             Edit::Price(price) => write.sale = Some(*price),
             Edit::Stage { pipeline, status } => {
                 (write.pipeline_id, write.status_id) = (Some(pipeline.0), Some(status.0));

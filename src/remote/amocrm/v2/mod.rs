@@ -16,11 +16,12 @@ use crate::core::id::{ContactId, LeadId, NoteId};
 use crate::core::model::{Account, Contact, Lead, Note};
 use crate::ports::env::Env;
 use crate::ports::remote::{
-    AMO_IDS_MAX, AMO_PAGE_MAX, Amo, Change, Draft, NewNote, NewTask, Page, PageRequest, Priority,
+    AMO_IDS_MAX, AMO_PAGE_MAX, Amo, Change, Draft, NewNote, NewTask, Page, PageRequest, Priority, Task,
 };
 use crate::remote::amocrm::batch::{self, Verb};
 use crate::remote::amocrm::fault;
 use crate::remote::amocrm::page::{self, Wire};
+use crate::remote::amocrm::tasks::TaskRow;
 use crate::remote::http::{Call, Credentials, RawAnswer, Sender, Transport};
 use crate::remote::lane::Lane;
 use async_trait::async_trait;
@@ -217,6 +218,26 @@ impl Amo for AmoV2 {
             }
         }
         Ok(wanted_notes(notes, element))
+    }
+
+    async fn tasks(&self, target: NoteTarget, priority: Priority) -> Result<Vec<Task>, Fault> {
+        let (kind, element) = match target {
+            NoteTarget::Contact(id) => ("contact", id.0),
+            NoteTarget::Lead(id) => ("lead", id.0),
+        };
+        let mut tasks = Vec::new();
+        for number in 0..NOTES_PAGES_MAX {
+            let request = PageRequest { since: None, offset: number * AMO_PAGE_MAX, limit: AMO_PAGE_MAX };
+            let mut query = listing::query(request);
+            query.extend([("type".to_owned(), kind.to_owned()), ("element_id".to_owned(), element.to_string())]);
+            let page = page::page::<TaskRow>(&self.get(TASKS, query, Vec::new(), priority).await?, ITEMS)?;
+            // Filters may be ignored.
+            tasks.extend(page.rows.into_iter().filter(|task| task.element.is_none_or(|id| id == element)));
+            if page.received < AMO_PAGE_MAX {
+                break;
+            }
+        }
+        Ok(tasks)
     }
 
     async fn create_contacts(&self, drafts: &[Draft], priority: Priority) -> Vec<Result<ContactId, Fault>> {

@@ -178,6 +178,8 @@ pub(super) struct RecordWrite {
     pub(super) pipeline_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) status_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) contacts_id: Option<Vec<u64>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) custom_fields: Vec<FieldWrite>,
 }

@@ -1,9 +1,9 @@
 //! Our edits into their JSON (v4 contacts, leads and custom fields pages).
 
-use super::wire::{FieldWrite, Name, NoteText, NoteWrite, RecordWrite, Tags, TaskWrite, ValueWrite};
+use super::wire::{Beginning, FieldWrite, LinkedId, Name, NoteText, NoteWrite, RecordWrite, TaskWrite, ValueWrite};
 use crate::core::action::{Edit, NoteTarget};
 use crate::core::fault::Fault;
-use crate::core::id::FieldId;
+use crate::core::id::{ContactId, FieldId};
 use crate::core::model::{Element, FieldKind};
 use crate::core::text;
 use crate::ports::remote::{Change, Draft, NewNote, NewTask};
@@ -24,6 +24,8 @@ pub(super) struct Write {
     pub(super) tags: Option<BTreeSet<String>>,
     /// The company to be made and linked: v4 has no `company_name`.
     pub(super) company: Option<String>,
+    /// The contact a new lead is about.
+    contact: Option<ContactId>,
 }
 
 /// A record to be made. Without a name it takes what first and last name give.
@@ -33,7 +35,9 @@ pub(super) fn draft(draft: &Draft, zone: &TimeZone) -> Result<Write, Fault> {
     let record = &mut write.record;
     let parts = [record.first_name.as_deref(), record.last_name.as_deref()];
     record.name = Some(new_name(record.name.as_deref(), parts)?);
-    record.embedded = write.tags.take().map(|names| Tags { tags: named(names) });
+    let contacts: Vec<LinkedId> = write.contact.iter().map(|contact| LinkedId { id: contact.0 }).collect();
+    let tags = write.tags.take().map(named);
+    record.embedded = (tags.is_some() || !contacts.is_empty()).then_some(Beginning { tags, contacts });
     Ok(write)
 }
 
@@ -88,7 +92,7 @@ pub(super) fn entity(target: NoteTarget) -> (&'static str, u64) {
 }
 
 fn apply(mut record: RecordWrite, edits: &[Edit], zone: &TimeZone) -> Result<Write, Fault> {
-    let (mut tags, mut company) = (None, None);
+    let (mut tags, mut company, mut about) = (None, None, None);
     for edit in edits {
         match edit {
             Edit::Name(name) => record.name = Some(name.clone()),
@@ -97,6 +101,7 @@ fn apply(mut record: RecordWrite, edits: &[Edit], zone: &TimeZone) -> Result<Wri
             Edit::Tags(names) => tags = Some(names.clone()),
             Edit::Responsible(user) => record.responsible_user_id = Some(user.0),
             Edit::CompanyName(name) => company = Some(name.clone()).filter(|name| !name.trim().is_empty()),
+            Edit::Contact(contact) => about = Some(*contact),
             Edit::Price(price) => record.price = Some(*price),
             Edit::Stage { pipeline, status } => {
                 (record.pipeline_id, record.status_id) = (Some(pipeline.0), Some(status.0));
@@ -108,7 +113,7 @@ fn apply(mut record: RecordWrite, edits: &[Edit], zone: &TimeZone) -> Result<Wri
             }
         }
     }
-    Ok(Write { record, tags, company })
+    Ok(Write { record, tags, company, contact: about })
 }
 
 /// The values of a field; none clears it.

@@ -20,10 +20,11 @@ use crate::core::id::{ContactId, LeadId, NoteId};
 use crate::core::model::{Account, Contact, Lead, Note};
 use crate::core::time::Millis;
 use crate::ports::env::Env;
-use crate::ports::remote::{Amo, Change, Draft, NewNote, NewTask, Page, PageRequest, Priority};
+use crate::ports::remote::{Amo, Change, Draft, NewNote, NewTask, Page, PageRequest, Priority, Task};
 use crate::remote::amocrm::batch::{self, Verb};
 use crate::remote::amocrm::fault;
 use crate::remote::amocrm::page;
+use crate::remote::amocrm::tasks::TaskRow;
 use crate::remote::http::{Call, Credentials, RawAnswer, Sender, Transport};
 use crate::remote::lane::{Lane, Outcome};
 use account::Known;
@@ -225,6 +226,26 @@ impl Amo for AmoV4 {
             }
         }
         Ok(wanted_notes(notes, id))
+    }
+
+    async fn tasks(&self, target: NoteTarget, priority: Priority) -> Result<Vec<Task>, Fault> {
+        let (kind, id) = edit::entity(target);
+        let mut tasks = Vec::new();
+        for number in 1..=NOTES_PAGES_MAX {
+            let mut query = page_query(number);
+            query.push(("filter[entity_type]".to_owned(), kind.to_owned()));
+            query.push(("filter[entity_id][]".to_owned(), id.to_string()));
+            let path = TASKS.path.to_owned();
+            let Some(answer) = self.get_if_there(path, TASKS.path, query, priority).await? else { break };
+            let rows = page::rows::<TaskRow>(&answer, TASKS.list)?;
+            let goes_on = rows.goes_on(ROWS);
+            // Filters may be ignored.
+            tasks.extend(rows.into_page().rows.into_iter().filter(|task| task.element.is_none_or(|of| of == id)));
+            if !goes_on {
+                break;
+            }
+        }
+        Ok(tasks)
     }
 
     async fn create_contacts(&self, drafts: &[Draft], priority: Priority) -> Vec<Result<ContactId, Fault>> {

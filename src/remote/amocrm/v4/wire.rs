@@ -199,13 +199,22 @@ pub(super) struct RecordWrite {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) tags_to_delete: Vec<Name>,
     #[serde(rename = "_embedded", skip_serializing_if = "Option::is_none")]
-    pub(super) embedded: Option<Tags>,
+    pub(super) embedded: Option<Beginning>,
 }
 
-/// The tags of a new record.
+/// What a new record begins with: its tags, and a lead its contact.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Beginning {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tags: Option<Vec<Name>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) contacts: Vec<LinkedId>,
+}
+
+/// A record by its id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(super) struct Tags {
-    pub(super) tags: Vec<Name>,
+pub(super) struct LinkedId {
+    pub(super) id: u64,
 }
 
 /// A tag or a company by its name.

@@ -7,7 +7,7 @@ const DISTANCE_MAX: usize = 3;
 const CHARS_MAX: usize = 64;
 
 /// The known word that takes the fewest edits to reach, where that is few enough to be a typing mistake.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: Vec<char> = word.chars().take(CHARS_MAX + 1).flat_map(char::to_lowercase).collect();
     if word.len() > CHARS_MAX {
         return None;

@@ -1,0 +1,256 @@
+//! How the call of a bot ends: what is remembered, and how the bot gets the answer.
+
+use super::settle::{Links, concerns_the_service};
+use super::{Bridge, Outcome};
+use crate::core::action::{Action, NoteTarget, contact_key, lead_key};
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::function::{Answer, Call, Work};
+use crate::core::id::{ContactId, LeadId, PipelineId, StatusId, UserId};
+use crate::core::link::{Bases, DealLink};
+use crate::core::model::Lead;
+use crate::core::plan::Notice;
+use crate::core::retry::{self, Next};
+use crate::engine::function::gone;
+use crate::ports::remote::Priority;
+use crate::ports::store::{Change, Mark, NewAction, OutboxRow, Stored, Subject};
+use serde_json::json;
+
+/// How soon a change is made again after somebody else's came in between.
+const CHANGED_MS: i64 = 300;
+
+/// A call's answer and what follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) struct Ending {
+    /// What the bot is told.
+    pub(super) answer: Answer,
+    /// What is remembered.
+    pub(super) then: Then,
+}
+
+/// What is remembered of a call that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::engine) enum Then {
+    /// Its answer alone.
+    Nothing,
+    /// A lead was made for this contact.
+    NewLead(LeadId, ContactId),
+    /// A lead is like this now. That the bot hears of its own change is no news.
+    ChangedLead {
+        /// Which.
+        lead: LeadId,
+        /// Its stage.
+        stage: (PipelineId, StatusId),
+        /// Who is responsible.
+        responsible: Option<UserId>,
+    },
+    /// A note or a task was made: `note` or `task`, where, and its id.
+    Made(&'static str, NoteTarget, u64),
+}
+
+impl Then {
+    /// A lead as a change leaves it.
+    pub(super) fn changed(lead: &Lead) -> Then {
+        Then::ChangedLead { lead: lead.id, stage: (lead.pipeline, lead.status), responsible: lead.responsible }
+    }
+}
+
+impl Ending {
+    /// A record was made.
+    pub(super) fn made(call: &Call, target: NoteTarget, id: u64) -> Ending {
+        let answer = match target {
+            NoteTarget::Contact(contact) => Answer::done().with("contact_id", contact.0),
+            NoteTarget::Lead(lead) => Answer::done().with("lead_id", lead.0),
+        };
+        match (&call.work, target) {
+            (Work::Lead { .. }, NoteTarget::Contact(contact)) => {
+                Ending { answer: answer.with("lead_id", id), then: Then::NewLead(LeadId(id), contact) }
+            }
+            (Work::Task { .. }, _) => {
+                Ending { answer: answer.with("task_id", id), then: Then::Made("task", target, id) }
+            }
+            _ => Ending { answer: answer.with("note_id", id), then: Then::Made("note", target, id) },
+        }
+    }
+
+    /// The lead whose link it changes.
+    pub(super) fn touched_lead(&self) -> Option<LeadId> {
+        match self.then {
+            Then::NewLead(lead, _) | Then::ChangedLead { lead, .. } => Some(lead),
+            Then::Nothing | Then::Made(..) => None,
+        }
+    }
+}
+
+impl Outcome {
+    /// A call that ends with nothing but its answer.
+    pub(in crate::engine) fn ended(answer: Answer) -> Outcome {
+        Outcome::Ended(Box::new(Ending { answer, then: Then::Nothing }))
+    }
+}
+
+impl Bridge {
+    /// The record was found: the call goes on in amoCRM.
+    pub(super) fn resolved(&self, row: &OutboxRow, call: Call, changes: &mut Vec<Change>) {
+        changes.push(Change::ActionDone(row.id));
+        changes.push(self.person_action(Action::Function(Box::new(call))));
+    }
+
+    /// It was carried out, or refused.
+    pub(super) fn ended(&self, row: &OutboxRow, ending: Ending, links: &mut Links, changes: &mut Vec<Change>) {
+        changes.push(Change::ActionDone(row.id));
+        let Action::Function(call) = &row.action else { return };
+        let name = row.action.name();
+        let function = call.function.name();
+        let done = |subject: String, detail| self.journal(Notice { subject, kind: "done", detail });
+        match ending.then {
+            Then::Nothing => {}
+            Then::NewLead(lead, contact) => {
+                links.new_deal(lead, contact, call);
+                changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
+                let detail = json!({ "action": name, "function": function, "lead": lead, "client": call.client });
+                changes.push(done(contact_key(contact), detail));
+            }
+            Then::ChangedLead { lead, stage, responsible } => {
+                links.changed_deal(lead, stage, responsible);
+                changes
+                    .push(done(lead_key(lead), json!({ "action": name, "function": function, "wanted": call.work })));
+            }
+            Then::Made(kind, target, id) => {
+                let subject = super::lookup::note_subject(target);
+                changes.push(done(subject, json!({ "action": name, "function": function, kind: id })));
+            }
+        }
+        if ending.answer.is_ok() {
+            self.worked(row.action.side().name());
+        }
+        self.answer(call, ending.answer, links, changes);
+    }
+
+    /// What follows from a fault. A bot gets an answer to everything that it can do something about; what a service is
+    /// to blame for is tried again like any other action.
+    pub(super) fn function_failed(
+        &self,
+        row: &OutboxRow,
+        mut fault: Fault,
+        links: &mut Links,
+        changes: &mut Vec<Change>,
+    ) {
+        let Action::Function(call) = &row.action else { return };
+        let now = self.now();
+        if fault.kind == FaultKind::Uncertain {
+            fault.at = Some(now);
+        } else if row.in_doubt {
+            fault.at = row.fault.as_ref().and_then(|before| before.at);
+        }
+        if concerns_the_service(fault.kind) {
+            self.troubled(row.action.side().name(), &fault, "calls of bots fail; they are tried again");
+        }
+        let again = |at, attempts, in_doubt, fault| Change::ActionRetry {
+            id: row.id,
+            not_before: at,
+            attempts,
+            in_doubt,
+            fault,
+        };
+        match fault.kind {
+            FaultKind::Gone | FaultKind::Rejected => {
+                tracing::warn!(bridge = self.name(), function = call.function.name(), %fault, "amoCRM refused what a bot asked for");
+                let answer = match (fault.kind, call.target) {
+                    (FaultKind::Gone, Some(target)) => gone(target),
+                    _ => Answer::refused("refused", format!("amoCRM refuses it: {}", fault.reason)),
+                };
+                changes.push(Change::ActionDone(row.id));
+                self.answer(call, answer, links, changes);
+            }
+            FaultKind::Changed if row.attempts + 1 < self.parts.retry.attempts_max => {
+                changes.push(again(now.plus(CHANGED_MS), row.attempts + 1, row.in_doubt, fault));
+            }
+            _ => match retry::decide(
+                self.parts.retry,
+                row.attempts,
+                row.in_doubt,
+                &fault,
+                now,
+                self.parts.env.fraction(),
+            ) {
+                Next::Again { at, attempts, in_doubt } => changes.push(again(at, attempts, in_doubt, fault)),
+                Next::Replan | Next::GiveUp => {
+                    tracing::error!(bridge = self.name(), function = call.function.name(), action.id = row.id.0, %fault, "a bot's call cannot be carried out; it is a dead letter now");
+                    changes.push(Change::ActionDead { id: row.id, fault, at: now });
+                    let message = "it could not be carried out and waits for the operator (salebridge dead-letters)";
+                    self.answer(call, Answer::refused("failed", message), links, changes);
+                }
+            },
+        }
+    }
+
+    /// Remembers the answer of a call that must not happen twice, and has it told to the bot: to one that waits
+    /// once this is stored, else by variables and a callback.
+    fn answer(&self, call: &Call, answer: Answer, links: &mut Links, changes: &mut Vec<Change>) {
+        if call.once_ms.is_some() {
+            let detail = json!({ "at": call.at, "answer": answer });
+            changes.push(self.journal(Notice { subject: call.subject(), kind: "answered", detail }));
+        }
+        if self.desk.awaits(&call.ticket) {
+            links.answers.push((call.clone(), answer));
+        } else {
+            changes.extend(self.late(call, &answer));
+        }
+    }
+
+    /// Tells those who wait. Who has left meanwhile is told like everybody to whom the answer comes late.
+    pub(super) async fn tell_bots(&self, answers: Vec<(Call, Answer)>) -> Stored<()> {
+        let mut late = Vec::new();
+        for (call, answer) in answers {
+            if !self.desk.tell(&call.ticket, answer.clone()) {
+                late.extend(self.late(&call, &answer));
+            }
+        }
+        self.commit(late).await
+    }
+
+    fn late(&self, call: &Call, answer: &Answer) -> [Change; 2] {
+        let (client, variables) = (call.client, answer.variables(call.function));
+        let text = answer.callback(call.function);
+        [
+            self.person_action(Action::SaveVariables { client, variables, confirms: Vec::new() }),
+            self.person_action(Action::Callback { client, text }),
+        ]
+    }
+
+    fn person_action(&self, action: Action) -> Change {
+        let now = self.now();
+        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+        Change::AddAction(Box::new(new))
+    }
+}
+
+impl Links {
+    /// A lead that a bot made is its person's from the first moment. A listing may have seen it before.
+    fn new_deal(&mut self, lead: LeadId, contact: ContactId, call: &Call) {
+        let is_theirs = self.client_contact(call.client) == Some(contact);
+        let client = is_theirs.then_some(call.client);
+        self.put_deal_if_new(DealLink {
+            lead,
+            contact: Some(contact),
+            client,
+            order: None,
+            ordered: false,
+            stage: None,
+            state: None,
+            responsible: None,
+            open: true,
+            version: 0,
+            fingerprint: String::new(),
+            bases: Bases::new(),
+            revision: 0,
+        });
+    }
+
+    fn changed_deal(&mut self, lead: LeadId, stage: (PipelineId, StatusId), responsible: Option<UserId>) {
+        if let Some(deal) = self.deal(lead).filter(|deal| deal.stage.is_some()) {
+            (deal.stage, deal.responsible) = (Some(stage), responsible);
+            deal.open = !stage.1.is_closed();
+        }
+    }
+}
