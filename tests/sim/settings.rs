@@ -120,7 +120,7 @@ pub fn policy(loads_clients: bool) -> Policy {
         },
         orders: Orders {
             enabled: true,
-            direction: Direction::ToSalebot,
+            direction: Direction::Both,
             stages: [(1001, 37), (1002, 38)]
                 .map(|(status, state)| StageRow {
                     pipeline: PipelineId(61),

@@ -15,9 +15,9 @@ use salebridge::core::retry::RetryPolicy;
 use salebridge::engine::{Bridge, HEARD, Parts};
 use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::{Bell, Env};
-use salebridge::ports::remote::Decoder;
+use salebridge::ports::remote::{Amo as AmoPort, Decoder};
 use salebridge::ports::store::{Counts, Store};
-use salebridge::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
+use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
 use salebridge::remote::http::Transport;
 use salebridge::remote::lane::{Lane, LaneOptions};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as AdapterOptions};
@@ -100,6 +100,8 @@ pub struct World {
     pub is_disorderly: bool,
     /// Contacts without a client get one.
     pub loads_clients: bool,
+    /// amoCRM is spoken to through API v4.
+    pub speaks_v4: bool,
     /// Managers delete and merge.
     pub is_tidied: bool,
     /// Our clock is set now and then.
@@ -192,6 +194,7 @@ impl World {
             unheard: BTreeSet::new(),
             is_disorderly: random.chance(30),
             loads_clients: random.chance(20),
+            speaks_v4: seed % 3 == 1,
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             has_jumps: random.chance(20),
@@ -456,7 +459,11 @@ impl World {
         let options = |name: &str, rate: f64| LaneOptions { follows_another: true, ..LaneOptions::new(name, rate) };
         let lane = |name: &str, rate: f64| Arc::new(Lane::new(options(name, rate), Arc::clone(&env)));
         let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
-        let amo = AmoV2::new(AMO_URL, token, Arc::clone(&transport), lane("amo", 6.0), Arc::clone(&env));
+        let (amo_lane, amo_env) = (lane("amo", 6.0), Arc::clone(&env));
+        let amo: Arc<dyn AmoPort> = match self.speaks_v4 {
+            true => Arc::new(AmoV4::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
+            false => Arc::new(AmoV2::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
+        };
         let options = AdapterOptions {
             url: SALEBOT_URL.to_owned(),
             api_key: DEFAULT_KEY.into(),
@@ -471,7 +478,7 @@ impl World {
             timing: timing(self.sweeps_often),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
-            amo: Arc::new(amo),
+            amo,
             salebot: Arc::new(SalebotApi::new(options, transport, Arc::clone(&env))),
             env,
             decoder: Arc::clone(&self.decoder) as Arc<dyn Decoder>,

@@ -202,12 +202,21 @@ pub(super) fn fault(answer: &RawAnswer, repeatable: bool, now: Millis) -> Option
         409 | 412 => (FaultKind::Changed, format!("the record has changed: {words}")),
         410 => (FaultKind::Gone, format!("the record is gone: {words}")),
         429 => (FaultKind::Throttled { after_ms: answer.retry_after_ms(now) }, "too many requests".to_owned()),
+        // What was refused, and whether all of it was, stood in the part that did not come.
+        400..500 if is_cut(answer) => (lost, format!("status {status} came cut short")),
         400..500 => (FaultKind::Rejected, format!("refused with status {status}: {words}")),
         501 => (FaultKind::Broken, "the service does not know this request".to_owned()),
         500..600 => (lost, format!("the service failed with status {status}")),
         _ => (FaultKind::Broken, format!("status {status} is not understood")),
     };
     Some(Fault::new(kind, reason))
+}
+
+/// True for a body that begins as JSON and does not end as such.
+fn is_cut(answer: &RawAnswer) -> bool {
+    let text = String::from_utf8_lossy(&answer.body);
+    let error = serde_json::from_str::<serde::de::IgnoredAny>(&text).err();
+    text.trim_start().starts_with(['{', '[']) && error.is_some_and(|error| error.is_eof())
 }
 
 fn forbidden(is_json: bool, code: Option<u32>, words: &str) -> (FaultKind, String) {

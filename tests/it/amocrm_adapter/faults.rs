@@ -39,6 +39,7 @@ async fn every_status_has_its_meaning() {
     for (status, body, made, changed, state) in [
         (301, "", Auth, Auth, LaneState::Parked),
         (400, r#"{"title":"Bad Request","status":400}"#, Rejected, Rejected, LaneState::Open),
+        (400, r#"{"title":"Bad Requ"#, Uncertain, Transient, LaneState::Open),
         (401, old, Auth, Auth, LaneState::Parked),
         (401, "", Auth, Auth, LaneState::Parked),
         (402, "{}", Auth, Auth, LaneState::Parked),
