@@ -31,7 +31,7 @@ pub struct Clock {
 /// Time zones differ by whole half hours, but for a few with quarters.
 const ZONE_STEP_MS: i64 = 1_800_000;
 /// No zone is further ahead of UTC than this.
-const ZONE_MAX_MS: i64 = 14 * 3_600_000;
+pub const ZONE_MAX_MS: i64 = 14 * 3_600_000;
 /// What clocks may differ by without telling anything.
 const CLOCK_SKEW_MS: i64 = 120_000;
 

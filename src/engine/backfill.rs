@@ -8,6 +8,7 @@ use super::sweep::Swept;
 use super::{Bridge, Step};
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
 use crate::core::fault::{Fault, FaultKind};
+use crate::core::gap::ZONE_MAX_MS;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
@@ -19,8 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The wait after a page that could not be read or recorded.
 const REST_MS: i64 = 15_000;
-/// No zone is further ahead of UTC than this.
-const ZONE_MAX_MS: i64 = 14 * 3_600_000;
 /// Clients whose newcomers are looked at between two commits of the place.
 const CLIENTS_AT_ONCE: u32 = 100;
 
@@ -65,11 +64,11 @@ impl Backfilling {
 
     /// Counts what a page led to; the change remembers it.
     pub(super) fn page_changes(&mut self, looked: &Looked) -> Vec<Change> {
-        let mut tallied = Tallied::default();
+        let mut tallied = looked.recorded.clone().unwrap_or_default();
         tallied.take(&looked.drafts);
-        self.progress.cleared += tallied.cleared + looked.recorded.cleared;
+        self.progress.cleared += tallied.cleared;
         self.progress.put_off += looked.put_off.len() as u64;
-        for change in tallied.changes.iter().chain(&looked.recorded.changes) {
+        for change in &tallied.changes {
             match change {
                 Change::AddAction(new) => self.progress.plans(&new.action),
                 Change::Journal(entry) if entry.kind == "linked" => self.progress.linked += 1,
@@ -188,7 +187,8 @@ impl Bridge {
             if let Some(backfill) = &mut swept.backfill {
                 backfill.turned(next, page.rows.len(), page.server_time);
             }
-            let mut looked = Looked { marks_failures: true, is_dry: request.dry_run, ..Looked::default() };
+            let recorded = Some(Tallied::default());
+            let mut looked = Looked { marks_failures: true, recorded, is_dry: request.dry_run, ..Looked::default() };
             self.take_clients(ground, page.rows, request, &mut looked).await?;
             let again = std::mem::take(&mut looked.again);
             looked.drafts.extend(again.into_iter().map(|(subject, wait_ms)| self.later(subject, wait_ms)));

@@ -1,9 +1,9 @@
 //! Clients for contacts that have none: found by phone number and e-mail address, or made where the
 //! policy wants it.
 
-use super::Bridge;
 use super::passes::Looked;
 use super::record::Draft;
+use super::{Bridge, Failure};
 use crate::core::action::{Action, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::ClientId;
@@ -13,29 +13,8 @@ use crate::core::people::MatchKey;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::{CreateClient, MatchBy};
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, NewAction, StoreError, Subject};
+use crate::ports::store::{Change, NewAction, Subject};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Finding ends early where either side fails.
-#[derive(Debug)]
-pub(super) enum NotFound {
-    /// The service.
-    Fault(Fault),
-    /// The store.
-    Store(StoreError),
-}
-
-impl From<Fault> for NotFound {
-    fn from(fault: Fault) -> NotFound {
-        NotFound::Fault(fault)
-    }
-}
-
-impl From<StoreError> for NotFound {
-    fn from(error: StoreError) -> NotFound {
-        NotFound::Store(error)
-    }
-}
 
 impl Bridge {
     /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
@@ -46,7 +25,7 @@ impl Bridge {
         contacts: &[&Contact],
         priority: Priority,
         looked: &mut Looked,
-    ) -> Result<(), NotFound> {
+    ) -> Result<(), Failure> {
         let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
         for contact in contacts {
             for key in ground.contact_keys(contact) {
@@ -74,7 +53,7 @@ impl Bridge {
         wanted: &BTreeMap<MatchKey, &'a Contact>,
         found: BTreeSet<ClientId>,
         priority: Priority,
-    ) -> Result<Vec<(&'a Contact, ClientLink)>, NotFound> {
+    ) -> Result<Vec<(&'a Contact, ClientLink)>, Failure> {
         let ids: Vec<ClientId> = found.into_iter().collect();
         let links = self.store().clients(self.name(), &ids).await?;
         let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();

@@ -144,6 +144,30 @@ const STORE_REST_MS: i64 = 1_000;
 /// How early a timer may be.
 const EARLY_MS: i64 = 1_000;
 
+/// How long what needs the account's metadata waits before it asks for it again.
+const GROUND_MS: i64 = 1_000;
+
+/// Why a look at a service ended early.
+#[derive(Debug)]
+enum Failure {
+    /// The service failed.
+    Fault(Fault),
+    /// The store failed.
+    Store(StoreError),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::Fault(fault)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
 type Loop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 impl Bridge {

@@ -65,7 +65,9 @@ impl Bridge {
             }
             // Nobody waits for those who come after them.
             if !looked.is_dry {
-                looked.recorded.take(&looked.drafts);
+                if let Some(recorded) = &mut looked.recorded {
+                    recorded.take(&looked.drafts);
+                }
                 self.record(std::mem::take(&mut looked.drafts), Vec::new()).await?;
             }
         }

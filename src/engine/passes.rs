@@ -32,8 +32,8 @@ pub(super) struct Looked {
     pub put_off: BTreeSet<Subject>,
     /// Why, for the log.
     pub fault: Option<Fault>,
-    /// What was recorded on the way.
-    pub recorded: Tallied,
+    /// What was recorded on the way, where somebody counts it.
+    pub recorded: Option<Tallied>,
     /// True where nothing is recorded: everything decided stays in `drafts`.
     pub is_dry: bool,
     /// Records to be looked at again soon, later each time: the first wait in milliseconds.

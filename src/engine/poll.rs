@@ -1,10 +1,9 @@
 //! Listings of amoCRM, page by page. Only a whole listing moves a cursor.
 
-use super::Bridge;
-use super::finding::NotFound;
 use super::guard::tally;
 use super::passes::Looked;
 use super::sweep::Swept;
+use super::{Bridge, Failure, GROUND_MS};
 use crate::core::backfill::Request;
 use crate::core::check;
 use crate::core::fault::{Fault, FaultKind};
@@ -27,8 +26,6 @@ pub const SWEEP: &str = "sweep";
 /// A backfill has its place instead of a cursor; this is its name for guards and the log.
 pub const BACKFILL: &str = "backfill";
 
-/// How long the first listing waits for the account's metadata before it asks again.
-const GROUND_MS: i64 = 1_000;
 /// Rows that consecutive pages share, to notice that rows moved between two requests.
 const SHARED_ROWS: u32 = 5;
 /// How far a listing steps back when the shared rows are not there …
@@ -44,11 +41,11 @@ pub(super) enum Stop {
     Guard,
 }
 
-impl From<NotFound> for Stop {
-    fn from(error: NotFound) -> Stop {
+impl From<Failure> for Stop {
+    fn from(error: Failure) -> Stop {
         match error {
-            NotFound::Fault(fault) => Stop::Fault(fault),
-            NotFound::Store(error) => Stop::Store(error),
+            Failure::Fault(fault) => Stop::Fault(fault),
+            Failure::Store(error) => Stop::Store(error),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Salebot's newest clients, looked at on a schedule: what changed there without a message that
 //! reached us, and messages that never did (`recovery.rs`).
 
-use super::Bridge;
 use super::health::Hearing;
 use super::recovery::{CLOCK, HEARD, Listening};
-use crate::core::fault::{Fault, FaultKind};
+use super::{Bridge, Failure, GROUND_MS};
+use crate::core::fault::FaultKind;
 use crate::core::gap::{self, Clock, Listed, Round};
 use crate::core::id::ClientId;
 use crate::core::link::ClientLink;
@@ -24,32 +24,12 @@ const PAGES_MAX: u32 = 2;
 const CATCH_UP_PAGES_MAX: u32 = 10;
 /// The wait after a look that failed; it doubles, and ends with the schedule.
 const RETRY_MS: i64 = 15_000;
-/// How long the first look waits for the account's metadata before it asks again.
-const GROUND_MS: i64 = 1_000;
 /// Journal lines and dedupe keys are kept this long …
 const KEPT_MS: i64 = 30 * 86_400_000;
 /// … or until so long before what is proven: a message that may be read again must still be known …
 const KEPT_BEHIND_MS: i64 = 86_400_000;
 /// … and dropped in portions of this many rows.
 const PRUNED_MAX: u32 = 5_000;
-
-/// Why a look ended early.
-pub(super) enum Stop {
-    Fault(Fault),
-    Store(StoreError),
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Stop {
-        Stop::Store(error)
-    }
-}
-
-impl From<Fault> for Stop {
-    fn from(fault: Fault) -> Stop {
-        Stop::Fault(fault)
-    }
-}
 
 /// A page of the client list.
 struct ClientPage {
@@ -112,8 +92,8 @@ impl Bridge {
                 self.worked(CLIENTS);
                 next
             }
-            Err(Stop::Fault(fault)) if fault.kind == FaultKind::Interrupted => Next::Scheduled,
-            Err(Stop::Fault(fault)) => {
+            Err(Failure::Fault(fault)) if fault.kind == FaultKind::Interrupted => Next::Scheduled,
+            Err(Failure::Fault(fault)) => {
                 self.troubled(
                     CLIENTS,
                     &fault,
@@ -121,7 +101,7 @@ impl Bridge {
                 );
                 Next::Soon
             }
-            Err(Stop::Store(error)) => {
+            Err(Failure::Store(error)) => {
                 self.store_failed(CLIENTS, &error).await;
                 Next::Soon
             }
@@ -130,7 +110,7 @@ impl Bridge {
 
     /// Lists what it may, reads the histories of some who were active, and moves the cursor when
     /// none is left.
-    async fn reconcile(&self, listening: &mut Listening) -> Result<Next, Stop> {
+    async fn reconcile(&self, listening: &mut Listening) -> Result<Next, Failure> {
         self.list_clients(listening).await?;
         let unread = self.recover(listening).await?;
         if listening.round.as_ref().is_some_and(Round::is_complete) {
@@ -148,7 +128,7 @@ impl Bridge {
     }
 
     /// The newest page every time, and the next ones of the walk.
-    async fn list_clients(&self, listening: &mut Listening) -> Result<(), Stop> {
+    async fn list_clients(&self, listening: &mut Listening) -> Result<(), Failure> {
         let pages_max = if listening.has_caught_up { PAGES_MAX } else { CATCH_UP_PAGES_MAX };
         let started_at = self.now();
         let page = self.client_page(0, &mut listening.clock).await?;
@@ -175,7 +155,7 @@ impl Bridge {
     }
 
     /// A page, its times read by the clock as far as that is known.
-    async fn client_page(&self, offset: u32, clock: &mut Clock) -> Result<ClientPage, Stop> {
+    async fn client_page(&self, offset: u32, clock: &mut Clock) -> Result<ClientPage, Failure> {
         let page = self.parts.salebot.clients(offset, SALEBOT_PAGE_MAX, false, Priority::Poll).await?;
         let now = page.server_time.unwrap_or_else(|| self.now());
         let before = *clock;

@@ -2,9 +2,9 @@
 //! into the inbox by the road of the delivered ones. A copy that is delivered meanwhile has the same
 //! key, so each is stored once.
 
-use super::Bridge;
 use super::health::Hearing;
-use super::reconcile::{CLIENTS, Stop};
+use super::reconcile::CLIENTS;
+use super::{Bridge, Failure};
 use crate::core::action::client_key;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::gap::{self, Candidate, Clock, Round, Said};
@@ -89,7 +89,7 @@ impl Bridge {
     }
 
     /// Reads some histories; true when one of them could not be read.
-    pub(super) async fn recover(&self, listening: &mut Listening) -> Result<bool, Stop> {
+    pub(super) async fn recover(&self, listening: &mut Listening) -> Result<bool, Failure> {
         let (floor, clock) = (listening.floor, listening.clock);
         let Some(round) = &mut listening.round else { return Ok(false) };
         let candidates = round.candidates(HISTORIES_MAX);
@@ -181,7 +181,7 @@ impl Bridge {
 
     /// A history that could not be read: a client that is gone has none, one that is refused again and
     /// again is given up, anything else ends the look. True when it is to be tried again.
-    async fn unread(&self, round: &mut Round, client: ClientId, fault: Fault) -> Result<bool, Stop> {
+    async fn unread(&self, round: &mut Round, client: ClientId, fault: Fault) -> Result<bool, Failure> {
         match fault.kind {
             FaultKind::Gone => {
                 round.settled(client);

@@ -1,6 +1,6 @@
 //! How the call of a bot ends: what is remembered, and how the bot gets the answer.
 
-use super::settle::{Links, concerns_the_service};
+use super::settle::{Links, concerns_the_service, doubted};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, NoteTarget, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
@@ -128,20 +128,10 @@ impl Bridge {
 
     /// What follows from a fault. A bot gets an answer to everything that it can do something about; what a service is
     /// to blame for is tried again like any other action.
-    pub(super) fn function_failed(
-        &self,
-        row: &OutboxRow,
-        mut fault: Fault,
-        links: &mut Links,
-        changes: &mut Vec<Change>,
-    ) {
+    pub(super) fn function_failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
         let Action::Function(call) = &row.action else { return };
         let now = self.now();
-        if fault.kind == FaultKind::Uncertain {
-            fault.at = Some(now);
-        } else if row.in_doubt {
-            fault.at = row.fault.as_ref().and_then(|before| before.at);
-        }
+        let fault = doubted(row, fault, now);
         if concerns_the_service(fault.kind) {
             self.troubled(row.action.side().name(), &fault, "calls of bots fail; they are tried again");
         }

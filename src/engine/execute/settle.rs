@@ -13,6 +13,7 @@ use crate::core::plan::Notice;
 use crate::core::plan::stage::STAGE_PAIR;
 use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
+use crate::core::time::Millis;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -240,14 +241,9 @@ impl Bridge {
         travels || (rule == STAGE_PAIR && policy.orders.direction == Direction::Both)
     }
 
-    fn failed(&self, row: &OutboxRow, mut fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
+    fn failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
         let now = self.now();
-        if fault.kind == FaultKind::Uncertain {
-            fault.at = Some(now);
-        } else if row.in_doubt {
-            // What was unknown before is still unknown, and since when.
-            fault.at = row.fault.as_ref().and_then(|before| before.at);
-        }
+        let fault = doubted(row, fault, now);
         if concerns_the_service(fault.kind) {
             self.troubled(row.action.side().name(), &fault, "actions fail; they are tried again");
         }
@@ -326,6 +322,17 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
         }
         _ => (action.key(), json!({ "action": name })),
     }
+}
+
+/// The fault with the time since which it is not known whether the action was done.
+pub(super) fn doubted(row: &OutboxRow, mut fault: Fault, now: Millis) -> Fault {
+    if fault.kind == FaultKind::Uncertain {
+        fault.at = Some(now);
+    } else if row.in_doubt {
+        // What was unknown before is still unknown, and since when.
+        fault.at = row.fault.as_ref().and_then(|before| before.at);
+    }
+    fault
 }
 
 /// True for faults that tell of the service and not of one record.
