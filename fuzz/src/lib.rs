@@ -308,7 +308,7 @@ fn salebot(status: u16, body: &[u8]) -> SalebotApi {
 fn amo(status: u16, body: &[u8]) -> AmoV2 {
     let env: Arc<dyn Env> = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
     let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), Arc::clone(&env)));
-    let token = Arc::new(Bearer(LongLivedToken(SecretString::from("token"))));
+    let token = Arc::new(Bearer::of(LongLivedToken(SecretString::from("token"))));
     AmoV2::new("https://example.test", token, Arc::new(Parrot { status, body: body.to_vec() }), lane, env)
 }
 

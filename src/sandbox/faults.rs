@@ -13,6 +13,10 @@
 //! kind = "lost_answer"
 //!
 //! [[fault]]
+//! route = "/contacts"
+//! kind = "expire_tokens"   # right before it; also: revoke_tokens
+//!
+//! [[fault]]
 //! kind = "status"          # also: lost_request, slow (ms), html, truncated
 //! code = 429
 //! retry_after = 3          # seconds
@@ -34,7 +38,7 @@ pub use self::random::RandomFaults;
 use self::script::Script;
 pub use self::script::{FaultError, ScriptedFault};
 use super::http::{Fate, Reply, Request, Response};
-use super::server::Service;
+use super::server::{Service, TokenTrouble};
 
 /// Which of the two simulated services is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
@@ -62,6 +66,10 @@ pub enum FaultKind {
     Html,
     /// The work is done, the second half of the body is missing.
     Truncated,
+    /// The access tokens that were given end right before this request.
+    ExpireTokens,
+    /// No token that was given is good any more, from right before this request on.
+    RevokeTokens,
 }
 
 /// What happens to one request.
@@ -92,6 +100,10 @@ pub enum Fault {
     },
     /// See [`FaultKind::Truncated`].
     Truncated,
+    /// See [`FaultKind::ExpireTokens`].
+    ExpireTokens,
+    /// See [`FaultKind::RevokeTokens`].
+    RevokeTokens,
 }
 
 impl Fault {
@@ -104,6 +116,8 @@ impl Fault {
             Self::Status { .. } => FaultKind::Status,
             Self::Html { .. } => FaultKind::Html,
             Self::Truncated => FaultKind::Truncated,
+            Self::ExpireTokens => FaultKind::ExpireTokens,
+            Self::RevokeTokens => FaultKind::RevokeTokens,
         }
     }
 }
@@ -184,6 +198,14 @@ pub fn serve(
         Some(Fault::Slow { ms }) => arrived(service.handle(now_ms, request), ms),
         Some(Fault::Status { code, body, retry_after }) => arrived(gateway_answer(code, body, retry_after), 0),
         Some(Fault::Html { code }) => arrived(html_page(code), 0),
+        Some(Fault::ExpireTokens) => {
+            service.trouble(now_ms, TokenTrouble::Expire);
+            arrived(service.handle(now_ms, request), 0)
+        }
+        Some(Fault::RevokeTokens) => {
+            service.trouble(now_ms, TokenTrouble::Revoke);
+            arrived(service.handle(now_ms, request), 0)
+        }
         Some(Fault::Truncated) => {
             let mut response = service.handle(now_ms, request);
             response.body.truncate(response.body.len() / 2);

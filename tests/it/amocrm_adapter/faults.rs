@@ -8,7 +8,7 @@ use salebridge::core::id::ContactId;
 use salebridge::ports::env::Env;
 use salebridge::ports::remote::{Amo, Change, Draft, PageRequest, Priority};
 use salebridge::remote::amocrm::{AmoV2, Bearer, TokenSource};
-use salebridge::remote::http::RawAnswer;
+use salebridge::remote::http::{RawAnswer, Renewal};
 use salebridge::remote::lane::{Lane, LaneOptions, LaneState};
 use secrecy::SecretString;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -132,8 +132,9 @@ impl TokenSource for Renewable {
         Ok(SecretString::from(if self.0.load(Ordering::SeqCst) { "new" } else { "old" }))
     }
 
-    async fn renew(&self) -> bool {
-        !self.0.swap(true, Ordering::SeqCst)
+    async fn refused(&self, _sent: &SecretString) -> Renewal {
+        self.0.store(true, Ordering::SeqCst);
+        Renewal::Renewed
     }
 }
 
@@ -147,7 +148,7 @@ async fn a_token_that_can_be_renewed_does_not_park_the_lane() {
     });
     let env: Arc<dyn Env> = Arc::new(super::SkippingClock(AtomicI64::new(super::NOW_MS)));
     let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), env.clone()));
-    let credentials = Arc::new(Bearer(Renewable::default()));
+    let credentials = Arc::new(Bearer::of(Renewable::default()));
     let amo = AmoV2::new("https://example.test", credentials, script, lane.clone(), env);
     let draft = Draft { edits: vec![Edit::Name("x".to_owned())], created_at: 1 };
     let made = amo.create_contacts(&[draft], Priority::Poll).await.remove(0);
