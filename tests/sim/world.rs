@@ -458,7 +458,7 @@ impl World {
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
         let options = |name: &str, rate: f64| LaneOptions { follows_another: true, ..LaneOptions::new(name, rate) };
         let lane = |name: &str, rate: f64| Arc::new(Lane::new(options(name, rate), Arc::clone(&env)));
-        let token = Arc::new(Bearer::of(LongLivedToken("sandbox-token".into())));
+        let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
         let (amo_lane, amo_env) = (lane("amo", 6.0), Arc::clone(&env));
         let amo: Arc<dyn AmoPort> = match self.speaks_v4 {
             true => Arc::new(AmoV4::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),

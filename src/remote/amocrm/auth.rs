@@ -96,18 +96,43 @@ impl TokenSource for DatedToken {
     }
 }
 
-/// Sends a source's token as `Authorization: Bearer …`.
-pub struct Bearer<S: ?Sized>(pub Arc<S>);
+/// A source that several know is one.
+#[async_trait]
+impl<S: TokenSource + ?Sized> TokenSource for Arc<S> {
+    async fn ready(&self) -> Result<(), Fault> {
+        (**self).ready().await
+    }
 
-impl<S: TokenSource> Bearer<S> {
-    /// Of a source that nobody else needs.
-    pub fn of(source: S) -> Bearer<S> {
-        Bearer(Arc::new(source))
+    async fn token(&self) -> Result<SecretString, Fault> {
+        (**self).token().await
+    }
+
+    async fn refused(&self, sent: &SecretString) -> Renewal {
+        (**self).refused(sent).await
+    }
+
+    fn base(&self) -> Option<SecretString> {
+        (**self).base()
+    }
+
+    async fn tend(&self) {
+        (**self).tend().await;
+    }
+
+    async fn settle(&self) {
+        (**self).settle().await;
+    }
+
+    fn standing(&self, now: Millis) -> Option<Standing> {
+        (**self).standing(now)
     }
 }
 
+/// Sends a source's token as `Authorization: Bearer …`.
+pub struct Bearer<S>(pub S);
+
 #[async_trait]
-impl<S: TokenSource + ?Sized> Credentials for Bearer<S> {
+impl<S: TokenSource> Credentials for Bearer<S> {
     async fn ready(&self) -> Result<(), Fault> {
         self.0.ready().await
     }

@@ -148,7 +148,7 @@ async fn a_token_that_can_be_renewed_does_not_park_the_lane() {
     });
     let env: Arc<dyn Env> = Arc::new(super::SkippingClock(AtomicI64::new(super::NOW_MS)));
     let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), env.clone()));
-    let credentials = Arc::new(Bearer::of(Renewable::default()));
+    let credentials = Arc::new(Bearer(Renewable::default()));
     let amo = AmoV2::new("https://example.test", credentials, script, lane.clone(), env);
     let draft = Draft { edits: vec![Edit::Name("x".to_owned())], created_at: 1 };
     let made = amo.create_contacts(&[draft], Priority::Poll).await.remove(0);

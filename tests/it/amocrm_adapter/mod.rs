@@ -104,7 +104,7 @@ impl Setup {
         let script = Arc::new(Script { seen: Mutex::default(), handler: Mutex::new(Box::new(handler)) });
         let env: Arc<dyn Env> = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
         let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), env.clone()));
-        let token = Arc::new(Bearer::of(LongLivedToken(SecretString::from(TOKEN))));
+        let token = Arc::new(Bearer(LongLivedToken(SecretString::from(TOKEN))));
         let amo = AmoV2::new("https://example.test/", token, script.clone(), lane, env);
         Setup { amo, script }
     }
@@ -124,7 +124,7 @@ impl Setup {
     fn v4(&self) -> AmoV4 {
         let env: Arc<dyn Env> = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
         let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), env.clone()));
-        let token = Arc::new(Bearer::of(LongLivedToken(SecretString::from(TOKEN))));
+        let token = Arc::new(Bearer(LongLivedToken(SecretString::from(TOKEN))));
         AmoV4::new("https://example.test/", token, self.script.clone(), lane, env)
     }
 

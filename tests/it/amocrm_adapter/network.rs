@@ -91,7 +91,7 @@ fn transport() -> Arc<ReqwestTransport> {
 fn adapter(url: &str) -> AmoV2 {
     let env: Arc<dyn Env> = Arc::new(RealClock);
     let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 1_000.0), env.clone()));
-    let token = Arc::new(Bearer::of(LongLivedToken(SecretString::from(TOKEN))));
+    let token = Arc::new(Bearer(LongLivedToken(SecretString::from(TOKEN))));
     AmoV2::new(url, token, transport(), lane, env)
 }
 

@@ -369,7 +369,10 @@ async fn a_pair_that_another_process_has_renewed_is_taken_from_the_store() {
     other.token.tend().await;
     assert_eq!(other.renewals(), (1, 0));
     let first = world.read().await;
-    assert!(first.is_ok_and(|rows| rows == 1) || world.renewals() == (1, 0), "its token is dead, the other one is there");
+    assert!(
+        first.is_ok_and(|rows| rows == 1) || world.renewals() == (1, 0),
+        "its token is dead, the other one is there"
+    );
     assert_eq!((world.read().await, world.renewals(), world.lane_is()), (Ok(1), (1, 0), LaneState::Open));
 }
 

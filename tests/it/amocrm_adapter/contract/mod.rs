@@ -75,7 +75,7 @@ impl World {
         options.limits.requests_per_second = None;
         options.shapes.account_field_codes = true;
         adjust(&mut options);
-        let token = Arc::new(Bearer::of(LongLivedToken(SecretString::from(options.token.clone()))));
+        let token = Arc::new(Bearer(LongLivedToken(SecretString::from(options.token.clone()))));
         let amo = Arc::new(Mutex::new(Amo::new(options)));
         let clock = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
         let requests = Arc::new(Mutex::default());
