@@ -114,7 +114,7 @@ pub fn bridge(
     let lanes = lanes(config, env);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
     let arrived = Arc::new(Bell::default());
-    let token = token(config, &store, outside, &lanes.amo);
+    let token = token_source(config, &store, outside, &lanes.amo, true);
     let bridge = Bridge::new(Parts {
         name: config.name.clone(),
         policy: config.policy.clone(),
@@ -172,14 +172,19 @@ pub fn integration(config: &BridgeConfig, configured: &OAuthConfig) -> Integrati
     Integration { url: config.amo.url.clone(), client_id, client_secret, redirect_uri }
 }
 
-/// Whoever drives a bridge renews its token; nobody else does.
-fn token(config: &BridgeConfig, store: &Arc<dyn Store>, outside: &Outside, lane: &Arc<Lane>) -> Arc<dyn TokenSource> {
-    let env = Arc::clone(&outside.env);
+/// Where a bridge's tokens come from. `renews`: true for who drives the bridge, false for everybody else.
+pub fn token_source(
+    config: &BridgeConfig,
+    store: &Arc<dyn Store>,
+    outside: &Outside,
+    lane: &Arc<Lane>,
+    renews: bool,
+) -> Arc<dyn TokenSource> {
     match &config.amo.auth {
-        AmoAuth::Token(token) => Arc::new(DatedToken::new(token.clone(), env)),
-        AmoAuth::OAuth(integration) => {
-            let parts = oauth_parts(config, store, outside, lane);
-            Arc::new(OAuth::new(self::integration(config, integration), parts))
+        AmoAuth::Token(token) => Arc::new(DatedToken::new(token.clone(), Arc::clone(&outside.env))),
+        AmoAuth::OAuth(configured) => {
+            let parts = OAuthParts { renews, ..oauth_parts(config, store, outside, lane) };
+            Arc::new(OAuth::new(integration(config, configured), parts))
         }
     }
 }

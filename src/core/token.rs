@@ -37,6 +37,9 @@ pub fn claims(token: &str) -> Option<Claims> {
     }
     let mut parts = token.trim().split('.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        return None;
+    }
     let payload: Value = serde_json::from_slice(&base64url(payload)?).ok()?;
     let payload = payload.as_object()?;
     let moment = |name: &str| payload.get(name).and_then(seconds).map(Millis::from_seconds);
@@ -46,6 +49,11 @@ pub fn claims(token: &str) -> Option<Claims> {
         expires_at: moment("exp"),
         api_domain: api_domain.map(str::to_ascii_lowercase),
     })
+}
+
+/// When a token ends by its own claims; none where it does not tell.
+pub fn expiry(token: &str) -> Option<Millis> {
+    claims(token)?.expires_at
 }
 
 /// Unix seconds as a number, whole or not, or as a text. Moments beyond the year 9999 are none.
@@ -281,6 +289,7 @@ mod tests {
     #[case("a.!!!.c")]
     #[case("a.AAAA.c")]
     #[case("..")]
+    #[case("a.e30.c.d")]
     fn what_is_no_jwt_tells_nothing(#[case] token: &str) {
         assert_eq!(claims(token), None);
         assert_eq!(long_lived(token, NOW).state, TokenState::Ok);

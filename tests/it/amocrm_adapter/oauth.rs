@@ -29,6 +29,8 @@ const BRIDGE: &str = "shop";
 const HOST: &str = "acme.amocrm.ru";
 const TOKENS: &str = "/oauth2/access_token";
 const DAY_S: i64 = 86_400;
+/// What a request is told that waits for a token after the first failure.
+const RESTS: FaultKind = FaultKind::Throttled { after_ms: Some(2_000) };
 
 /// What happens to a request for tokens.
 enum Fate {
@@ -142,7 +144,10 @@ impl World {
 
     async fn login(&self) -> Pair {
         let code = self.way.amo.lock().unwrap().new_code(self.now().0);
-        let parts = parts(&self.way, &self.lane, true);
+        // A command has a lane of its own.
+        let lane = LaneOptions::new("amoCRM", 7.0);
+        let lane = Arc::new(Lane::new(lane, self.way.clock.clone() as Arc<dyn Env>));
+        let parts = parts(&self.way, &lane, true);
         let pair = obtain(integration(&self.way), &parts, HOST, &code).await.unwrap();
         self.way.store.commit(BRIDGE, vec![pair.given()]).await.unwrap();
         pair
@@ -273,6 +278,7 @@ async fn a_lost_answer_leaves_the_old_token_in_use_and_then_asks_for_a_human(#[c
         world = World::beside(world.way.clone());
     }
     assert_eq!((world.read().await, world.lane_is()), (Ok(1), LaneState::Open));
+    world.token.settle().await;
     world.wait_s(5);
     world.token.tend().await;
     assert_eq!((world.read().await, world.state()), (Ok(1), TokenState::Refused));
@@ -296,18 +302,18 @@ async fn a_request_that_never_arrived_is_made_again() {
     let world = World::new(|_| {}).await;
     world.wait_s(DAY_S + 1);
     world.fate(Fate::LostBefore);
-    assert_eq!(world.read().await.unwrap_err().kind, FaultKind::Transient);
-    assert_eq!(world.read().await.unwrap_err().kind, FaultKind::Transient, "it rests");
+    assert_eq!(world.read().await.unwrap_err().kind, RESTS);
+    assert_eq!(world.read().await.unwrap_err().kind, RESTS, "it waits, and that is no attempt of the request");
     world.wait_s(3);
     assert_eq!((world.read().await, world.renewals()), (Ok(1), (1, 0)));
     assert_eq!(world.state(), TokenState::Ok);
 }
 
 #[rstest]
-#[case::page_for_401(401, "<html><h1>401</h1></html>", FaultKind::Transient)]
-#[case::page_for_400(400, "", FaultKind::Transient)]
-#[case::gateway(502, "<html></html>", FaultKind::Transient)]
-#[case::unreadable(200, "{\"access_token\":\"a", FaultKind::Transient)]
+#[case::page_for_401(401, "<html><h1>401</h1></html>", RESTS)]
+#[case::page_for_400(400, "", RESTS)]
+#[case::gateway(502, "<html></html>", RESTS)]
+#[case::unreadable(200, "{\"access_token\":\"a", RESTS)]
 #[case::too_many(429, "<html></html>", FaultKind::Throttled { after_ms: None })]
 #[case::blocked(403, "<html></html>", FaultKind::Blocked)]
 #[case::unpaid(402, "{\"title\":\"Payment Required\",\"status\":402}", FaultKind::Auth)]
@@ -381,7 +387,7 @@ async fn beside_a_process_that_renews_the_store_is_only_read() {
     let world = World::new(|_| {}).await;
     let guest = OAuth::new(integration(&world.way), parts(&world.way, &world.lane, false));
     world.wait_s(DAY_S + 1);
-    assert_eq!(guest.ready().await.unwrap_err().kind, FaultKind::Transient);
+    assert_eq!(guest.ready().await.unwrap_err().kind, FaultKind::Throttled { after_ms: None });
     assert_eq!(world.renewals(), (0, 0));
     assert_eq!(world.read().await, Ok(1));
     assert!(guest.ready().await.is_ok());

@@ -107,7 +107,7 @@ enum Miss {
 
 impl From<StoreError> for Miss {
     fn from(error: StoreError) -> Miss {
-        Miss::Later(Fault::new(FaultKind::Transient, format!("amoCRM's token cannot be kept: {error}")))
+        Miss::Later(not_now(format!("amoCRM's token cannot be kept: {error}")))
     }
 }
 
@@ -118,6 +118,11 @@ impl From<Miss> for Fault {
             Miss::Later(fault) => fault,
         }
     }
+}
+
+/// Who needs a token waits a moment; it is no attempt of its own.
+fn not_now(reason: impl Into<String>) -> Fault {
+    Fault::new(FaultKind::Throttled { after_ms: None }, reason)
 }
 
 impl OAuth {
@@ -131,9 +136,7 @@ impl OAuth {
 
     /// Renews in a task of its own; who waits for it may go. At the end another pair is in force, or why not.
     async fn renew(&self, guard: OwnedMutexGuard<()>) -> Result<(), Miss> {
-        self.begin(guard).await.unwrap_or_else(|_| {
-            Err(Miss::Later(Fault::new(FaultKind::Transient, "the renewal of amoCRM's token broke off")))
-        })
+        self.begin(guard).await.unwrap_or_else(|_| Err(Miss::Later(not_now("the renewal of amoCRM's token broke off"))))
     }
 
     fn begin(&self, guard: OwnedMutexGuard<()>) -> tokio::task::JoinHandle<Result<(), Miss>> {
@@ -203,7 +206,8 @@ impl TokenSource for OAuth {
         // Whoever renews at the moment looks into the store as well.
         let Ok(guard) = Arc::clone(&self.flight).try_lock_owned() else { return };
         if let Err(error) = self.inner.look().await {
-            tracing::warn!(bridge = self.inner.bridge, %error, "amoCRM's token could not be read from the store");
+            // A store that fails is reported by those who work on it.
+            tracing::debug!(bridge = self.inner.bridge, %error, "amoCRM's token could not be read from the store");
             return;
         }
         let is_due = self.inner.need() != Need::Nothing && self.inner.state().pair.is_some();
@@ -325,11 +329,11 @@ impl Inner {
         if let Some(pair) = unsaved {
             return self.keep(pair).await;
         }
-        let pair = match (self.need(), self.state().pair.clone()) {
-            (Need::Nothing, _) => return Ok(()),
-            (_, None) => return Err(self.dead()),
-            (_, Some(pair)) => pair,
-        };
+        if self.need() == Need::Nothing {
+            return Ok(());
+        }
+        let in_force = self.state().pair.clone();
+        let Some(pair) = in_force else { return Err(self.dead()) };
         let rest = self.state().resting(self.now());
         if let Some(fault) = rest {
             let is_refused = matches!(self.state().trouble, Some(Trouble::Refused(_)));
@@ -337,7 +341,7 @@ impl Inner {
         }
         if !self.renews {
             let reason = "amoCRM's token is due to be renewed, which the daemon does";
-            return Err(Miss::Later(Fault::new(FaultKind::Transient, reason)));
+            return Err(Miss::Later(not_now(reason)));
         }
         let before = self.state().trouble.clone();
         let since = match &before {
@@ -417,7 +421,8 @@ impl Inner {
         {
             let mut state = self.state();
             state.trouble = Some(trouble.clone());
-            state.rest_after_refusal(Fault::new(FaultKind::Auth, "amoCRM does not renew the token"), self.now());
+            state.rest_after_refusal(self.now());
+            state.rests_because_of(Fault::new(FaultKind::Auth, "amoCRM does not renew the token"));
         }
         self.note(pair, Some(trouble)).await?;
         Err(self.dead())
@@ -440,8 +445,11 @@ impl Inner {
         Miss::Dead(reason)
     }
 
-    /// It is tried again after a rest. No fault of the token is one of the request that waits for it.
+    /// It is tried again after a rest. Whatever it was, the request that waits for the token was not sent and is not to
+    /// blame: it waits as well, and that is no attempt of its own.
     fn later(&self, fault: Fault) -> Miss {
+        let mut state = self.state();
+        let rest_ms = state.rest(self.now());
         let kind = match fault.kind {
             FaultKind::Throttled { .. } | FaultKind::Blocked | FaultKind::Auth | FaultKind::Interrupted => fault.kind,
             FaultKind::Transient
@@ -449,10 +457,10 @@ impl Inner {
             | FaultKind::Changed
             | FaultKind::Gone
             | FaultKind::Rejected
-            | FaultKind::Broken => FaultKind::Transient,
+            | FaultKind::Broken => FaultKind::Throttled { after_ms: Some(rest_ms) },
         };
         let fault = Fault::new(kind, format!("amoCRM's token is not renewed yet: {}", fault.reason));
-        self.state().rest(fault.clone(), self.now());
+        state.rests_because_of(fault.clone());
         Miss::Later(fault)
     }
 }

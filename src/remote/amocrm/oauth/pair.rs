@@ -79,7 +79,7 @@ impl Pair {
             Some(Value::String(text)) => text.trim().parse().ok(),
             _ => None,
         };
-        let own_end = token::claims(&access).and_then(|claims| claims.expires_at);
+        let own_end = token::expiry(&access);
         let life_s = life_s.filter(|seconds| *seconds > 0).unwrap_or(LIFE_S).min(LIFE_S_MAX);
         let told_end = Millis(asked_at.0.saturating_add(life_s * 1000));
         // Without a life of its own in the answer, the token's claim is all there is.

@@ -40,7 +40,8 @@ pub(super) struct State {
     pub(super) trouble: Option<Trouble>,
     /// amoCRM did not accept the access token, whatever its age.
     pub(super) access_refused: bool,
-    rest: Option<(Millis, Fault)>,
+    rest_until: Millis,
+    rest_fault: Option<Fault>,
     failures: u32,
 }
 
@@ -62,28 +63,34 @@ impl State {
 
     /// Why nothing is tried at this time.
     pub(super) fn resting(&self, now: Millis) -> Option<Fault> {
-        let (from, fault) = self.rest.as_ref()?;
-        let wait_ms = from.since(now);
+        let wait_ms = self.rest_until.since(now);
         // A clock that was set back must not lengthen it.
-        (wait_ms > 0 && wait_ms <= REFUSED_LAST_MS).then(|| fault.clone())
+        self.rest_fault.clone().filter(|_| wait_ms > 0 && wait_ms <= REFUSED_LAST_MS)
     }
 
     pub(super) fn rested(&self, now: Millis) -> bool {
         self.resting(now).is_none()
     }
 
-    pub(super) fn rest(&mut self, fault: Fault, now: Millis) {
-        self.rest_for(REST_FIRST_MS, REST_LAST_MS, fault, now);
+    /// Nothing is tried for a while; how long, in milliseconds.
+    pub(super) fn rest(&mut self, now: Millis) -> i64 {
+        self.rest_for(REST_FIRST_MS, REST_LAST_MS, now)
     }
 
-    pub(super) fn rest_after_refusal(&mut self, fault: Fault, now: Millis) {
-        self.rest_for(REFUSED_FIRST_MS, REFUSED_LAST_MS, fault, now);
+    pub(super) fn rest_after_refusal(&mut self, now: Millis) -> i64 {
+        self.rest_for(REFUSED_FIRST_MS, REFUSED_LAST_MS, now)
     }
 
-    fn rest_for(&mut self, first_ms: i64, last_ms: i64, fault: Fault, now: Millis) {
+    fn rest_for(&mut self, first_ms: i64, last_ms: i64, now: Millis) -> i64 {
         let rest_ms = first_ms.saturating_mul(1 << self.failures.min(16)).min(last_ms);
         self.failures = self.failures.saturating_add(1);
-        self.rest = Some((now.plus(rest_ms), fault));
+        self.rest_until = now.plus(rest_ms);
+        rest_ms
+    }
+
+    /// What those are told who ask meanwhile.
+    pub(super) fn rests_because_of(&mut self, fault: Fault) {
+        self.rest_fault = Some(fault);
     }
 
     pub(super) fn standing(&self, bridge: &str, now: Millis) -> Standing {
@@ -106,11 +113,11 @@ mod tests {
     #[test]
     fn rests_grow_to_a_bound_and_do_not_outlast_a_clock_that_was_set_back() {
         let mut state = State::default();
-        let fault = || Fault::new(FaultKind::Transient, "x");
+        state.rests_because_of(Fault::new(FaultKind::Blocked, "x"));
         let now = Millis(1_760_000_000_000);
         let rests: Vec<i64> = (0..10)
             .map(|_| {
-                state.rest(fault(), now);
+                state.rest(now);
                 (0..).map(|s| s * 1_000).find(|ms| state.rested(now.plus(*ms))).unwrap_or_default()
             })
             .collect();
