@@ -26,7 +26,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
 use crate::core::token::{Standing, Trouble};
 use crate::ports::env::Env;
-use crate::ports::store::{Change, Store, StoreError};
+use crate::ports::store::{Store, StoreError};
 use crate::remote::http::{Renewal, Transport};
 use crate::remote::lane::Lane;
 use async_trait::async_trait;
@@ -43,6 +43,9 @@ use tokio_util::task::TaskTracker;
 const YOUNG_MS: i64 = 60_000;
 /// After a refusal the store is looked at once more: whoever else renews stores the pair a moment after it is given.
 const SECOND_LOOK_MS: i64 = 1_000;
+
+/// Why it is refused, most likely.
+const LOST: &str = "; the answer to an earlier renewal was lost";
 
 /// What an [`OAuth`] works with.
 pub struct Parts {
@@ -348,15 +351,20 @@ impl Inner {
             Some(Trouble::Unanswered(since)) => *since,
             _ => self.now(),
         };
-        self.note(&pair, Some(Trouble::Unanswered(since))).await?;
+        let unanswered = Some(Trouble::Unanswered(since));
+        self.write(&pair, unanswered.as_ref()).await?;
         match self.ask(&pair).await {
             Ok(Verdict::New(new)) => self.keep(new).await,
             Ok(Verdict::Refused(words)) => self.refused(&pair, before.as_ref(), words).await,
-            Err(fault) if fault.kind == FaultKind::Uncertain => Err(self.later(fault)),
+            Err(fault) if fault.kind == FaultKind::Uncertain => {
+                self.state().trouble = unanswered;
+                Err(self.later(fault))
+            }
             Err(fault) => {
                 // The token was surely not used up.
-                self.note(&pair, before).await?;
-                Err(self.later(fault))
+                let missed = self.later(fault);
+                self.write(&pair, before.as_ref()).await?;
+                Err(missed)
             }
         }
     }
@@ -413,26 +421,26 @@ impl Inner {
         if !is_same {
             return Ok(());
         }
-        let words = match before {
-            Some(Trouble::Unanswered(_)) => format!("{words}; the answer to an earlier renewal was lost"),
-            _ => words,
+        let was_lost = match before {
+            Some(Trouble::Unanswered(_)) => true,
+            Some(Trouble::Refused(words)) => words.ends_with(LOST),
+            None => false,
         };
-        let trouble = Trouble::Refused(words);
+        let trouble = Trouble::Refused(if was_lost { words + LOST } else { words });
+        self.write(pair, Some(&trouble)).await?;
         {
             let mut state = self.state();
-            state.trouble = Some(trouble.clone());
+            state.trouble = Some(trouble);
             state.rest_after_refusal(self.now());
             state.rests_because_of(Fault::new(FaultKind::Auth, "amoCRM does not renew the token"));
         }
-        self.note(pair, Some(trouble)).await?;
         Err(self.dead())
     }
 
-    /// Remembers what stands in the way.
-    async fn note(&self, pair: &Pair, trouble: Option<Trouble>) -> Result<(), Miss> {
-        let change: Change = keep_trouble(pair, trouble.as_ref(), self.now());
+    /// Puts what stands in the way on disk, for the process after this one.
+    async fn write(&self, pair: &Pair, trouble: Option<&Trouble>) -> Result<(), Miss> {
+        let change = keep_trouble(pair, trouble, self.now());
         self.store.commit(&self.bridge, vec![change]).await?;
-        self.state().trouble = trouble;
         Ok(())
     }
 
