@@ -330,7 +330,7 @@ async fn what_is_no_refusal_of_the_token_does_not_kill_it(
     assert_ne!(world.state(), TokenState::Refused);
     let expected = match kind {
         FaultKind::Blocked => LaneState::Blocked,
-        FaultKind::Throttled { .. } => LaneState::Paused,
+        FaultKind::Throttled { after_ms: None } => LaneState::Paused,
         _ => LaneState::Open,
     };
     assert_eq!(world.lane_is(), expected);

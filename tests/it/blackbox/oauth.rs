@@ -1,4 +1,6 @@
 //! Authorising by OAuth: the login, renewals while work goes on, kills around them, and the cure beside a running daemon.
+//!
+//! The commands ask the town of this process, which must go on while a test waits for them: hence two threads.
 
 use super::{DEADLINE, Daemon, Place, SECRET, client, eventually, eventually_within, text, town_options};
 use rstest::rstest;
@@ -82,7 +84,7 @@ fn notes_with(town: &Town, text: &str) -> usize {
 #[rstest]
 #[case("v2")]
 #[case("v4")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_login_beside_the_daemon_lets_it_work_and_it_renews_by_itself(#[case] api: &str) {
     let (town, place) = found(8).await;
     let text = authorising(&place, &town).replace("[bridge.amo]\n", &format!("[bridge.amo]\napi = \"{api}\"\n"));
@@ -145,7 +147,7 @@ async fn standing(place: &Place) -> String {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_around_renewals_lose_nothing_and_are_cured_by_a_login() {
     let (town, place) = found(6).await;
     place.login().await;
@@ -179,7 +181,7 @@ async fn kills_around_renewals_lose_nothing_and_are_cured_by_a_login() {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_is_lost_and_a_stop_during_a_renewal() {
     let (town, place) = found(8).await;
     place.login().await;
@@ -202,7 +204,7 @@ async fn an_answer_that_is_lost_and_a_stop_during_a_renewal() {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_pasted_is_looked_at_before_it_is_used() {
     let (town, place) = found(86_400).await;
     let address = place.consent();
@@ -243,7 +245,7 @@ fn fed(mut command: Command, input: &[u8]) -> Output {
     child.wait_with_output().expect("it ends")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pair_got_elsewhere_is_imported() {
     let (town, place) = found(86_400).await;
     let options = town.look(|amo, _| amo.options().oauth.clone());
@@ -272,7 +274,7 @@ async fn a_pair_got_elsewhere_is_imported() {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_lived_token_needs_no_login_and_its_end_is_announced() {
     let (town, place) = found(86_400).await;
     // A JWT whose only claim is an `exp` of 2001: {"exp":1000000000}.

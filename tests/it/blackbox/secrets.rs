@@ -117,7 +117,7 @@ async fn nothing_secret_is_said(#[case] level: &str, #[case] format: &str) {
 #[rstest]
 #[case("json")]
 #[case("text")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_token_of_oauth_is_said(#[case] format: &str) {
     let (town, place) = oauth::found(8).await;
     place.write_logging("trace", format, &oauth::authorising(&place, &town));
