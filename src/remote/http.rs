@@ -114,7 +114,7 @@ pub trait Credentials: Send + Sync {
     /// The headers to add; names in lower case.
     async fn headers(&self) -> Result<Vec<(&'static str, SecretString)>, Fault>;
 
-    /// The service answered 401 to these headers.
+    /// The service answered 401 to these headers, or sent us elsewhere.
     async fn refused(&self, _sent: &[(&'static str, SecretString)]) -> Renewal {
         Renewal::Unable
     }
@@ -238,14 +238,15 @@ impl Sender {
             self.service
         );
         let outcome = (self.classify)(&answer, self.env.now());
-        if outcome != Outcome::Auth || status != 401 {
+        // An account that has moved is found in the same way.
+        if outcome != Outcome::Auth || !matches!(status, 401 | 300..=399) {
             permit.answered(outcome);
             return Ok(answer);
         }
         match self.credentials.refused(&credentials).await {
             Renewal::Renewed => {
                 permit.answered(Outcome::Unclear);
-                Err(Fault::new(FaultKind::Transient, "the token had expired and is renewed now"))
+                Err(Fault::new(FaultKind::Transient, "the token is renewed now"))
             }
             Renewal::Later(fault) => {
                 permit.answered(Outcome::Unclear);

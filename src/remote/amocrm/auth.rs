@@ -23,7 +23,7 @@ pub trait TokenSource: Send + Sync {
     /// The token to send with the next request.
     async fn token(&self) -> Result<SecretString, Fault>;
 
-    /// This token was refused.
+    /// This token was refused, or the account is not at this address any more.
     async fn refused(&self, _sent: &SecretString) -> Renewal {
         Renewal::Unable
     }

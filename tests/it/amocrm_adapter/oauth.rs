@@ -448,6 +448,15 @@ async fn a_renamed_account_is_found_and_said(#[case] told: ToldHost, #[case] for
 }
 
 #[tokio::test]
+async fn a_redirect_is_not_followed_and_leads_to_the_question_where_the_account_is() {
+    let world = World::new(|options| options.oauth.left_host = 301).await;
+    world.read().await.unwrap();
+    world.way.amo.lock().unwrap().rename("new.amocrm.ru");
+    assert_eq!(world.read().await.unwrap_err().kind, FaultKind::Transient);
+    assert_eq!((world.read().await, world.renewals(), world.lane_is()), (Ok(1), (1, 0), LaneState::Open));
+}
+
+#[tokio::test]
 async fn an_account_that_cannot_be_found_is_no_dead_token() {
     let world = World::new(|options| options.oauth.tells_host = ToldHost::None).await;
     world.way.amo.lock().unwrap().rename("new.amocrm.ru");
