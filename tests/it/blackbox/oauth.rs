@@ -168,7 +168,10 @@ async fn kills_around_renewals_lose_nothing_and_are_cured_by_a_login() {
         if state == "refused" {
             asked += 1;
             place.login().await;
-            assert_eq!(standing(&place).await, "ok");
+            eventually("the daemon has found the new pair", || async {
+                place.token()["state"] == "ok" && place.is_ready().await
+            })
+            .await;
         }
     }
     town.amo(|amo, _| amo.set_token_life(86_400));
