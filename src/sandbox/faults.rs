@@ -301,6 +301,34 @@ mod tests {
         assert_eq!(reply.response.body, b"{\"status\":");
     }
 
+    /// Remembers what was done to its tokens, and when it was asked.
+    #[derive(Default)]
+    struct Giver(Vec<Option<TokenTrouble>>);
+
+    impl Service for Giver {
+        fn handle(&mut self, _now_ms: i64, _request: &Request) -> Response {
+            self.0.push(None);
+            Response { status: 204, headers: Vec::new(), body: Vec::new() }
+        }
+
+        fn trouble(&mut self, _now_ms: i64, trouble: TokenTrouble) {
+            self.0.push(Some(trouble));
+        }
+    }
+
+    #[test]
+    fn tokens_end_right_before_the_request() {
+        for (kind, trouble) in [("expire_tokens", TokenTrouble::Expire), ("revoke_tokens", TokenTrouble::Revoke)] {
+            let mut faults = Faults::parse(&format!("[[fault]]\nkind = \"{kind}\"\nskip = 1")).expect("a good script");
+            let mut service = Giver::default();
+            for _ in 0..3 {
+                let reply = serve(&mut service, &mut faults, ServiceName::Amo, 0, &request("GET", "/"));
+                assert_eq!((reply.response.status, reply.fate), (204, Fate::Arrives { after_ms: 0 }));
+            }
+            assert_eq!(service.0, [None, Some(trouble), None, None]);
+        }
+    }
+
     #[test]
     fn after_a_stop_nothing_goes_wrong() {
         let mut faults = Faults::parse("[[fault]]\nkind = \"html\"\ncount = 5").expect("a good script");
