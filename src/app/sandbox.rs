@@ -107,15 +107,15 @@ fn introduce(town: &Town, options: &SandboxOptions) {
     if !options.chatter {
         anstream::println!("Nobody writes on their own: --chatter makes them.");
     }
-    anstream::println!("\nA configuration for it:\n\n{}", config.text());
     introduce_oauth(town);
+    anstream::println!("\nA configuration for it:\n\n{}", config.text());
     anstream::println!("Ctrl-C ends it.");
 }
 
 /// What is needed to try OAuth.
 fn introduce_oauth(town: &Town) {
     let oauth = town.look(|amo, _| amo.options().oauth.clone());
-    anstream::println!("To try OAuth, write this instead of the token, and then `salebridge auth login`:\n");
+    anstream::println!("\nTo try OAuth, write this instead of the token below, and then `salebridge auth login`:\n");
     anstream::println!(
         "[bridge.amo.oauth]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nredirect_uri = \"{}\"\n",
         oauth.client_id,
@@ -123,7 +123,7 @@ fn introduce_oauth(town: &Town) {
         oauth.redirect_uri
     );
     anstream::println!(
-        "Its page agrees at once: the address in the `location` of `curl -i 'ADDRESS'` is what to paste. Access tokens live {} s.\n",
+        "Its page agrees at once: the address in the `location` of `curl -i 'ADDRESS'` is what to paste. Access tokens live {} s.",
         oauth.access_life_s
     );
 }
