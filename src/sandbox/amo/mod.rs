@@ -194,6 +194,11 @@ impl Amo {
         self.world.notes_on(element)
     }
 
+    /// All tasks by id.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.world.tasks.rows()
+    }
+
     /// The tasks of one record, oldest first.
     pub fn tasks_of(&self, element: Element) -> impl Iterator<Item = &Task> {
         self.world.tasks_on(element)
