@@ -1,0 +1,158 @@
+//! Contacts that are gone, and who took their place.
+//!
+//! A merge takes a contact away and leaves another with its leads, phone numbers and addresses; nothing names the two
+//! together (amoCRM events page: `entity_merged` has no before and after). The successor of a contact that is gone is
+//! who has the same number or address, exactly; and where nothing but a lead in common speaks for it, who was also told
+//! to have been merged. Somebody else who merely took over a lead is not the same person.
+
+use super::record::Draft;
+use super::{Bridge, Failure};
+use crate::core::id::{ClientId, ContactId, LeadId};
+use crate::core::link::ClientLink;
+use crate::core::model::Contact;
+use crate::core::people::MatchKey;
+use crate::core::plan::ground::Ground;
+use crate::core::time::Millis;
+use crate::ports::remote::{AMO_IDS_MAX, Priority};
+use crate::ports::store::{Change, Stored};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Under this name contacts are kept that were told to have been merged.
+const MERGED: &str = "merged";
+/// Most of them, the newest.
+const MERGED_MAX: usize = 1_000;
+/// For so long: a sweep comes every night.
+const MERGED_MS: i64 = 7 * 86_400_000;
+
+/// A contact that was told to have been merged.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Merged {
+    contact: ContactId,
+    at: Millis,
+}
+
+impl Bridge {
+    /// Contacts that were read by id and were not there, with what becomes of their clients.
+    pub(super) async fn contacts_gone(
+        &self,
+        ground: &Ground,
+        gone: &[ContactId],
+        priority: Priority,
+    ) -> Result<Vec<Draft>, Failure> {
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let links = self.store().clients_of(self.name(), gone).await?;
+        let successors = self.successors(ground, gone, &links, priority).await?;
+        let mut drafts = Vec::new();
+        for contact in gone {
+            drafts.push(self.contact_gone(*contact, &links, &successors).await?);
+        }
+        Ok(drafts)
+    }
+
+    /// Where there is one, the contact that each of these clients belongs to now.
+    async fn successors(
+        &self,
+        ground: &Ground,
+        gone: &[ContactId],
+        links: &[ClientLink],
+        priority: Priority,
+    ) -> Result<BTreeMap<ClientId, ContactId>, Failure> {
+        let mut successors = BTreeMap::new();
+        if links.is_empty() {
+            return Ok(successors);
+        }
+        let heirs = self.heirs(gone, priority).await?;
+        let mut read = self.read_variables(links.iter().map(|link| link.client.id), priority).await;
+        for link in links {
+            let Some(variables) = read.remove(&link.client.id) else { continue };
+            let variables = variables?.unwrap_or_default();
+            let keys = ground.client_keys(&link.client, &variables);
+            let has_key = |contact: &Contact| keys.iter().any(|key| ground.contact_keys(contact).contains(key));
+            let candidates = if keys.is_empty() {
+                Vec::new()
+            } else {
+                self.candidates(ground, link, &variables, priority).await??
+            };
+            let by_key = candidates.iter().filter(|contact| !gone.contains(&contact.id) && has_key(contact));
+            // Of several the oldest, as for everybody who arrives.
+            let found = by_key.map(|contact| contact.id).min();
+            let heir = link.contact.and_then(|contact| heirs.get(&contact)).copied();
+            successors.extend(found.or(heir).map(|contact| (link.client.id, contact)));
+        }
+        Ok(successors)
+    }
+
+    /// Contacts that have the leads of those gone now, where that one or the other was told to have been merged.
+    async fn heirs(
+        &self,
+        gone: &[ContactId],
+        priority: Priority,
+    ) -> Result<BTreeMap<ContactId, ContactId>, Failure> {
+        let merged = self.merged().await?;
+        if merged.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let deals = self.store().deals_of(self.name(), gone).await?;
+        let ids: Vec<LeadId> = deals.iter().rev().take(AMO_IDS_MAX).map(|deal| deal.lead).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let leads = self.parts.amo.leads_by_id(&ids, priority).await?.rows;
+        let mut heirs: BTreeMap<ContactId, BTreeSet<ContactId>> = BTreeMap::new();
+        for lead in &leads {
+            let before = deals.iter().find(|deal| deal.lead == lead.id).and_then(|deal| deal.contact);
+            if let (Some(before), Some(now)) = (before, lead.person()) {
+                heirs.entry(before).or_default().insert(now);
+            }
+        }
+        let was_merged = |contact: &ContactId| merged.iter().any(|merged| merged.contact == *contact);
+        let only = |(before, now): (ContactId, BTreeSet<ContactId>)| {
+            let now = *now.first().filter(|heir| now.len() == 1 && !gone.contains(heir))?;
+            (was_merged(&before) || was_merged(&now)).then_some((before, now))
+        };
+        Ok(heirs.into_iter().filter_map(only).collect())
+    }
+
+    async fn merged(&self) -> Stored<Vec<Merged>> {
+        let text = self.store().text(self.name(), MERGED).await?.unwrap_or_default();
+        let mut merged: Vec<Merged> = serde_json::from_str(&text).unwrap_or_default();
+        let now = self.now();
+        merged.retain(|merged| now.since(merged.at) < MERGED_MS);
+        Ok(merged)
+    }
+
+    /// Remembers contacts that were told to have been merged.
+    pub(super) async fn remember_merged(&self, contacts: &BTreeSet<ContactId>) -> Stored<Vec<Change>> {
+        let mut merged = self.merged().await?;
+        merged.retain(|merged| !contacts.contains(&merged.contact));
+        let at = self.now();
+        merged.extend(contacts.iter().map(|contact| Merged { contact: *contact, at }));
+        let merged = merged.split_off(merged.len().saturating_sub(MERGED_MAX));
+        Ok(vec![Change::PutText(MERGED, serde_json::to_string(&merged).unwrap_or_default())])
+    }
+
+    /// Other contacts with clients that were known under this one's numbers and addresses, or had its leads: if they
+    /// were merged into it, they are gone.
+    pub(super) async fn perhaps_merged(&self, contact: &Contact, keys: Vec<MatchKey>) -> Stored<BTreeSet<ContactId>> {
+        let mut others = BTreeSet::new();
+        if !keys.is_empty() {
+            let known = self.store().contacts_by_key(self.name(), &keys).await?;
+            others.extend(known.into_iter().map(|(_, other)| other));
+        }
+        if !contact.leads.is_empty() {
+            let leads: Vec<LeadId> = contact.leads.iter().rev().take(AMO_IDS_MAX).copied().collect();
+            let deals = self.store().deals(self.name(), &leads).await?;
+            // A lead of several people is known under one of them, who is still there.
+            others.extend(deals.iter().filter_map(|deal| deal.contact));
+        }
+        others.remove(&contact.id);
+        if others.is_empty() {
+            return Ok(others);
+        }
+        let linked = self.store().clients_of(self.name(), &others.into_iter().collect::<Vec<_>>()).await?;
+        Ok(linked.into_iter().filter_map(|link| link.contact).collect())
+    }
+}
