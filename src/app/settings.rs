@@ -41,10 +41,6 @@ pub fn not_yet(config: &Config) -> Vec<String> {
         let people = &bridge.policy.people;
         let asked = [
             (
-                bridge.amo.webhook_secret.is_some(),
-                "amo.webhook_secret: webhooks of amoCRM are not received; polling finds every change",
-            ),
-            (
                 people.create_client == CreateClient::CreateOrder,
                 "people.create_client = \"create_order\": no clients are made this way; use \"load_clients\"",
             ),

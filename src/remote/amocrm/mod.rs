@@ -14,8 +14,10 @@ mod v2;
 mod v4;
 
 mod values;
+mod watch;
 mod writing;
 
 pub use auth::{Bearer, LongLivedToken, TokenSource};
 pub use v2::AmoV2;
 pub use v4::AmoV4;
+pub use watch::{Dialect, Watcher};

@@ -1,7 +1,9 @@
 //! Everything about amoCRM that the documentation leaves open, so that a test can run each variant.
 
+pub mod hooks;
 pub mod v4;
 
+pub use self::hooks::HookOptions;
 pub use self::v4::V4Options;
 
 use super::account::Account;
@@ -26,6 +28,8 @@ pub struct AmoOptions {
     pub touch: TouchOptions,
     /// What only API v4 has.
     pub v4: V4Options,
+    /// How webhooks are sent, and who may ask for them.
+    pub hooks: HookOptions,
 }
 
 impl Default for AmoOptions {
@@ -39,6 +43,7 @@ impl Default for AmoOptions {
             shapes: ShapeOptions::default(),
             touch: TouchOptions::default(),
             v4: V4Options::default(),
+            hooks: HookOptions::default(),
         }
     }
 }
