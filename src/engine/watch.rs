@@ -78,12 +78,13 @@ impl Bridge {
     /// A refusal is no fault of the bridge: what the list would tell, sweep and messages find later.
     fn events_failed(&self, fault: &Fault, every_ms: i64) -> i64 {
         match fault.kind {
-            FaultKind::Auth | FaultKind::Rejected | FaultKind::Broken | FaultKind::Gone => {
+            FaultKind::Rejected | FaultKind::Broken | FaultKind::Gone => {
                 tracing::info!(bridge = self.name(), %fault, "amoCRM's list of events is not available; deleted and merged records are found by webhooks and the sweep");
                 self.worked(EVENTS);
                 REFUSED_MS
             }
-            FaultKind::Interrupted => every_ms,
+            // The polls tell of a token that is not accepted any more, and have it renewed.
+            FaultKind::Interrupted | FaultKind::Auth => every_ms,
             _ => {
                 self.troubled(EVENTS, fault, "amoCRM's list of events was not read; it is read again");
                 every_ms
@@ -162,7 +163,7 @@ impl Bridge {
                 Err(fault) => {
                     // Only administrators may see subscriptions: that says nothing of whether ours works.
                     tracing::debug!(bridge = self.name(), %fault, "amoCRM's subscriptions could not be looked at");
-                    if matches!(fault.kind, FaultKind::Auth | FaultKind::Rejected) { REFUSED_MS } else { LOOK_AGAIN_MS }
+                    if fault.kind == FaultKind::Rejected { REFUSED_MS } else { LOOK_AGAIN_MS }
                 }
             };
             self.pause_until(self.now().plus(wait_ms)).await;
