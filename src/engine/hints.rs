@@ -6,7 +6,7 @@
 
 use super::Bridge;
 use super::passes::Looked;
-use super::poll::{contact_has_news, lead_has_news};
+use super::poll::{contact_has_news, first_listed, lead_has_news};
 use super::{Failure, poll::CONTACTS};
 use crate::core::hint::Hints;
 use crate::core::id::{ContactId, LeadId};
@@ -50,6 +50,23 @@ impl Pace {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let after = |at: Option<&Millis>, wait_ms: i64| at.map_or(now, |at| at.plus(wait_ms).min(now.plus(wait_ms)));
         now.max(after(last.turn.as_ref(), GATHER_MS)).max(after(last.looks.get(&subject), AGAIN_MS))
+    }
+
+    /// Which of the marks that are due are looked at, and what puts the others off: a record that is named again while it
+    /// is looked at keeps the time it was due before.
+    pub(super) fn ripe(&self, rows: Vec<MarkRow>, now: Millis) -> (Vec<MarkRow>, Vec<Change>) {
+        let (mut ripe, mut early) = (Vec::new(), Vec::new());
+        for row in rows {
+            let subject = row.mark.subject;
+            let is_hint = matches!(subject, Subject::ContactHint(_) | Subject::LeadHint(_));
+            let due = if is_hint { self.due(subject, now) } else { now };
+            if due > now {
+                early.extend([Change::Unmark(subject, row.revision), Change::Mark(Mark { due, ..row.mark })]);
+            } else {
+                ripe.push(row);
+            }
+        }
+        (ripe, early)
     }
 
     /// These marks are looked at now.
@@ -99,7 +116,10 @@ impl Bridge {
     pub(super) async fn news_since(&self, cursor: &str) -> Stored<Option<Millis>> {
         let timing = &self.parts.timing;
         let back_ms = timing.overlap_ms.max(timing.recheck_window_ms);
-        Ok(self.store().cursor(self.name(), cursor).await?.map(|cursor| cursor.at.minus(back_ms)))
+        let Some(known) = self.store().cursor(self.name(), cursor).await? else { return Ok(None) };
+        let first = self.store().text(self.name(), first_listed(cursor)).await?;
+        let first = first.and_then(|text| text.parse().ok()).map(Millis);
+        Ok(Some(first.map_or(known.at.minus(back_ms), |first| first.max(known.at.minus(back_ms)))))
     }
 
     /// Of contacts that were named and read only those with news are planned, as in a listing.
@@ -173,6 +193,8 @@ mod tests {
         assert_eq!(pace.due(one, now.plus(10)), now.plus(AGAIN_MS), "the same again waits longer");
         assert_eq!(pace.due(other, now.plus(GATHER_MS)), now.plus(GATHER_MS));
         assert_eq!(pace.due(one, now.plus(AGAIN_MS)), now.plus(AGAIN_MS));
+        let (ripe, early) = pace.ripe(vec![row(one), row(Subject::Contact(ContactId(1)))], now.plus(10));
+        assert_eq!((ripe.len(), early.len()), (1, 2), "a hint that is due too early is put off, other marks are not");
         // A clock that is set back keeps nobody waiting longer than the wait itself.
         let before = now.minus(3_600_000);
         assert_eq!(pace.due(one, before), before.plus(AGAIN_MS));

@@ -115,6 +115,7 @@ pub struct Bridge {
     /// Where amoCRM tells of changes on its own account; none: there are polls alone.
     watch: Option<Watch>,
     hints: hints::Pace,
+    missed_contacts: successor::Missed,
 }
 
 /// One bell for each queue.
@@ -193,6 +194,7 @@ impl Bridge {
             desk: function::Desk::default(),
             watch: None,
             hints: hints::Pace::default(),
+            missed_contacts: successor::Missed::default(),
         }
     }
 

@@ -57,6 +57,13 @@ impl Bridge {
             let due = self.store().next_due(self.name()).await?.marks;
             return Ok(Step::Idle(due));
         }
+        let (rows, early) = self.hints.ripe(rows, self.now());
+        if !early.is_empty() {
+            self.commit(early).await?;
+        }
+        if rows.is_empty() {
+            return Ok(Step::More);
+        }
         let mut looked = Looked::default();
         let (clients, mut contacts, mut leads) = split(&rows);
         let hinted = self.hints.turn(&rows, self.now());

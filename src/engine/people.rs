@@ -69,7 +69,7 @@ impl Bridge {
         Ok(())
     }
 
-    fn look_again(&self, contact: ContactId) -> Draft {
+    pub(super) fn look_again(&self, contact: ContactId) -> Draft {
         let mark = crate::ports::store::Mark {
             subject: Subject::Contact(contact),
             due: self.now().plus(STALE_MS),
@@ -247,11 +247,12 @@ fn add_callbacks(
 ) -> bool {
     let is_new = before.is_none() && is_made_since(contact.created_at, news_since);
     let is_on_its_way = |action: &Action| pending.iter().any(|row| row.action == *action);
-    let changed = |client: ClientId, plan: &Plan| {
-        before.is_some()
-            && plan.actions.iter().any(|(_, action)| {
-                matches!(action, Action::SaveVariables { client: of, .. } if *of == client) && !is_on_its_way(action)
-            })
+    // A contact that was made by us, and a client that was just linked, get their first values: no change.
+    let was_seen = before.is_some_and(|before| !before.fingerprint.is_empty());
+    let changed = |link: &ClientLink, plan: &Plan| {
+        let own = |action: &Action| matches!(action, Action::SaveVariables { client, .. } if *client == link.client.id);
+        let gets_values = |(_, action): &(_, Action)| own(action) && !is_on_its_way(action);
+        was_seen && !link.bases.is_empty() && plan.actions.iter().any(gets_values)
     };
     let planned = plan.actions.len();
     let names = CallbackNames { contact: deal::contact_names(ground, contact), ..CallbackNames::default() };
@@ -259,7 +260,7 @@ fn add_callbacks(
         for trigger in &ground.policy.triggers {
             let fires = match trigger.on {
                 TriggerEvent::ContactCreated => is_new,
-                TriggerEvent::ContactChanged => changed(link.client.id, plan),
+                TriggerEvent::ContactChanged => changed(link, plan),
                 TriggerEvent::LeadCreated
                 | TriggerEvent::LeadStage
                 | TriggerEvent::LeadDeleted

@@ -309,6 +309,10 @@ impl Bridge {
             tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
         }
         let mut changes: Vec<Change> = last.into_iter().collect();
+        if let (None, Some(Change::PutCursor(name @ (CONTACTS | LEADS), cursor))) = (listing.since, changes.first()) {
+            let text = cursor.at.0.to_string();
+            changes.push(Change::PutText(first_listed(name), text));
+        }
         if let Some(backfill) = &mut swept.backfill {
             changes = backfill.page_changes(&looked);
             if backfill.is_dry() {
@@ -338,6 +342,11 @@ pub(super) fn contact_has_news(ground: &Ground, contact: &Contact, seen: Option<
 /// The same for a lead.
 pub(super) fn lead_has_news(ground: &Ground, lead: &Lead, deal: Option<&DealLink>) -> bool {
     deal.is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
+}
+
+/// Under this name it is kept when everything was listed for the first time: what was made before is no news.
+pub(super) fn first_listed(cursor: &str) -> &'static str {
+    if cursor == LEADS { "first_listed.leads" } else { "first_listed.contacts" }
 }
 
 /// True for what was made so late that its first sight is news.

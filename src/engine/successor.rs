@@ -6,6 +6,7 @@
 //! to have been merged. Somebody else who merely took over a lead is not the same person.
 
 use super::record::Draft;
+use super::watch::EVENTS;
 use super::{Bridge, Failure};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::ClientLink;
@@ -17,6 +18,7 @@ use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Stored};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
 /// Under this name contacts are kept that were told to have been merged.
 const MERGED: &str = "merged";
@@ -24,6 +26,39 @@ const MERGED: &str = "merged";
 const MERGED_MAX: usize = 1_000;
 /// For so long: a sweep comes every night.
 const MERGED_MS: i64 = 7 * 86_400_000;
+
+/// An event is listed at most so late, and tells its time in seconds.
+const EVENT_LATE_MS: i64 = 2_000;
+
+/// Who takes the place of contacts that are gone.
+#[derive(Default)]
+struct Succession {
+    successors: BTreeMap<ClientId, ContactId>,
+    /// Contacts whose leads somebody has now of whom no merge is known yet.
+    undecided: BTreeSet<ContactId>,
+}
+
+/// Who has the leads of a contact that is gone.
+struct Heir {
+    contact: ContactId,
+    /// A merge of the one or the other was told of.
+    is_merged: bool,
+}
+
+/// Since when contacts are known to be gone whose clients wait for the list of events. Lost at a restart, which makes
+/// them wait again.
+#[derive(Debug, Default)]
+pub(super) struct Missed(Mutex<BTreeMap<ContactId, Millis>>);
+
+impl Missed {
+    fn noticed(&self, contact: ContactId, now: Millis) -> Millis {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert(now)
+    }
+
+    fn forget(&self, contact: ContactId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
+    }
+}
 
 /// A contact that was told to have been merged.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -44,12 +79,32 @@ impl Bridge {
             return Ok(Vec::new());
         }
         let links = self.store().clients_of(self.name(), gone).await?;
-        let successors = self.successors(ground, gone, &links, priority).await?;
+        let found = self.successors(ground, gone, &links, priority).await?;
         let mut drafts = Vec::new();
         for contact in gone {
-            drafts.push(self.contact_gone(*contact, &links, &successors).await?);
+            let is_undecided = found.undecided.contains(contact) && self.awaits_events(*contact).await?;
+            drafts.push(match is_undecided {
+                true => self.look_again(*contact),
+                false => self.contact_gone(*contact, &links, &found.successors).await?,
+            });
         }
         Ok(drafts)
+    }
+
+    /// True while the list of events works and may not have told of a merge yet.
+    async fn awaits_events(&self, contact: ContactId) -> Stored<bool> {
+        let now = self.now();
+        let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3);
+        let cursor = self.store().cursor(self.name(), EVENTS).await?;
+        let noticed_at = self.missed_contacts.noticed(contact, now);
+        let is_over = cursor.is_none_or(|cursor| {
+            now.since(cursor.moved_at) > patience_ms || cursor.at.since(noticed_at) > EVENT_LATE_MS
+        });
+        let waits = self.watch.is_some() && !is_over && now.since(noticed_at) <= patience_ms;
+        if !waits {
+            self.missed_contacts.forget(contact);
+        }
+        Ok(waits)
     }
 
     /// Where there is one, the contact that each of these clients belongs to now.
@@ -59,10 +114,10 @@ impl Bridge {
         gone: &[ContactId],
         links: &[ClientLink],
         priority: Priority,
-    ) -> Result<BTreeMap<ClientId, ContactId>, Failure> {
-        let mut successors = BTreeMap::new();
+    ) -> Result<Succession, Failure> {
+        let mut succession = Succession::default();
         if links.is_empty() {
-            return Ok(successors);
+            return Ok(succession);
         }
         let heirs = self.heirs(gone, priority).await?;
         let mut read = self.read_variables(links.iter().map(|link| link.client.id), priority).await;
@@ -79,27 +134,27 @@ impl Bridge {
             let by_key = candidates.iter().filter(|contact| !gone.contains(&contact.id) && has_key(contact));
             // Of several the oldest, as for everybody who arrives.
             let found = by_key.map(|contact| contact.id).min();
-            let heir = link.contact.and_then(|contact| heirs.get(&contact)).copied();
-            successors.extend(found.or(heir).map(|contact| (link.client.id, contact)));
+            let heir = link.contact.and_then(|contact| heirs.get(&contact));
+            let proven = heir.filter(|heir| heir.is_merged).map(|heir| heir.contact);
+            match found.or(proven) {
+                Some(contact) => {
+                    succession.successors.insert(link.client.id, contact);
+                }
+                None if heir.is_some() => succession.undecided.extend(link.contact),
+                None => {}
+            }
         }
-        Ok(successors)
+        Ok(succession)
     }
 
-    /// Contacts that have the leads of those gone now, where that one or the other was told to have been merged.
-    async fn heirs(
-        &self,
-        gone: &[ContactId],
-        priority: Priority,
-    ) -> Result<BTreeMap<ContactId, ContactId>, Failure> {
-        let merged = self.merged().await?;
-        if merged.is_empty() {
-            return Ok(BTreeMap::new());
-        }
+    /// Contacts that have the leads of those gone now, one for each.
+    async fn heirs(&self, gone: &[ContactId], priority: Priority) -> Result<BTreeMap<ContactId, Heir>, Failure> {
         let deals = self.store().deals_of(self.name(), gone).await?;
         let ids: Vec<LeadId> = deals.iter().rev().take(AMO_IDS_MAX).map(|deal| deal.lead).collect();
         if ids.is_empty() {
             return Ok(BTreeMap::new());
         }
+        let merged = self.merged().await?;
         let leads = self.parts.amo.leads_by_id(&ids, priority).await?.rows;
         let mut heirs: BTreeMap<ContactId, BTreeSet<ContactId>> = BTreeMap::new();
         for lead in &leads {
@@ -108,10 +163,10 @@ impl Bridge {
                 heirs.entry(before).or_default().insert(now);
             }
         }
-        let was_merged = |contact: &ContactId| merged.iter().any(|merged| merged.contact == *contact);
+        let was_merged = |contact: ContactId| merged.iter().any(|merged| merged.contact == contact);
         let only = |(before, now): (ContactId, BTreeSet<ContactId>)| {
-            let now = *now.first().filter(|heir| now.len() == 1 && !gone.contains(heir))?;
-            (was_merged(&before) || was_merged(&now)).then_some((before, now))
+            let contact = *now.first().filter(|heir| now.len() == 1 && !gone.contains(heir))?;
+            Some((before, Heir { contact, is_merged: was_merged(before) || was_merged(contact) }))
         };
         Ok(heirs.into_iter().filter_map(only).collect())
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The health part and the cursor of the list of events.
-const EVENTS: &str = "events";
+pub(super) const EVENTS: &str = "events";
 /// The health part of the subscription.
 const WEBHOOKS: &str = "webhooks";
 /// Most pages of one reading: thousands of deletions are the sweep's business.
