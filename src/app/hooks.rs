@@ -97,7 +97,9 @@ async fn one(amo: &impl AmoWatch, bridge: &str, destination: &Destination, wish:
         Wish::Remove => return remove(amo, bridge, destination, standing).await,
     }
     lines.push(match &standing.own {
-        Some(own) if standing.is_good() => format!("subscribed: {} ({} events)", destination.masked(), own.events.len()),
+        Some(own) if standing.is_good() => {
+            format!("subscribed: {} ({} events)", destination.masked(), own.events.len())
+        }
         _ => format!("not in order: {}", destination.masked()),
     });
     lines.extend(standing.complaint(bridge));
@@ -135,7 +137,9 @@ async fn remove(
     let left = look(amo, destination).await?;
     let is_good = left.own.is_none() && left.older.is_empty();
     let mut lines = vec![match (is_there, is_good) {
-        (_, false) => format!("amoCRM still posts to us: {}; remove it in its settings under Webhooks", destination.masked()),
+        (_, false) => {
+            format!("amoCRM still posts to us: {}; remove it in its settings under Webhooks", destination.masked())
+        }
         (true, true) => format!("removed: {}; polls find every change", destination.masked()),
         (false, true) => "nothing was subscribed".to_owned(),
     }];

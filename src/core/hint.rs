@@ -211,7 +211,11 @@ mod tests {
     use super::*;
 
     fn subscription(url: &str, events: &[&str], is_disabled: bool) -> Subscription {
-        Subscription { url: url.to_owned(), events: events.iter().map(|event| (*event).to_owned()).collect(), is_disabled }
+        Subscription {
+            url: url.to_owned(),
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+            is_disabled,
+        }
     }
 
     fn ours() -> Destination {

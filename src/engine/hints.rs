@@ -106,9 +106,7 @@ impl Bridge {
         let contacts = hints.contacts.iter().copied().map(Subject::ContactHint);
         let subjects = contacts.chain(hints.leads.iter().copied().map(Subject::LeadHint));
         let now = self.now();
-        subjects
-            .map(|subject| Change::Mark(Mark { subject, due: self.hints.due(subject, now), attempts: 0 }))
-            .collect()
+        subjects.map(|subject| Change::Mark(Mark { subject, due: self.hints.due(subject, now), attempts: 0 })).collect()
     }
 
     /// What was made after this is news at its first sight, however it came to be seen: a poll may be about to show it,

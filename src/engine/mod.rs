@@ -116,6 +116,8 @@ pub struct Bridge {
     watch: Option<Watch>,
     hints: hints::Pace,
     missed_contacts: successor::Missed,
+    /// When a backfill last stopped short.
+    backfill_rested: std::sync::Mutex<Option<Millis>>,
 }
 
 /// One bell for each queue.
@@ -195,6 +197,7 @@ impl Bridge {
             watch: None,
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
+            backfill_rested: std::sync::Mutex::default(),
         }
     }
 

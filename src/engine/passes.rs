@@ -215,10 +215,8 @@ impl Bridge {
         let gone: Vec<&DealLink> = deals.iter().filter(|deal| deal.open && deal.stage.is_some()).collect();
         match self.leads_gone(ground, &gone, Priority::Person).await? {
             Ok(drafts) => looked.drafts.extend(drafts),
-            Err(fault) => looked.put_off(
-                gone.iter().flat_map(|deal| [Subject::Lead(deal.lead), Subject::LeadHint(deal.lead)]),
-                fault,
-            ),
+            Err(fault) => looked
+                .put_off(gone.iter().flat_map(|deal| [Subject::Lead(deal.lead), Subject::LeadHint(deal.lead)]), fault),
         }
         Ok(())
     }

@@ -271,7 +271,8 @@ impl Bridge {
         let unlinked: Vec<&Contact> = news.iter().filter(|contact| !linked.contains(&contact.id)).collect();
         let found = self.find_clients(ground, &unlinked, priority, looked).await?;
         // One that was just made is met for the first time once its client is linked: then its client is told.
-        let is_met_soon = |contact: &Contact| found.contains(&contact.id) && is_made_since(contact.created_at, news_since);
+        let is_met_soon =
+            |contact: &Contact| found.contains(&contact.id) && is_made_since(contact.created_at, news_since);
         news.retain(|contact| !is_met_soon(contact));
         Ok(self.look_at_people(ground, news, links, priority, news_since, looked).await?)
     }

@@ -100,8 +100,7 @@ impl Bridge {
             let is_busy = draft.keys.iter().any(|key| in_flight.contains(key));
             let is_stale =
                 draft.revisions.iter().any(|(link, revision)| current.get(link).copied().unwrap_or(0) != *revision);
-            let is_overtaken =
-                draft.sight.as_ref().is_some_and(|(contact, seen)| sights.get(contact) != seen.as_ref());
+            let is_overtaken = draft.sight.as_ref().is_some_and(|(contact, seen)| sights.get(contact) != seen.as_ref());
             if is_busy || is_stale || is_overtaken {
                 let due = self.now().plus(REPLAN_MS);
                 changes.extend(

@@ -60,6 +60,10 @@ pub(super) async fn receive(
 fn dropped(state: &Inbound, bridge: &str, hints: &Hints) -> Response {
     Counters::add(&state.counters.dropped);
     let told_of: Vec<&str> = hints.passed_over.iter().copied().collect();
-    tracing::debug!(bridge, told_of = told_of.join(", "), "a webhook of amoCRM names nothing of concern and is dropped");
+    tracing::debug!(
+        bridge,
+        told_of = told_of.join(", "),
+        "a webhook of amoCRM names nothing of concern and is dropped"
+    );
     plain(StatusCode::OK, "ok\n")
 }

@@ -57,7 +57,13 @@ impl Door {
     /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
     /// `notices` tells what is no message.
     pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
-        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices), functions: None, amo: None }
+        Door {
+            secret: Digest::of_secret(secret),
+            bell,
+            decoder: SalebotDecoder::new(notices),
+            functions: None,
+            amo: None,
+        }
     }
 
     /// Opens `/hooks/amo/…` too; `secret` is the last part of that address.

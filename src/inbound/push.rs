@@ -31,11 +31,7 @@ pub(super) fn entered(state: &Inbound, address: Address, secret_of: fn(&Door) ->
 pub(super) async fn read(state: &Inbound, bridge: &str, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Response> {
     body::read(headers, body, state.limits).await.map_err(|status| {
         Counters::add(&state.counters.refused);
-        tracing::warn!(
-            bridge,
-            status = status.as_u16(),
-            "a pushed body was not taken: too large, too slow or cut off"
-        );
+        tracing::warn!(bridge, status = status.as_u16(), "a pushed body was not taken: too large, too slow or cut off");
         refusal(status)
     })
 }

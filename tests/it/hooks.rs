@@ -98,7 +98,8 @@ impl Shop {
         let text = text.replace("[bridge.amo]\n", &more) + &self.extra;
         let env = |_: &str| None;
         let checks = Checks::new(&env, jiff::Timestamp::UNIX_EPOCH);
-        check_text("shop.toml", Path::new(""), &text, &checks).unwrap_or_else(|faults| panic!("{}", faults.render(false)))
+        check_text("shop.toml", Path::new(""), &text, &checks)
+            .unwrap_or_else(|faults| panic!("{}", faults.render(false)))
     }
 
     /// Starts the daemon, waits until everything was listed once, and subscribes it where the test wants hooks.
@@ -131,7 +132,8 @@ impl Shop {
 
     async fn status(&self) -> Value {
         let daemon = self.daemon.as_ref().expect("it runs");
-        let live: Value = http().get(self.url("/health/ready")).send().await.expect("answers").json().await.expect("JSON");
+        let live: Value =
+            http().get(self.url("/health/ready")).send().await.expect("answers").json().await.expect("JSON");
         let live = live["reasons"].get(BRIDGE).cloned();
         let store = daemon.store();
         salebridge::app::status::one(BRIDGE, store.as_ref(), live.as_ref(), self.town_now()).await.expect("a status")

@@ -240,13 +240,7 @@ impl Links {
         });
     }
 
-    fn changed_deal(
-        &mut self,
-        lead: LeadId,
-        stage: (PipelineId, StatusId),
-        responsible: Option<UserId>,
-        version: i64,
-    ) {
+    fn changed_deal(&mut self, lead: LeadId, stage: (PipelineId, StatusId), responsible: Option<UserId>, version: i64) {
         if let Some(deal) = self.deal(lead).filter(|deal| deal.stage.is_some()) {
             (deal.stage, deal.responsible) = (Some(stage), responsible);
             deal.open = !stage.1.is_closed();

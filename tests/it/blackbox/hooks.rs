@@ -15,10 +15,10 @@ pub(super) const AMO_SECRET: &str = "blackbox-amo-hook-0123456789";
 /// A place that takes amoCRM's webhooks; polls are rare, so that a change comes by hook or not at all.
 pub(super) fn listening(town: &Town, api: &str, polls: bool) -> Place {
     let place = Place::of_town(town);
-    let mut text = place.config.text().replace(
-        "[bridge.amo]\n",
-        &format!("[bridge.amo]\napi = \"{api}\"\nwebhook_secret = \"{AMO_SECRET}\"\n"),
-    );
+    let mut text = place
+        .config
+        .text()
+        .replace("[bridge.amo]\n", &format!("[bridge.amo]\napi = \"{api}\"\nwebhook_secret = \"{AMO_SECRET}\"\n"));
     text = text.replace("[http]\n", &format!("[http]\npublic_url = \"http://127.0.0.1:{}\"\n", place.port));
     if !polls {
         for line in ["*/2 * * * * *", "1/2 * * * * *"] {
@@ -129,7 +129,10 @@ async fn what_is_not_configured_is_said() {
     assert!(said(&place).contains("http.public_url"));
     place.write(&place.config.text().replace("[http]\n", "[http]\npublic_url = \"https://bridge.example.test\"\n"));
     let without_secret = said(&place);
-    assert!(without_secret.contains("amo.webhook_secret") && without_secret.contains("openssl rand"), "{without_secret}");
+    assert!(
+        without_secret.contains("amo.webhook_secret") && without_secret.contains("openssl rand"),
+        "{without_secret}"
+    );
     assert!(text(&hooks(&place, &["status", "--bridge", "nobody"])).contains("there is no bridge nobody"));
     town.close().await;
 }

@@ -73,11 +73,12 @@ async fn a_storm_of_hooks_costs_few_reads() {
         });
         tokio::task::yield_now().await;
     }
-    eventually("every hook was delivered", || async {
-        shop.town.look(|amo, _| amo.hook_counts().delivered) >= 300
+    eventually("every hook was delivered", || async { shop.town.look(|amo, _| amo.hook_counts().delivered) >= 300 })
+        .await;
+    eventually("the last value is there", || async {
+        shop.variable(shop.client, "position") == "Должность 299"
     })
     .await;
-    eventually("the last value is there", || async { shop.variable(shop.client, "position") == "Должность 299" }).await;
     shop.idle().await;
     let seconds = began.elapsed().as_secs();
     let (reads, requests) = (shop.calls("GET /api/v2/contacts") - reads, shop.amo_requests() - requests);
@@ -99,7 +100,8 @@ async fn hooks_of_many_contacts_share_their_reads() {
     let contacts = shop.town.cast().contacts.clone();
     for round in 0..5 {
         for contact in &contacts {
-            shop.town.amo(|amo, now_ms| amo.set_contact_text(now_ms, *contact, FIELD_POSITION, &format!("Роль {round}")));
+            shop.town
+                .amo(|amo, now_ms| amo.set_contact_text(now_ms, *contact, FIELD_POSITION, &format!("Роль {round}")));
         }
     }
     eventually("the last value is there", || async { shop.variable(shop.client, "position") == "Роль 4" }).await;
@@ -157,7 +159,9 @@ async fn a_hook_whose_record_cannot_be_read_is_looked_at_again() {
 async fn other_things_are_answered_and_cost_nothing() {
     let shop = Shop::open(By::Hook).await;
     let requests = shop.amo_requests();
-    for body in ["customers[add][0][id]=5", "task[add][0][id]=5", "contacts[add][0][id]=55&contacts[add][0][type]=company"] {
+    for body in
+        ["customers[add][0][id]=5", "task[add][0][id]=5", "contacts[add][0][id]=55&contacts[add][0][type]=company"]
+    {
         let answer = http().post(shop.hook()).body(body).send().await.expect("an answer");
         assert_eq!(answer.status(), 200, "{body}");
     }

@@ -55,7 +55,8 @@ async fn a_missing_or_switched_off_subscription_is_told_and_holds_nothing_up() {
     shop.town.amo(|amo, now_ms| amo.subscribe(now_ms, &destination, &EVENTS));
     shop.town.amo(|amo, _| amo.switch_hook(&destination, false));
     let shop = shop.with_public_url("https://bridge.example.test").await;
-    eventually("that too", || async { shop.status().await["errors"].to_string().contains("switched our webhook off") }).await;
+    eventually("that too", || async { shop.status().await["errors"].to_string().contains("switched our webhook off") })
+        .await;
     shop.town.amo(|amo, _| amo.switch_hook(&destination, true));
     let shop = shop.with_public_url("https://bridge.example.test").await;
     eventually("it was looked at", || async { shop.calls("GET /api/v4/webhooks") >= 3 }).await;

@@ -44,8 +44,10 @@ async fn a_silent_client_follows_its_contact_into_a_merge(#[case] by: By, #[case
     let survivor = shop.contact_named("Тот же человек", &[]);
     shop.idle().await;
     shop.town.amo(|amo, now_ms| amo.merge_contacts(now_ms, survivor, shop.contact));
-    eventually("the client belongs to who is left", || async { contact_of(&shop, shop.client).await == Some(survivor) })
-        .await;
+    eventually("the client belongs to who is left", || async {
+        contact_of(&shop, shop.client).await == Some(survivor)
+    })
+    .await;
     eventually("and says so", || async { shop.variable(shop.client, "amo_contact_id") == survivor.to_string() }).await;
     shop.idle().await;
     assert_eq!(shop.status().await["dead_letters"], 0);
@@ -62,7 +64,8 @@ async fn a_client_without_a_phone_follows_its_leads_after_a_merge_alone(
     #[case] is_merge: bool,
     #[case] names_the_loser: bool,
 ) {
-    let shop = Shop::with(By::Events, "v2", "", |options| options.amo.hooks.merges_name_the_loser = names_the_loser).await;
+    let shop =
+        Shop::with(By::Events, "v2", "", |options| options.amo.hooks.merges_name_the_loser = names_the_loser).await;
     let client = shop.newcomer("700009", None);
     shop.town.salebot(|salebot, now_ms| salebot.person_writes(now_ms, client, Some("Здравствуйте"), &[]));
     eventually("they are a contact", || async { contact_of(&shop, client).await.is_some() }).await;

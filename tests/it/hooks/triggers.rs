@@ -6,7 +6,8 @@ use salebridge::sandbox::amo::fixture::{FIELD_POSITION, PIPELINE_MAIN, PIPELINE_
 
 /// Every event tells everything it can.
 fn triggers() -> String {
-    let events = ["contact.created", "contact.changed", "lead.created", "lead.stage", "lead.deleted", "lead.responsible"];
+    let events =
+        ["contact.created", "contact.changed", "lead.created", "lead.stage", "lead.deleted", "lead.responsible"];
     let all = events.map(|event| {
         let word = event.replace('.', "_");
         let template = format!(
@@ -97,7 +98,8 @@ async fn a_lead_whose_person_is_found_later_is_told_then() {
     assert_eq!(told(&shop, client), Vec::<String>::new());
     shop.town.amo(|amo, now_ms| amo.add_phone(now_ms, contact, "+79995550303"));
     let head = format!("amo_lead_created {contact}|Пока без телефона|{lead}|");
-    eventually("the lead is told of", || async { told(&shop, client).iter().any(|text| text.starts_with(&head)) }).await;
+    eventually("the lead is told of", || async { told(&shop, client).iter().any(|text| text.starts_with(&head)) })
+        .await;
     shop.idle().await;
     assert_eq!(told(&shop, client).iter().filter(|text| text.starts_with("amo_lead_created")).count(), 1);
     shop.close().await;

@@ -38,7 +38,9 @@ fn a_name_can_be_a_value_and_a_branch() {
 
 #[test]
 fn odd_names_cost_no_neighbour() {
-    for odd in ["", "=", "[", "]", "[]", "[a]", "a[", "a[b", "a]b[", "a[b]c", "[[a]]=1", "%FF%FE[%80]=%C3", "&&&", "a[[b]]=1"] {
+    for odd in
+        ["", "=", "[", "]", "[]", "[a]", "a[", "a[b", "a]b[", "a[b]c", "[[a]]=1", "%FF%FE[%80]=%C3", "&&&", "a[[b]]=1"]
+    {
         let body = format!("{odd}&leads[add][0][id]=5&{odd}");
         assert_eq!(at(&tree(&body), &["leads", "add", "0", "id"]), Some("5"), "{body}");
     }

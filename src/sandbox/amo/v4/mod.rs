@@ -41,9 +41,7 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
         ("GET", ["users"]) => account::users(world, call),
         ("GET", ["leads", "pipelines"]) => account::pipelines(world, call),
         ("GET", [kind, "custom_fields"]) => of_kind(call, kind, |kind| account::custom_fields(world, call, kind)),
-        (_, ["webhooks"]) => {
-            manage::v4(world, call).unwrap_or_else(|(status, words)| problem(call, status, words))
-        }
+        (_, ["webhooks"]) => manage::v4(world, call).unwrap_or_else(|(status, words)| problem(call, status, words)),
         ("GET", ["events"]) => events::list(world, call),
         (_, ["tasks"]) => tasks::serve(world, call),
         (_, [kind, "notes"]) => of_kind(call, kind, |kind| notes::serve(world, call, kind, None)),
