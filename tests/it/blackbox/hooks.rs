@@ -1,4 +1,6 @@
 //! amoCRM's webhooks over the real binary: the commands, and what a kill right after an answer leaves.
+//!
+//! A command is waited for while the services of the town answer it, so these tests need a second thread.
 
 use super::{Place, SECRET, eventually, found_town, text, town_options};
 use rstest::rstest;
@@ -54,7 +56,7 @@ fn ours(town: &Town, place: &Place) -> Vec<(usize, bool)> {
 }
 
 #[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_subscription_is_made_looked_at_completed_and_taken_back(#[values("v2", "v4")] api: &str) {
     let town = found_town().await;
     let place = listening(&town, api, true);
@@ -101,7 +103,7 @@ async fn a_subscription_is_made_looked_at_completed_and_taken_back(#[values("v2"
 }
 
 #[rstest]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_says_what_to_do(#[values("v2", "v4")] api: &str, #[values(0, 402, 403, 422)] status: u16) {
     let mut options = town_options();
     match status {
@@ -121,7 +123,7 @@ async fn a_refusal_says_what_to_do(#[values("v2", "v4")] api: &str, #[values(0, 
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_configured_is_said() {
     let town = found_town().await;
     let place = Place::of_town(&town);
@@ -138,7 +140,7 @@ async fn what_is_not_configured_is_said() {
 }
 
 /// The hook is answered, the process dies: the change arrives all the same, though nothing is polled.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answered_hook_survives_a_kill() {
     let town = found_town().await;
     let place = listening(&town, "v2", false);
@@ -178,7 +180,7 @@ async fn an_answered_hook_survives_a_kill() {
 }
 
 /// From the command to a variable: installed by the binary, posted by amoCRM, carried out by the daemon.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_installed_hook_brings_changes_without_a_poll() {
     let town = found_town().await;
     let place = listening(&town, "v4", false);

@@ -100,7 +100,7 @@ async fn said(place: &Place) -> String {
 #[case("debug", "text")]
 #[case("trace", "json")]
 #[case("trace", "text")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_said(#[case] level: &str, #[case] format: &str) {
     let town = found_town().await;
     let place = Place::of_town(&town);
