@@ -124,7 +124,8 @@ impl Bridge {
             draft.changes.push(Change::PutKeys(contact.id, keys.clone()));
         }
         for other in self.perhaps_merged(contact, keys).await? {
-            let subject = Subject::ContactHint(other);
+            // In the same turn as the leads below, and contacts come first: who had a lead is what tells them apart.
+            let subject = Subject::Contact(other);
             draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0 }));
         }
         for lead in self.leads_to_look_at(contact, clients, is_changed).await? {

@@ -35,7 +35,7 @@ const EVENT_LATE_MS: i64 = 2_000;
 struct Succession {
     successors: BTreeMap<ClientId, ContactId>,
     /// Contacts whose leads somebody has now of whom no merge is known yet.
-    undecided: BTreeSet<ContactId>,
+    undecided: BTreeMap<ContactId, ContactId>,
 }
 
 /// Who has the leads of a contact that is gone.
@@ -45,14 +45,19 @@ struct Heir {
     is_merged: bool,
 }
 
-/// Since when contacts are known to be gone whose clients wait for the list of events. Lost at a restart, which makes
+/// Since when contacts are known to be gone whose clients wait for the list of events, and who has their leads. Lost at a restart, which makes
 /// them wait again.
 #[derive(Debug, Default)]
-pub(super) struct Missed(Mutex<BTreeMap<ContactId, Millis>>);
+pub(super) struct Missed(Mutex<BTreeMap<ContactId, (Millis, ContactId)>>);
 
 impl Missed {
-    fn noticed(&self, contact: ContactId, now: Millis) -> Millis {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert(now)
+    fn noticed(&self, contact: ContactId, heir: ContactId, now: Millis) -> Millis {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert((now, heir)).0
+    }
+
+    /// Who had its leads when it was first missed: they are known as theirs soon.
+    fn heir(&self, contact: ContactId) -> Option<ContactId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&contact).map(|(_, heir)| *heir)
     }
 
     fn forget(&self, contact: ContactId) {
@@ -82,7 +87,10 @@ impl Bridge {
         let found = self.successors(ground, gone, &links, priority).await?;
         let mut drafts = Vec::new();
         for contact in gone {
-            let is_undecided = found.undecided.contains(contact) && self.awaits_events(*contact).await?;
+            let is_undecided = match found.undecided.get(contact) {
+                Some(heir) => self.awaits_events(*contact, *heir).await?,
+                None => false,
+            };
             drafts.push(match is_undecided {
                 true => self.look_again(*contact),
                 false => self.contact_gone(*contact, &links, &found.successors).await?,
@@ -92,11 +100,11 @@ impl Bridge {
     }
 
     /// True while the list of events works and may not have told of a merge yet.
-    async fn awaits_events(&self, contact: ContactId) -> Stored<bool> {
+    async fn awaits_events(&self, contact: ContactId, heir: ContactId) -> Stored<bool> {
         let now = self.now();
         let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3);
         let cursor = self.store().cursor(self.name(), EVENTS).await?;
-        let noticed_at = self.missed_contacts.noticed(contact, now);
+        let noticed_at = self.missed_contacts.noticed(contact, heir, now);
         let is_over = cursor.is_none_or(|cursor| {
             now.since(cursor.moved_at) > patience_ms || cursor.at.since(noticed_at) > EVENT_LATE_MS
         });
@@ -140,8 +148,7 @@ impl Bridge {
                 Some(contact) => {
                     succession.successors.insert(link.client.id, contact);
                 }
-                None if heir.is_some() => succession.undecided.extend(link.contact),
-                None => {}
+                None => succession.undecided.extend(link.contact.zip(heir.map(|heir| heir.contact))),
             }
         }
         Ok(succession)
@@ -151,11 +158,11 @@ impl Bridge {
     async fn heirs(&self, gone: &[ContactId], priority: Priority) -> Result<BTreeMap<ContactId, Heir>, Failure> {
         let deals = self.store().deals_of(self.name(), gone).await?;
         let ids: Vec<LeadId> = deals.iter().rev().take(AMO_IDS_MAX).map(|deal| deal.lead).collect();
-        if ids.is_empty() {
-            return Ok(BTreeMap::new());
-        }
         let merged = self.merged().await?;
-        let leads = self.parts.amo.leads_by_id(&ids, priority).await?.rows;
+        let leads = match ids.is_empty() {
+            true => Vec::new(),
+            false => self.parts.amo.leads_by_id(&ids, priority).await?.rows,
+        };
         let mut heirs: BTreeMap<ContactId, BTreeSet<ContactId>> = BTreeMap::new();
         for lead in &leads {
             let before = deals.iter().find(|deal| deal.lead == lead.id).and_then(|deal| deal.contact);
@@ -168,6 +175,9 @@ impl Bridge {
             let contact = *now.first().filter(|heir| now.len() == 1 && !gone.contains(heir))?;
             Some((before, Heir { contact, is_merged: was_merged(before) || was_merged(contact) }))
         };
+        let missed = gone.iter().filter_map(|contact| Some((*contact, self.missed_contacts.heir(*contact)?)));
+        let missed: Vec<_> = missed.filter(|(contact, _)| !heirs.contains_key(contact)).collect();
+        heirs.extend(missed.into_iter().map(|(contact, heir)| (contact, BTreeSet::from([heir]))));
         Ok(heirs.into_iter().filter_map(only).collect())
     }
 
