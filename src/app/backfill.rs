@@ -181,7 +181,7 @@ async fn ask(store: &dyn Store, bridge: &str, wish: &Wish, now: Millis) -> anyho
 }
 
 fn drive(config: &Config, bridges: &[String], store: &Arc<SqliteStore>) -> anyhow::Result<Own> {
-    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv) };
+    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
     let mut own =
         Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), health: Vec::new(), lanes: Vec::new() };
     for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {

@@ -6,6 +6,7 @@ pub mod daemon;
 pub mod dead_letters;
 pub mod demo;
 pub mod env;
+pub mod hooks;
 pub mod lifecycle;
 pub mod release;
 pub mod sandbox;

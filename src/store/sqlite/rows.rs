@@ -130,6 +130,8 @@ pub(super) fn subject_kind(subject: Subject) -> i64 {
         Subject::Contact(_) => 0,
         Subject::Lead(_) => 1,
         Subject::Client(_) => 2,
+        Subject::ContactHint(_) => 3,
+        Subject::LeadHint(_) => 4,
     }
 }
 
@@ -140,6 +142,8 @@ pub(super) fn subject(row: &Reading<'_>) -> Tried<Subject> {
         0 => Ok(Subject::Contact(ContactId(id))),
         1 => Ok(Subject::Lead(LeadId(id))),
         2 => Ok(Subject::Client(ClientId(id))),
+        3 => Ok(Subject::ContactHint(ContactId(id))),
+        4 => Ok(Subject::LeadHint(LeadId(id))),
         _ => Err(row.unreadable("kind", "an unknown number")),
     }
 }
