@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod daemon;
 pub mod dead_letters;
 pub mod demo;
+pub mod doctor;
 pub mod env;
 pub mod lifecycle;
 pub mod release;

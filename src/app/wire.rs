@@ -11,8 +11,8 @@ use crate::ports::env::{Bell, Env};
 use crate::ports::function::Functions;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
-use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
-use crate::remote::http::{ReqwestTransport, Transport};
+use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, Inquiry, LongLivedToken};
+use crate::remote::http::{Credentials, ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
 use crate::store::sqlite::{Access, SqliteOptions, SqliteStore};
@@ -133,6 +133,43 @@ pub fn bridge(
     Ok(Wired { bridge, lanes, door })
 }
 
+/// Both services of a bridge, for who asks beside a daemon and is no engine.
+pub struct Asked {
+    /// amoCRM, in the configured version.
+    pub amo: Arc<dyn Amo>,
+    /// Whose token it is.
+    pub inquiry: Inquiry,
+    /// Salebot.
+    pub salebot: SalebotApi,
+    /// Salebot once more, by a lane of its own: a refusal of one permission closes a lane, and must not hide another.
+    pub salebot_deals: SalebotApi,
+}
+
+/// Puts both services of a bridge together, at most `requests_per_second` to each.
+pub fn asked(config: &BridgeConfig, outside: &Outside, requests_per_second: f64) -> anyhow::Result<Asked> {
+    let Outside { transport, env } = outside;
+    let mut config = config.clone();
+    for rate in [&mut config.amo.requests_per_second, &mut config.salebot.requests_per_second] {
+        *rate = rate.min(requests_per_second);
+    }
+    let (own, deals) = (lanes(&config, env), lanes(&config, env));
+    let notices = Notices::new(own_callbacks(&config.policy.triggers));
+    let inquiry = Inquiry::new(
+        &config.amo.url,
+        credentials(&config)?,
+        Arc::clone(transport),
+        Arc::clone(&own.amo),
+        Arc::clone(env),
+        config.amo.api == Api::V4,
+    );
+    Ok(Asked {
+        amo: amo(&config, transport, env, &own)?,
+        inquiry,
+        salebot: salebot(&config, transport, env, &own, notices.clone()),
+        salebot_deals: salebot(&config, transport, env, &deals, notices),
+    })
+}
+
 /// How the callbacks we send begin, so that they are no messages when they come back. Only a first
 /// word that no person would write is taken: one with an underscore.
 fn own_callbacks(triggers: &[Trigger]) -> Vec<String> {
@@ -163,16 +200,22 @@ fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
     }
 }
 
+fn credentials(config: &BridgeConfig) -> anyhow::Result<Arc<dyn Credentials>> {
+    match &config.amo.auth {
+        AmoAuth::Token(token) => Ok(Arc::new(Bearer(LongLivedToken(token.clone())))),
+        AmoAuth::OAuth { .. } => {
+            bail!("bridge {}: this version takes a long-lived token only: set amo.token", config.name)
+        }
+    }
+}
+
 fn amo(
     config: &BridgeConfig,
     transport: &Arc<dyn Transport>,
     env: &Arc<dyn Env>,
     lanes: &Lanes,
 ) -> anyhow::Result<Arc<dyn Amo>> {
-    let AmoAuth::Token(token) = &config.amo.auth else {
-        bail!("bridge {}: this version takes a long-lived token only: set amo.token", config.name);
-    };
-    let bearer = Arc::new(Bearer(LongLivedToken(token.clone())));
+    let bearer = credentials(config)?;
     let (url, transport, lane, env) = (&config.amo.url, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env));
     Ok(match config.amo.api {
         Api::V2 => Arc::new(AmoV2::new(url, bearer, transport, lane, env)),

@@ -4,6 +4,7 @@ mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod migrate;
 mod release;
 mod run;
@@ -33,6 +34,8 @@ enum Command {
     Run,
     /// A first import, or a repair: everything is looked at once more, beside a running daemon or without one
     Backfill(backfill::Arguments),
+    /// Try everything a bridge needs, and say what to do about what is missing
+    Doctor(doctor::Arguments),
     /// How every bridge is doing
     Status(status::Arguments),
     /// What will not succeed without a human: list, show, retry, discard
@@ -87,6 +90,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Run => run::run(&path).await,
         Command::Backfill(options) => backfill::run(&path, &options).await,
+        Command::Doctor(options) => doctor::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Release(options) => release::run(&path, &options).await,

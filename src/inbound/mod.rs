@@ -3,6 +3,7 @@
 //! | route | answers |
 //! |---|---|
 //! | `POST /hooks/salebot/{bridge}/{secret}` | 200 after the body is on disk; see `salebot.rs` |
+//! | `POST /hooks/salebot/{bridge}/probe` | 200 with a proof, to whoever holds the secret; see `probe.rs` |
 //! | `POST`, `GET /functions/{bridge}/{function}` | flat JSON; see `functions.rs` |
 //! | `GET /health/live` | 200 while the process answers at all |
 //! | `GET /health/ready` | 200 or 503 with reasons |
@@ -12,16 +13,19 @@
 mod body;
 mod functions;
 mod health;
+mod probe;
 mod salebot;
 mod secret;
 mod server;
 
 pub use body::BodyLimits;
 pub use health::{Readiness, ReadyReport};
+pub use probe::probe_router;
 pub use salebot::SalebotDecoder;
 pub use server::{ServerLimits, serve};
 
 use crate::core::flex::Notices;
+use crate::core::probe::Key;
 use crate::ports::env::{Bell, Env};
 use crate::ports::store::Store;
 use axum::Router;
@@ -30,7 +34,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use secret::Digest;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -46,13 +50,20 @@ pub struct Door {
     bell: Arc<Bell>,
     decoder: SalebotDecoder,
     functions: Option<functions::FunctionDoor>,
+    probe: Key,
 }
 
 impl Door {
     /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
     /// `notices` tells what is no message.
     pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
-        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices), functions: None }
+        Door {
+            secret: Digest::of_secret(secret),
+            bell,
+            decoder: SalebotDecoder::new(notices),
+            functions: None,
+            probe: Key::of_secret(secret.expose_secret()),
+        }
     }
 }
 
@@ -148,6 +159,7 @@ impl Counters {
 pub fn router(state: Arc<Inbound>) -> Router {
     Router::new()
         .route("/hooks/salebot/{bridge}/{secret}", post(salebot::receive))
+        .route(probe::ROUTE, post(probe::of_daemon))
         .route("/functions/{bridge}/{function}", get(functions::call).post(functions::call))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

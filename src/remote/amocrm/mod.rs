@@ -7,6 +7,7 @@
 mod auth;
 mod batch;
 mod fault;
+mod inquiry;
 mod loose;
 mod page;
 mod tasks;
@@ -17,5 +18,6 @@ mod values;
 mod writing;
 
 pub use auth::{Bearer, LongLivedToken, TokenSource};
+pub use inquiry::{Inquiry, Standing, TokenUser};
 pub use v2::AmoV2;
 pub use v4::AmoV4;

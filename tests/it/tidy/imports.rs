@@ -34,6 +34,8 @@ const RULES: [Rule; 11] = [
             ("jiff", ANYWHERE),
             ("thiserror", ANYWHERE),
             ("sha2", ANYWHERE),
+            ("base64", &["src/core/token.rs"]),
+            ("hmac", &["src/core/probe.rs"]),
             ("cron", &["src/core/schedule.rs"]),
             ("chrono", &["src/core/schedule.rs"]),
             ("rlibphonenumber", &["src/core/people.rs", "src/core/text.rs"]),
