@@ -6,6 +6,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod doctor;
 pub mod env;
+pub mod init;
 pub mod lifecycle;
 pub mod release;
 pub mod sandbox;

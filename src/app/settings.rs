@@ -36,6 +36,13 @@ pub fn read_text(path: &Path, text: &str) -> Result<Config, Faults> {
     with_checks(|checks| check_text(&path.display().to_string(), folder, text, &checks))
 }
 
+/// Checks the form of a text that is to become the file `path`, without its secrets.
+pub fn check_shape(path: &Path, text: &str) -> Result<(), Faults> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = path.display().to_string();
+    with_checks(|checks| check_text(&name, folder, text, &checks.secrets(Secrets::Shape))).map(drop)
+}
+
 fn with_checks<T>(use_them: impl FnOnce(Checks<'_>) -> T) -> T {
     let env = |name: &str| std::env::var(name).ok();
     let compile = |kind: TemplateKind, source: &str| {
