@@ -14,4 +14,5 @@ pub mod settings;
 pub mod status;
 pub mod telemetry;
 pub mod town;
+pub mod verdict;
 pub mod wire;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Password};
 use secrecy::SecretString;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -238,6 +239,10 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     let config = super::read_config(output, crate::config::Secrets::Read)?;
     doctor::print_addresses(&config, None);
     let at = format!("salebridge --config {}", output.display());
+    if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
+        let secrets = output.with_file_name("secrets");
+        anstream::println!("\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}", output.display(), secrets.display());
+    }
     let first = if is_well { "" } else { "Do what stands under ✗ above, and see with:\n" };
     anstream::println!("\nNext:\n{first}  {at} doctor      tries everything again\n  {at} run         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing");
     Ok(())

@@ -30,7 +30,10 @@ pub(super) fn examine(bridge: &Bridge, account: Option<&Account>, samples: &[Var
         needs(Subject::FIELDS, survey::fields(policy, account), format!("{pairs} pairs, each with its field")),
         needs(Subject::STAGES, survey::stages(policy, account), stages_words),
         needs(Subject::USERS, survey::users(policy, account), format!("{} can be told by name", account.users.len())),
-        needs(Subject::CHOICES, values, format!("{} clients looked at, every value is a choice", samples.len())),
+        match samples.len() {
+            0 => vec![Need::not_tried(Subject::CHOICES, "no client's variables were looked at")],
+            count => needs(Subject::CHOICES, values, format!("{count} clients looked at, every value is a choice")),
+        },
     ]
     .concat()
 }

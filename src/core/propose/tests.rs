@@ -56,7 +56,7 @@ fn names_in_two_languages_find_each_other() {
 
 #[test]
 fn what_is_only_alike_is_not_certain() {
-    let account = account(&[(11, "Категория клиента", FieldKind::Text), (12, "Cityy", FieldKind::Text)], &[]);
+    let account = account(&[(11, "Категория клиента", FieldKind::Text), (12, "Citys", FieldKind::Text)], &[]);
     let (sure, unsure) = told(&propose(&account, &seen(&["kategoriia", "city"], &[])));
     assert!(sure.iter().all(|pair| !pair.contains("field")), "{sure:?}");
     assert!(unsure.contains(&"contact.field.11 client.kategoriia".to_owned()), "{unsure:?}");
