@@ -1,4 +1,6 @@
 //! `doctor` over live services: what is in order, what is not, and that it changes nothing.
+//!
+//! The town answers on threads of its own, since a test waits for the command.
 
 use super::{Place, SECRET, found_town, free_port, salebridge, text, town_options};
 use rstest::rstest;
@@ -67,7 +69,7 @@ impl Place {
 #[rstest]
 #[case("v2")]
 #[case("v4")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_is_in_order_with_a_daemon_and_without_one(#[case] api: &str) {
     let town = found_town().await;
     let place = Place::of_town(&town);
@@ -93,7 +95,7 @@ async fn all_is_in_order_with_a_daemon_and_without_one(#[case] api: &str) {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_run_shows_every_fault_with_its_remedy() {
     let mut options = town_options();
     options.salebot.keys = vec![ApiKey::limited(DEFAULT_KEY, &[Permission::ReadClients, Permission::WriteClients])];
@@ -125,7 +127,7 @@ async fn one_run_shows_every_fault_with_its_remedy() {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_token_leaves_only_what_rests_on_it() {
     let town = found_town().await;
     let place = Place::of_town(&town);
@@ -152,7 +154,7 @@ async fn a_wrong_token_leaves_only_what_rests_on_it() {
 #[case(Refusal::Unauthorized)]
 #[case(Refusal::Forbidden)]
 #[case(Refusal::StatusInBody)]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_key_is_told_from_a_missing_permission(#[case] refusal: Refusal) {
     let found = async |keys: Vec<ApiKey>| {
         let mut options = town_options();
@@ -176,7 +178,7 @@ async fn a_wrong_key_is_told_from_a_missing_permission(#[case] refusal: Refusal)
 #[rstest]
 #[case("v2")]
 #[case("v4")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rights_that_are_missing_are_named(#[case] api: &str) {
     let mut options = town_options();
     let current = options.amo.account.current_user;
@@ -192,7 +194,7 @@ async fn rights_that_are_missing_are_named(#[case] api: &str) {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_clock_is_told() {
     let ahead: salebridge::sandbox::server::Clock = {
         let clock = salebridge::app::town::clock();
@@ -206,7 +208,7 @@ async fn a_wrong_clock_is_told() {
     town.close().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_leads_elsewhere_is_found() {
     let town = found_town().await;
     let (place, other) = (Place::of_town(&town), Place::of_town(&town));
@@ -231,8 +233,8 @@ async fn an_address_that_leads_elsewhere_is_found() {
     town.close().await;
 }
 
-#[tokio::test]
-async fn nothing_at_all_is_reachable_and_all_of_it_is_told() {
+#[test]
+fn nothing_at_all_is_reachable_and_all_of_it_is_told() {
     let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
     let taken = std::net::TcpListener::bind(place.config.listen.as_str()).expect("the port is free");
     place.edit(|text| text.replace("salebridge.db", "no-such-folder/salebridge.db"));
@@ -262,8 +264,8 @@ fn a_faulty_configuration_is_78_and_what_can_be_tried_is_tried() {
     assert!(text(&output).contains("salebridge init"), "{}", text(&output));
 }
 
-#[tokio::test]
-async fn a_bridge_of_many_can_be_chosen() {
+#[test]
+fn a_bridge_of_many_can_be_chosen() {
     let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
     let output = place.command(&["doctor", "--bridge", "nobody"]).output().expect("the command runs");
     assert_eq!(output.status.code(), Some(1));

@@ -202,7 +202,11 @@ async fn wrong_answers_are_told_at_once_and_nothing_is_written() {
     refused(&mut of("--amo-url", "example.amocrm.ru"), &["must begin with https://"]);
     refused(&mut of("--amo-url", &format!("http://127.0.0.1:{}", free_port())), &["no connection", "What to do"]);
     refused(&mut of("--salebot-url", &new.salebot), &["--amo-url"]);
-    refused(new.init().args(["--listen", "nowhere"]), &["listen"]);
-    let bad_name = new.init().args(["--name", "Shop 1"]).output().expect("it runs");
-    assert_eq!(bad_name.status.code(), Some(2), "a flag that is given twice: {}", text(&bad_name));
+    let both = |flag: &str, value: &str| {
+        let mut command = of("--amo-url", &new.amo);
+        command.args(["--salebot-url", &new.salebot, flag, value]);
+        command
+    };
+    refused(&mut both("--listen", "nowhere"), &["http.listen", "127.0.0.1:8080"]);
+    refused(&mut both("--public-url", "bridge.example.ru"), &["http.public_url", "https://"]);
 }
