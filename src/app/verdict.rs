@@ -42,7 +42,9 @@ pub fn of(status: &Value) -> Verdict {
     }
     let is_well = troubles.is_empty();
     let headline = match (is_well, troubles.len()) {
-        (true, _) if bridges.iter().all(|bridge| bridge["idle"] == true) => format!("All is well. {}", rest(bridges.len())),
+        (true, _) if bridges.iter().all(|bridge| bridge["idle"] == true) => {
+            format!("All is well. {}", rest(bridges.len()))
+        }
         (true, _) => format!("All is well. {}", at_work(bridges)),
         (false, 1) => "One thing needs you:".to_owned(),
         (false, count) => format!("{count} things need you:"),
@@ -70,8 +72,11 @@ fn waiting_for_a_human(bridge: &Value) -> Vec<String> {
     let mut found = Vec::new();
     match count(&bridge["dead_letters"]) {
         0 => {}
-        1 => found.push("one message or change was given up. See which and why: salebridge dead-letters list".to_owned()),
-        many => found.push(format!("{many} messages or changes were given up. See which and why: salebridge dead-letters list")),
+        1 => {
+            found.push("one message or change was given up. See which and why: salebridge dead-letters list".to_owned())
+        }
+        many => found
+            .push(format!("{many} messages or changes were given up. See which and why: salebridge dead-letters list")),
     }
     found
 }
@@ -99,7 +104,9 @@ fn lanes(bridge: &Value) -> Vec<String> {
         Some("blocked") => Some(format!(
             "{service} has blocked this account, and is asked now and then whether it still does. If it stays so, write to its support"
         )),
-        Some("parked") => Some(format!("{service} does not accept the key or token. What to do: salebridge doctor --bridge {name}")),
+        Some("parked") => {
+            Some(format!("{service} does not accept the key or token. What to do: salebridge doctor --bridge {name}"))
+        }
         _ => None,
     };
     [told("amo", "amoCRM"), told("salebot", "Salebot")].into_iter().flatten().collect()

@@ -106,7 +106,11 @@ pub(super) fn print_addresses(config: &Config, only: Option<&str>) {
     for bridge in config.bridges.iter().filter(|bridge| only.is_none_or(|only| bridge.name == only)) {
         match doctor::webhook_address(config, bridge) {
             Some(address) => {
-                anstream::println!("\nWebhook of {}, for Salebot's project settings:\n{}", bridge.name, address.expose_secret());
+                anstream::println!(
+                    "\nWebhook of {}, for Salebot's project settings:\n{}",
+                    bridge.name,
+                    address.expose_secret()
+                );
             }
             None => anstream::println!("\n{}: set http.public_url, and its webhook address can be told.", bridge.name),
         }

@@ -1,7 +1,9 @@
 //! `salebridge init`: asks on a terminal, takes flags everywhere, writes a configuration to begin with.
 
 use super::{Failure, doctor};
-use crate::app::init::{self, AmoAnswers, AmoSeen, Answers, Findings, Made, Plan, Refused, SALEBOT_URL, SalebotAnswers, SalebotSeen};
+use crate::app::init::{
+    self, AmoAnswers, AmoSeen, Answers, Findings, Made, Plan, Refused, SALEBOT_URL, SalebotAnswers, SalebotSeen,
+};
 use crate::config::Api;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -180,10 +182,12 @@ fn again(refused: &Refused, asks: bool) -> anyhow::Result<()> {
 /// A secret that was given by a flag.
 fn given(file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<Option<SecretString>> {
     let text = match (file, variable) {
-        (Some(file), _) => {
-            std::fs::read_to_string(file).with_context(|| format!("the file {} cannot be read: put the secret into it, or correct the path", file.display()))?
+        (Some(file), _) => std::fs::read_to_string(file).with_context(|| {
+            format!("the file {} cannot be read: put the secret into it, or correct the path", file.display())
+        })?,
+        (None, Some(name)) => {
+            std::env::var(name).map_err(|_| anyhow::anyhow!("the environment variable {name} is not set"))?
         }
-        (None, Some(name)) => std::env::var(name).map_err(|_| anyhow::anyhow!("the environment variable {name} is not set"))?,
         (None, None) => return Ok(None),
     };
     Ok(Some(SecretString::from(text.trim())))
@@ -241,9 +245,15 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     let at = format!("salebridge --config {}", output.display());
     if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
         let secrets = output.with_file_name("secrets");
-        anstream::println!("\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}", output.display(), secrets.display());
+        anstream::println!(
+            "\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}",
+            output.display(),
+            secrets.display()
+        );
     }
     let first = if is_well { "" } else { "Do what stands under ✗ above, and see with:\n" };
-    anstream::println!("\nNext:\n{first}  {at} doctor      tries everything again\n  {at} run         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing");
+    anstream::println!(
+        "\nNext:\n{first}  {at} doctor      tries everything again\n  {at} run         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing"
+    );
     Ok(())
 }

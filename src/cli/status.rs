@@ -74,16 +74,7 @@ fn table(status: &Value) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "BRIDGE",
-        "STATE",
-        "TO READ",
-        "TO WRITE",
-        "GIVEN UP",
-        "FROZEN",
-        "PEOPLE",
-        "CONTACTS",
-        "LEADS",
-        "AMOCRM",
+        "BRIDGE", "STATE", "TO READ", "TO WRITE", "GIVEN UP", "FROZEN", "PEOPLE", "CONTACTS", "LEADS", "AMOCRM",
         "SALEBOT",
     ]);
     for column in 2..=6 {

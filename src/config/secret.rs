@@ -48,7 +48,8 @@ impl Checker<'_> {
             }
             Secret::File(_) | Secret::Env(_) if self.checks.secrets == Secrets::Shape => return Some(Fetched::Unread),
             Secret::File(path) => {
-                self.sources.push(SecretSource { key: secret.place.path.clone(), file: Some(self.folder.join(&path.value)) });
+                self.sources
+                    .push(SecretSource { key: secret.place.path.clone(), file: Some(self.folder.join(&path.value)) });
                 let Some(value) = self.fetch_file(path) else { return self.unread() };
                 value
             }
@@ -159,7 +160,8 @@ impl Checker<'_> {
 /// The text of a file, or what is wrong with it, to follow its name, and what to do.
 fn read_file(path: &Path) -> Result<String, (String, String)> {
     let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| (format!("cannot be opened: {error}"), opening(&error, path)))?;
+    let file =
+        std::fs::File::open(path).map_err(|error| (format!("cannot be opened: {error}"), opening(&error, path)))?;
     file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| {
         (format!("cannot be read: {error}"), "it must be a text file that holds the secret alone".to_owned())
     })?;
@@ -174,7 +176,8 @@ fn opening(error: &std::io::Error, path: &Path) -> String {
     let path = path.display();
     match error.kind() {
         std::io::ErrorKind::NotFound => {
-            "put the secret into this file, mode 0600, or correct the path; it counts from the configuration's folder".to_owned()
+            "put the secret into this file, mode 0600, or correct the path; it counts from the configuration's folder"
+                .to_owned()
         }
         std::io::ErrorKind::PermissionDenied => {
             format!("give it to the user salebridge runs as: chown salebridge {path}; chmod 0600 {path}")

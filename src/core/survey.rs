@@ -69,7 +69,9 @@ fn missing_remedy(selector: &AmoField, account: &Account) -> String {
             let near = nearest(&id.to_string(), ids.iter().map(String::as_str))
                 .and_then(|near| fields.iter().find(|(id, _)| id.to_string() == near));
             match near {
-                Some((id, info)) => format!("did you mean {id} (\"{}\")? A field's number is in its address in amoCRM", info.name),
+                Some((id, info)) => {
+                    format!("did you mean {id} (\"{}\")? A field's number is in its address in amoCRM", info.name)
+                }
                 None => {
                     let names: Vec<String> = fields.iter().map(|(id, info)| format!("{id} {}", info.name)).collect();
                     let names: Vec<&str> = names.iter().map(String::as_str).collect();
@@ -169,7 +171,10 @@ fn unknown_stage(
         let status = status?;
         let is_known = account.pipelines.values().any(|pipe| pipe.statuses.contains_key(&status));
         return (!is_known).then(|| {
-            Finding::fault(format!("{place}: no pipeline has the stage {status}"), format!("name the pipeline too: {}", all()))
+            Finding::fault(
+                format!("{place}: no pipeline has the stage {status}"),
+                format!("name the pipeline too: {}", all()),
+            )
         });
     };
     let Some(known) = account.pipelines.get(&pipeline) else {

@@ -41,7 +41,8 @@ mod tests {
         for text in ["", "sandbox-token", "a.b.c", "..", "a.b", &"x.".repeat(1000)] {
             assert_eq!(expiry(text), None, "{text}");
         }
-        for claims in ["{}", r#"{"exp":null}"#, r#"{"exp":-5}"#, r#"{"exp":1e300}"#, "[]", r#"{"exp":99999999999999}"#] {
+        for claims in ["{}", r#"{"exp":null}"#, r#"{"exp":-5}"#, r#"{"exp":1e300}"#, "[]", r#"{"exp":99999999999999}"#]
+        {
             assert_eq!(expiry(&token(claims)), None, "{claims}");
         }
         assert_eq!(expiry(&format!("{}.x", token(r#"{"exp":1900000000}"#))), None);

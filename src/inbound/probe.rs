@@ -35,9 +35,9 @@ pub(super) async fn of_daemon(
 /// delivers something in the meantime knows that it was not taken.
 pub fn probe_router(keys: BTreeMap<String, Key>) -> Router {
     let of_stand_in =
-        async |State(keys): State<Arc<BTreeMap<String, Key>>>, bridge: Result<Path<String>, PathRejection>, body: Body| {
-            answer(bridge.ok().and_then(|Path(bridge)| keys.get(&bridge)), body).await
-        };
+        async |State(keys): State<Arc<BTreeMap<String, Key>>>,
+               bridge: Result<Path<String>, PathRejection>,
+               body: Body| { answer(bridge.ok().and_then(|Path(bridge)| keys.get(&bridge)), body).await };
     Router::new()
         .route(ROUTE, post(of_stand_in))
         .fallback(async || plain(StatusCode::SERVICE_UNAVAILABLE, "not running\n"))

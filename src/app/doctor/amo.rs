@@ -103,17 +103,23 @@ pub fn unreachable_remedy(fault: &Fault) -> &'static str {
     let told = fault.reason.to_lowercase();
     match fault.kind {
         FaultKind::Blocked => "send nothing for a while, and ask amoCRM's support to lift the block",
-        FaultKind::Throttled { .. } => "too many requests come from somewhere: wait a minute, see what else uses this account",
+        FaultKind::Throttled { .. } => {
+            "too many requests come from somewhere: wait a minute, see what else uses this account"
+        }
         FaultKind::Auth if told.contains("moved") => "write the account's present address into the configuration",
         FaultKind::Auth => "give the token's user, or the key, the right to this",
-        FaultKind::Broken | FaultKind::Rejected => "check the address letter by letter: scheme and host, nothing behind",
+        FaultKind::Broken | FaultKind::Rejected => {
+            "check the address letter by letter: scheme and host, nothing behind"
+        }
         _ if told.contains("dns") || told.contains("lookup") => {
             "check the address letter by letter; else this machine's name servers do not answer (see: getent hosts amocrm.ru)"
         }
         _ if told.contains("certificate") || told.contains("tls") => {
             "install the system's root certificates (Debian: apt-get install ca-certificates), and set this machine's clock"
         }
-        _ => "see that this machine reaches the internet (curl -I https://www.amocrm.ru); if it does, the service is down: try again later",
+        _ => {
+            "see that this machine reaches the internet (curl -I https://www.amocrm.ru); if it does, the service is down: try again later"
+        }
     }
 }
 
@@ -128,10 +134,15 @@ fn token_need(bridge: &Bridge, standing: &Standing, now: Millis) -> Need {
         return Need::fine(Subject::AMO_TOKEN, format!("{whose}; its end cannot be read from it"));
     };
     let days = end.since(now).div_euclid(DAY_MS);
-    let day = jiff::Timestamp::from_millisecond(end.0).map(|end| end.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
+    let day =
+        jiff::Timestamp::from_millisecond(end.0).map(|end| end.strftime("%Y-%m-%d").to_string()).unwrap_or_default();
     let found = format!("{whose}; it ends on {day}, in {days} days");
     if days < TOKEN_WARNING_DAYS {
-        return Need::warning(Subject::AMO_TOKEN, found, "make a new one in amoCRM before that day: everything stops with this one");
+        return Need::warning(
+            Subject::AMO_TOKEN,
+            found,
+            "make a new one in amoCRM before that day: everything stops with this one",
+        );
     }
     Need::fine(Subject::AMO_TOKEN, found)
 }
@@ -154,8 +165,11 @@ fn rights(bridge: &Bridge, user: Option<&TokenUser>) -> Need {
     if bridge.policy.orders.enabled || bridge.policy.notes.on_lead {
         needed.extend(["lead_view", "lead_edit"]);
     }
-    let limited: Vec<(&str, &str)> =
-        needed.iter().filter_map(|name| Some((*name, user.rights.get(*name)?.as_str()))).filter(|(_, right)| *right != "A").collect();
+    let limited: Vec<(&str, &str)> = needed
+        .iter()
+        .filter_map(|name| Some((*name, user.rights.get(*name)?.as_str())))
+        .filter(|(_, right)| *right != "A")
+        .collect();
     if limited.is_empty() {
         return Need::fine(subject, format!("no administrator, and may {}", needed.join(", ")));
     }

@@ -146,18 +146,26 @@ fn disk(folder: &Path) -> Need {
 async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
     let shown = path.display();
     if !folder.is_dir() {
-        let remedy = format!("mkdir -p {0} && chown salebridge {0}, or set store.url to a file elsewhere", folder.display());
+        let remedy =
+            format!("mkdir -p {0} && chown salebridge {0}, or set store.url to a file elsewhere", folder.display());
         return (Need::failed(Subject::STORE, format!("the folder {} does not exist", folder.display()), remedy), None);
     }
     if let Err(error) = tempfile::tempfile_in(folder) {
-        let remedy = format!("give the folder to the user salebridge runs as (chown salebridge {}), and run this as that user", folder.display());
-        return (Need::failed(Subject::STORE, format!("nothing can be written in {}: {error}", folder.display()), remedy), None);
+        let remedy = format!(
+            "give the folder to the user salebridge runs as (chown salebridge {}), and run this as that user",
+            folder.display()
+        );
+        return (
+            Need::failed(Subject::STORE, format!("nothing can be written in {}: {error}", folder.display()), remedy),
+            None,
+        );
     }
     match sqlite::examine(path).await {
         Ok(None) => (Need::fine(Subject::STORE, format!("{shown} is not there yet; `salebridge run` makes it")), None),
         Ok(Some(found)) => (sqlite_file(path, &found), found.driver),
         Err(reason) => {
-            let remedy = "if it is no database of salebridge, set store.url to another file; if it is one, put back a copy";
+            let remedy =
+                "if it is no database of salebridge, set store.url to another file; if it is one, put back a copy";
             (Need::failed(Subject::STORE, reason, remedy), None)
         }
     }
@@ -166,11 +174,16 @@ async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
 fn sqlite_file(path: &Path, found: &Examined) -> Need {
     let shown = path.display();
     if let Some(damage) = &found.damage {
-        let remedy = format!("stop the daemon, keep a copy of {shown}, and put back a sound one; `salebridge backfill` reads the rest again");
+        let remedy = format!(
+            "stop the daemon, keep a copy of {shown}, and put back a sound one; `salebridge backfill` reads the rest again"
+        );
         return Need::failed(Subject::STORE, format!("{shown} is damaged: {damage}"), remedy);
     }
     if found.version > found.newest {
-        let what = format!("{shown} was used by a newer salebridge (migration {}, this one knows {})", found.version, found.newest);
+        let what = format!(
+            "{shown} was used by a newer salebridge (migration {}, this one knows {})",
+            found.version, found.newest
+        );
         return Need::failed(Subject::STORE, what, "install that version or a later one");
     }
     if found.version < found.newest {
@@ -204,7 +217,9 @@ fn idle_daemon(driver: Option<&str>) -> Need {
             format!("{driver} drives this store and does not answer on http.listen"),
             "if it was started with another http.listen, restart it; else see its log: journalctl -u salebridge",
         ),
-        None => Need::fine(Subject::DAEMON, "does not run; start it with `salebridge run`, or systemctl start salebridge"),
+        None => {
+            Need::fine(Subject::DAEMON, "does not run; start it with `salebridge run`, or systemctl start salebridge")
+        }
     }
 }
 
@@ -216,7 +231,10 @@ async fn port(address: SocketAddr) -> (Need, Option<TcpListener>) {
             let (what, remedy) = match error.kind() {
                 ErrorKind::AddrInUse => (
                     format!("{address} is used by another program"),
-                    format!("see which one (ss -ltnp 'sport = :{}'), stop it, or set http.listen to another port", address.port()),
+                    format!(
+                        "see which one (ss -ltnp 'sport = :{}'), stop it, or set http.listen to another port",
+                        address.port()
+                    ),
                 ),
                 ErrorKind::AddrNotAvailable => (
                     format!("{} is no address of this machine", address.ip()),

@@ -200,7 +200,11 @@ fn configuration(path: &Path, config: Option<&Config>, faults: Option<&Faults>) 
             let remedy = help.map_or(all.clone(), |help| format!("{help}; {all}"));
             let count = faults.count();
             let plural = if count == 1 { "fault" } else { "faults" };
-            Need::failed(Subject::CONFIGURATION, format!("{count} {plural}; the first: {}", told.unwrap_or_default()), remedy)
+            Need::failed(
+                Subject::CONFIGURATION,
+                format!("{count} {plural}; the first: {}", told.unwrap_or_default()),
+                remedy,
+            )
         }
         (Some(config), None) => {
             let count = config.bridges.len();
@@ -216,8 +220,10 @@ async fn bridge(config: &Config, bridge: &Bridge, machine: &Machine) -> (String,
     let mut needs = Vec::new();
     match ask(bridge, machine) {
         Ok(asked) => {
-            let (of_amo, of_salebot) =
-                futures::join!(amo::examine(bridge, &asked), salebot::examine(bridge, &asked.salebot, &asked.salebot_deals));
+            let (of_amo, of_salebot) = futures::join!(
+                amo::examine(bridge, &asked),
+                salebot::examine(bridge, &asked.salebot, &asked.salebot_deals)
+            );
             needs.extend(of_amo.needs);
             let samples = of_salebot.samples;
             needs.extend(mapping::examine(bridge, of_amo.account.as_ref(), &samples));

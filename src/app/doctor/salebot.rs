@@ -22,8 +22,13 @@ const SAMPLES: u32 = 3;
 /// Asked about where the project has no client: nobody is called so, and the answer tells that we may ask.
 const NOBODY: ClientId = ClientId(1);
 /// What rests on a good key.
-const ON_KEY: [Subject; 5] =
-    [Subject::SALEBOT_CLOCK, Subject::SALEBOT_CLIENTS, Subject::SALEBOT_DEALS, Subject::SALEBOT_WRITES, Subject::CHANNELS];
+const ON_KEY: [Subject; 5] = [
+    Subject::SALEBOT_CLOCK,
+    Subject::SALEBOT_CLIENTS,
+    Subject::SALEBOT_DEALS,
+    Subject::SALEBOT_WRITES,
+    Subject::CHANNELS,
+];
 const KEYS_PLACE: &str = "in Salebot: project settings, Integrations, API keys";
 
 /// What was found.
@@ -130,11 +135,14 @@ async fn read_deals(bridge: &Bridge, deals: &SalebotApi, client: ClientId) -> Ne
     if !bridge.policy.orders.enabled {
         return Need::not_tried(subject, "not needed: orders are off");
     }
-    let remedy = format!("give the key the permission to read the CRM (RD), {KEYS_PLACE}; or set orders.enabled = false");
+    let remedy =
+        format!("give the key the permission to read the CRM (RD), {KEYS_PLACE}; or set orders.enabled = false");
     match deals.active_orders(client, Priority::Person).await {
         Ok(_) => Need::fine(subject, "allowed (RD)"),
         // The question about nobody was understood.
-        Err(fault) if matches!(fault.kind, FaultKind::Gone | FaultKind::Rejected) => Need::fine(subject, "allowed (RD)"),
+        Err(fault) if matches!(fault.kind, FaultKind::Gone | FaultKind::Rejected) => {
+            Need::fine(subject, "allowed (RD)")
+        }
         Err(fault) if fault.kind == FaultKind::Auth => {
             Need::failed(subject, format!("the key may not read the CRM (RD): {}", fault.reason), remedy)
         }
@@ -176,7 +184,8 @@ fn new_clients_channel(wanted: &ClientChannel, channels: &[Channel]) -> Need {
         let groups: Vec<&str> = channels.iter().map(|channel| channel.group_id.as_str()).collect();
         let all: Vec<String> =
             channels.iter().map(|channel| format!("{} ({})", channel.group_id, channel.messenger)).collect();
-        let near = nearest(&wanted.group_id, groups).map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
+        let near =
+            nearest(&wanted.group_id, groups).map(|near| format!("did you mean \"{near}\"? ")).unwrap_or_default();
         let remedy = format!("{near}The project has {}", listed(&all.iter().map(String::as_str).collect::<Vec<_>>()));
         return Need::failed(subject, format!("no channel has the group_id \"{}\"", wanted.group_id), remedy);
     };
@@ -188,7 +197,11 @@ fn new_clients_channel(wanted: &ClientChannel, channels: &[Channel]) -> Need {
     let known = ["telegram", "viber", "whatsapp", "avito"];
     if known.contains(&channel.messenger.as_str()) && !told.starts_with(&channel.messenger) {
         let what = format!("{found}, and client_type {} is {told}", wanted.client_type);
-        return Need::warning(subject, what, "set create_with.client_type to the number of this messenger (6 is WhatsApp, 1 Telegram)");
+        return Need::warning(
+            subject,
+            what,
+            "set create_with.client_type to the number of this messenger (6 is WhatsApp, 1 Telegram)",
+        );
     }
     Need::fine(subject, found)
 }

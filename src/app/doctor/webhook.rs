@@ -32,7 +32,11 @@ pub(super) async fn examine(config: &Config, bridge: &Bridge, machine: &Machine)
         && let Err(found) = probe(&listen, bridge, false).await
     {
         let what = format!("what answers on {} does not know this bridge: {found}", config.http.listen);
-        return Need::failed(subject, what, "restart the daemon, so that it reads this configuration; else another program has the port");
+        return Need::failed(
+            subject,
+            what,
+            "restart the daemon, so that it reads this configuration; else another program has the port",
+        );
     }
     if machine.listener == Listener::Nobody {
         return Need::not_tried(subject, "nobody of ours can listen on http.listen");
@@ -74,7 +78,9 @@ async fn probe(base: &str, bridge: &Bridge, through_proxy: bool) -> Result<(), A
     let nonce = nonce().map_err(|error| Astray { what: format!("{error:#}"), remedy: "try again".to_owned() })?;
     let answer = send(base, bridge, &key, &nonce, through_proxy).await;
     match answer {
-        Ok(Ok(answer)) if answer.status == 200 && key.is_answer(&nonce, &String::from_utf8_lossy(&answer.body)) => Ok(()),
+        Ok(Ok(answer)) if answer.status == 200 && key.is_answer(&nonce, &String::from_utf8_lossy(&answer.body)) => {
+            Ok(())
+        }
         Ok(Ok(answer)) => Err(misled(&answer)),
         Ok(Err(error)) => Err(unreached(&error)),
         Err(error) => Err(Astray { what: format!("{error:#}"), remedy: "correct http.public_url".to_owned() }),

@@ -225,7 +225,9 @@ impl Findings {
 pub fn compose(output: &Path, answers: &Answers, findings: &Findings) -> anyhow::Result<String> {
     let text = text::compose(answers, findings);
     let checked = settings::check_shape(output, &text);
-    checked.map_err(|faults| anyhow::anyhow!("{}", faults.render(false))).context("this would be no sound configuration")?;
+    checked
+        .map_err(|faults| anyhow::anyhow!("{}", faults.render(false)))
+        .context("this would be no sound configuration")?;
     Ok(text)
 }
 

@@ -90,9 +90,10 @@ fn services(answers: &Answers, channels: &[Channel]) -> String {
 }
 
 fn pairs(proposals: &[Proposal]) -> String {
-    let mut text = "# Mapped values. Both ways unless a direction is named; when both sides changed a value, amoCRM's stands.\n\
+    let mut text =
+        "# Mapped values. Both ways unless a direction is named; when both sides changed a value, amoCRM's stands.\n\
                     # A pair behind `#` is proposed: take the `#` away when it is right.\n"
-        .to_owned();
+            .to_owned();
     for pair in proposals {
         let mark = if pair.is_certain { "" } else { "#" };
         text.push_str(&format!(
@@ -164,10 +165,7 @@ mod tests {
                 token: SecretString::from("t"),
                 api: Api::V4,
             },
-            salebot: SalebotAnswers {
-                url: super::super::SALEBOT_URL.to_owned(),
-                api_key: SecretString::from("k"),
-            },
+            salebot: SalebotAnswers { url: super::super::SALEBOT_URL.to_owned(), api_key: SecretString::from("k") },
             public_url: Some("https://bridge.example.ru".to_owned()),
             listen: "127.0.0.1:8080".to_owned(),
             store_url: "sqlite:///var/lib/salebridge/salebridge.db".to_owned(),
@@ -205,7 +203,8 @@ mod tests {
         assert!(text.contains("\n[[bridge.field]]\namo = \"contact.field.11\"\nsalebot = \"client.city\"\n"), "{text}");
         assert!(text.contains("# Город / Город\n#[[bridge.orders.stage]]\n#pipeline = 61\n#status = 1001\n"), "{text}");
         assert!(text.contains("seen in 35") && !text.contains("#status = 142"), "{text}");
-        let is_key = |line: &&str| line.starts_with('#') && line[1..].starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
+        let is_key =
+            |line: &&str| line.starts_with('#') && line[1..].starts_with(|c: char| c == '[' || c.is_ascii_lowercase());
         let all: String = text
             .lines()
             .map(|line| if is_key(&line) { &line[1..] } else { line })

@@ -43,7 +43,15 @@ pub(super) struct Checker<'a> {
 
 impl<'a> Checker<'a> {
     pub(super) fn new(checks: &'a Checks<'a>, folder: &'a Path, report: Report) -> Self {
-        Self { checks, folder, report, warnings: Vec::new(), webhook_secrets: Vec::new(), has_literals: false, sources: Vec::new() }
+        Self {
+            checks,
+            folder,
+            report,
+            warnings: Vec::new(),
+            webhook_secrets: Vec::new(),
+            has_literals: false,
+            sources: Vec::new(),
+        }
     }
 
     /// The faults, and whether secrets stand in the configuration itself.
@@ -57,7 +65,14 @@ impl<'a> Checker<'a> {
         let http = root.http.as_ref().and_then(|http| self.http(&http.value));
         let log = root.log.as_ref().and_then(|log| self.log(&log.value));
         let bridges = root.bridge.as_ref().and_then(|bridges| self.bridges(bridges));
-        Some(Config { store: store?, http: http?, log: log?, bridges: bridges?, warnings: self.warnings.clone(), secrets: self.sources.clone() })
+        Some(Config {
+            store: store?,
+            http: http?,
+            log: log?,
+            bridges: bridges?,
+            warnings: self.warnings.clone(),
+            secrets: self.sources.clone(),
+        })
     }
 
     fn store(&mut self, raw: &raw::Store) -> Option<StoreUrl> {

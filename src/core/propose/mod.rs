@@ -203,7 +203,9 @@ fn proposal(id: FieldId, info: &FieldInfo, record: &str, scope: &str, matched: M
         Match::Synonym(name) => (variable(name), true, "another word for the same".to_owned()),
         Match::Near(name) => (variable(name), false, "the names are alike".to_owned()),
         Match::New(name) => (variable(name), false, "no such variable was seen; it would be new".to_owned()),
-        Match::Fact(fact, is_certain) => ((*fact).to_owned(), *is_certain, "what Salebot knows of the client".to_owned()),
+        Match::Fact(fact, is_certain) => {
+            ((*fact).to_owned(), *is_certain, "what Salebot knows of the client".to_owned())
+        }
     };
     let direction = match matched {
         Match::Fact(..) => Direction::ToAmo,

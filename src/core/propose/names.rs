@@ -53,7 +53,7 @@ pub fn key(name: &str) -> String {
     }
     let mut key = String::new();
     for letter in one_way.chars() {
-        if key.chars().last() != Some(letter) || letter.is_ascii_digit() {
+        if !key.ends_with(letter) || letter.is_ascii_digit() {
             key.push(letter);
         }
     }

@@ -87,7 +87,10 @@ fn what_cannot_be_written_only_travels_one_way() {
     assert_eq!(of("11").map(|pair| pair.direction), Some(Direction::ToSalebot));
     assert_eq!(of("12"), None);
     let client_id = of("13").expect("proposed");
-    assert_eq!((client_id.salebot.as_str(), client_id.direction, client_id.is_certain), ("client.id", Direction::ToAmo, true));
+    assert_eq!(
+        (client_id.salebot.as_str(), client_id.direction, client_id.is_certain),
+        ("client.id", Direction::ToAmo, true)
+    );
     assert_eq!(of("14").map(|pair| (pair.salebot.as_str(), pair.is_certain)), Some(("client.first_name", false)));
     assert!(proposals.iter().all(|pair| pair.salebot != "client.name" && pair.salebot != "client.avatar"));
 }

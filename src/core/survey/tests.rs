@@ -104,11 +104,8 @@ fn names_that_two_fields_have_are_doubtful() {
 
 #[test]
 fn stages_are_held_against_the_pipelines() {
-    let row = |pipeline, status| StageRow {
-        pipeline: PipelineId(pipeline),
-        status: StatusId(status),
-        state: StateId(37),
-    };
+    let row =
+        |pipeline, status| StageRow { pipeline: PipelineId(pipeline), status: StatusId(status), state: StateId(37) };
     let mut policy = policy(&[]);
     assert_eq!(stages(&policy, &account()), []);
     policy.orders.stages = vec![row(61, 1001), row(61, 1009), row(62, 1001)];
@@ -140,9 +137,8 @@ fn users_who_cannot_be_told_apart_are_named() {
 #[test]
 fn a_value_that_is_no_choice_is_told_with_the_nearest() {
     let policy = policy(&[("contact.field.11", "client.category", Direction::Both)]);
-    let with = |value: &str| {
-        choices(&policy, &account(), &Variables::from([("category".to_owned(), value.to_owned())]))
-    };
+    let with =
+        |value: &str| choices(&policy, &account(), &Variables::from([("category".to_owned(), value.to_owned())]));
     assert_eq!(with("vip"), []);
     assert_eq!(with(""), []);
     assert!(with("Новы")[0].remedy.contains("\"Новый\""));

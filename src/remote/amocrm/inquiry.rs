@@ -113,7 +113,13 @@ impl Inquiry {
     }
 }
 
-fn standing(id: Whole, name: Text, subdomain: Text, user: Option<TokenUser>, answer: &RawAnswer) -> Result<Standing, Fault> {
+fn standing(
+    id: Whole,
+    name: Text,
+    subdomain: Text,
+    user: Option<TokenUser>,
+    answer: &RawAnswer,
+) -> Result<Standing, Fault> {
     let account = id.positive().ok_or_else(|| Fault::new(FaultKind::Broken, "the answer is no account of amoCRM"))?;
     let server_time = server_time(answer);
     Ok(Standing { account, name: name.or_empty(), subdomain: subdomain.or_empty(), user, server_time })

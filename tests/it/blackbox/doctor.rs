@@ -84,10 +84,16 @@ async fn all_is_in_order_with_a_daemon_and_without_one(#[case] api: &str) {
     let daemon = place.start();
     place.ready().await;
     place.idle().await;
-    let counts = |town: &Town| town.look(|amo, salebot| (amo.notes().count(), amo.contact_count(), salebot.clients().count()));
+    let counts =
+        |town: &Town| town.look(|amo, salebot| (amo.notes().count(), amo.contact_count(), salebot.clients().count()));
     let before = counts(&town);
     let beside = Told::of(&place);
-    assert_eq!((beside.code, beside.with("failed"), beside.with("warning")), (Some(0), vec![], vec![]), "{}", beside.all);
+    assert_eq!(
+        (beside.code, beside.with("failed"), beside.with("warning")),
+        (Some(0), vec![], vec![]),
+        "{}",
+        beside.all
+    );
     assert!(beside.said("daemon").1.contains("runs (process"), "{}", beside.all);
     assert_eq!(counts(&town), before, "doctor writes nothing");
     assert_eq!(place.status()["dead_letters"], 0, "the probe is no message");
@@ -144,7 +150,10 @@ async fn a_wrong_token_leaves_only_what_rests_on_it() {
     let output = place.command(&["doctor"]).output().expect("the command runs");
     assert_eq!(output.status.code(), Some(1));
     let plain = String::from_utf8(output.stdout).expect("UTF-8");
-    assert!(plain.contains("✗ amoCRM token: ") && plain.contains("    What to do: ") && !plain.contains('\u{1b}'), "{plain}");
+    assert!(
+        plain.contains("✗ amoCRM token: ") && plain.contains("    What to do: ") && !plain.contains('\u{1b}'),
+        "{plain}"
+    );
     assert!(plain.contains("One thing is in the way"), "{plain}");
     town.close().await;
 }
@@ -216,9 +225,7 @@ async fn an_address_that_leads_elsewhere_is_found() {
     let daemon = other.start();
     other.live().await;
     // Another salebridge with the same secret is us as far as anybody can tell; with another secret it is not.
-    place.edit(|text| {
-        Place::with_public_url(&text, &other.url("")).replace(SECRET, "some-other-secret-0123456789")
-    });
+    place.edit(|text| Place::with_public_url(&text, &other.url("")).replace(SECRET, "some-other-secret-0123456789"));
     let (outcome, said) = Told::of(&place).said("webhook");
     assert!(outcome == "failed" && said.contains("404") && said.contains("another secret"), "{said}");
     // A service that answers everything in its own way.
@@ -275,4 +282,24 @@ fn a_bridge_of_many_can_be_chosen() {
     place.reachable();
     let output = place.command(&["doctor", "--addresses"]).output().expect("the command runs");
     assert!(text(&output).contains(&place.hook(SECRET)), "asked for, the address is told whole");
+}
+
+#[tokio::test]
+async fn a_probe_without_the_proof_is_an_unknown_address() {
+    use salebridge::core::probe::Key;
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let daemon = place.start();
+    place.live().await;
+    let probe = place.hook("probe");
+    let question = |key: &str| serde_json::to_vec(&Key::of_secret(key).question("once")).expect("JSON");
+    for body in [Vec::new(), b"{}".to_vec(), b"no JSON".to_vec(), vec![b' '; 2_000_000], question("another-secret")] {
+        assert_eq!(place.post(&probe, body).await, Some(404));
+    }
+    let elsewhere = place.url("/hooks/salebot/nobody/probe");
+    assert_eq!(place.post(&elsewhere, question(SECRET)).await, Some(404));
+    assert_eq!(place.get("/hooks/salebot/town/probe").await.map(|(status, _)| status), Some(405));
+    assert_eq!(place.post(&probe, question(SECRET)).await, Some(200));
+    let status = place.status();
+    assert_eq!((&status["inbox"], &status["dead_letters"]), (&Value::from(0), &Value::from(0)), "nothing is stored");
+    assert_eq!(daemon.stop().await.code(), Some(0));
 }

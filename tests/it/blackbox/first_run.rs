@@ -24,7 +24,8 @@ impl Newcomer {
         let out = folder.path().join("sandbox.txt");
         let mut command = salebridge();
         command.args(["sandbox", "--amo-port", "0", "--salebot-port", "0", "--people", "10"]);
-        let child = command.stdin(Stdio::null()).stdout(File::create(&out).expect("a file")).spawn().expect("it starts");
+        let child =
+            command.stdin(Stdio::null()).stdout(File::create(&out).expect("a file")).spawn().expect("it starts");
         let sandbox = Daemon { child };
         let printed = || std::fs::read_to_string(&out).unwrap_or_default();
         eventually("it has told everything", || async { printed().contains("Ctrl-C ends it.") }).await;

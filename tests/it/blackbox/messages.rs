@@ -34,7 +34,8 @@ fn a_missing_configuration_names_init() {
 fn an_unreadable_secret_names_the_file_and_what_to_do() {
     let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
     let secret = place.path().join("amo-token");
-    let text = place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { file = \"amo-token\" }");
+    let text =
+        place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { file = \"amo-token\" }");
     place.write(&text);
     ended(&place.command(&["run"]).output().expect("it runs"), 78, &["amo-token", "No such file", "mode 0600"]);
     fs::write(&secret, super::TOKEN).expect("a file");
@@ -46,7 +47,9 @@ fn an_unreadable_secret_names_the_file_and_what_to_do() {
         command.uid(NOBODY);
     }
     ended(&command.output().expect("it runs"), 78, &["amo-token", "Permission denied", "chown salebridge", "0600"]);
-    place.write(&place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { env = \"NO_SUCH_NAME\" }"));
+    place.write(
+        &place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { env = \"NO_SUCH_NAME\" }"),
+    );
     ended(&place.command(&["run"]).output().expect("it runs"), 78, &["NO_SUCH_NAME", "Environment="]);
 }
 

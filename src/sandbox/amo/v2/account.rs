@@ -105,7 +105,8 @@ fn user_item(user: &User) -> Value {
 }
 
 fn rights(user: &User) -> Value {
-    let names = ["lead", "contact", "company"].into_iter().flat_map(|record| RIGHTS.map(|verb| format!("{record}_{verb}")));
+    let names =
+        ["lead", "contact", "company"].into_iter().flat_map(|record| RIGHTS.map(|verb| format!("{record}_{verb}")));
     names.map(|name| (name.clone(), Value::from(user.right(&name)))).collect()
 }
 
