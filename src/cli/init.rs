@@ -121,15 +121,21 @@ async fn amo(arguments: &Arguments, asks: bool) -> anyhow::Result<(AmoAnswers, A
         None if asks => line("amoCRM's address, for example https://example.amocrm.ru", None)?,
         None => bail!("amoCRM's address is missing: --amo-url https://example.amocrm.ru"),
     };
-    let given = given(arguments.amo_token_file.as_deref(), arguments.amo_token_env.as_deref())?;
-    let mut token = match given {
-        Some(token) => token,
-        None if asks => hidden("amoCRM's long-lived token (not shown)")?,
-        None => bail!("amoCRM's token is missing: --amo-token-file FILE, or --amo-token-env NAME"),
-    };
     let api = match arguments.api {
         Version::V2 => Api::V2,
         Version::V4 => Api::V4,
+    };
+    let given = given(arguments.amo_token_file.as_deref(), arguments.amo_token_env.as_deref())?;
+    let mut token = match given {
+        Some(token) => token,
+        None if asks => {
+            while let Err(refused) = init::look_for_amo(&url, api).await {
+                again(&refused, asks)?;
+                url = line("amoCRM's address", Some(&url))?;
+            }
+            hidden("amoCRM's long-lived token (not shown)")?
+        }
+        None => bail!("amoCRM's token is missing: --amo-token-file FILE, or --amo-token-env NAME"),
     };
     loop {
         let answers = AmoAnswers { url: url.clone(), token: token.clone(), api };

@@ -94,6 +94,17 @@ pub struct SalebotSeen {
     pub seen: Seen,
 }
 
+/// Whether amoCRM answers at an address, before somebody looks for the token: no token is right here, and any answer
+/// about it will do.
+pub async fn look_for_amo(url: &str, api: Api) -> Result<(), Refused> {
+    let amo = AmoAnswers { url: url.to_owned(), token: SecretString::from("-"), api };
+    let asked = asked(&amo, &SalebotAnswers { url: SALEBOT_URL.to_owned(), api_key: SecretString::from("-") })?;
+    match asked.inquiry.standing().await {
+        Err(fault) if !is_about_token(&fault) => Err(refused_amo(&fault)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
 /// Asks amoCRM: address, token, then everything that the mapping is proposed from.
 pub async fn look_at_amo(answers: &AmoAnswers) -> Result<AmoSeen, Refused> {
     let asked = asked(answers, &SalebotAnswers { url: SALEBOT_URL.to_owned(), api_key: SecretString::from("-") })?;
