@@ -15,6 +15,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// The users of an account in v4; one of them stands under its id.
+const USERS_V4: &str = "/api/v4/users";
+
 /// What an account says to the holder of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -107,7 +110,7 @@ impl Inquiry {
 
     /// The user, as far as it is shown.
     async fn user_v4(&self, id: u64) -> TokenUser {
-        let answer = self.get(format!("/api/v4/users/{id}"), "/api/v4/users/{id}", None).await;
+        let answer = self.get(format!("{USERS_V4}/{id}"), USERS_V4, None).await;
         let row = answer.ok().filter(RawAnswer::looks_like_json).and_then(|answer| read::<UserRow>(&answer).ok());
         token_user(id, row, true)
     }

@@ -112,7 +112,7 @@ pub(super) fn users(world: &World, call: &Call) -> Response {
     sheet(call).answer(call, "users", world.account.users.values(), user)
 }
 
-/// `GET /api/v4/users/{id}`: for administrators.
+/// `GET /api/v4/users`, one of them by its id: for administrators.
 pub(super) fn one_user(world: &World, call: &Call, id: &str) -> Response {
     if !call.options.v4.shows_users {
         return problem(call, 403, "no rights to see the users");
