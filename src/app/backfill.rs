@@ -1,6 +1,7 @@
 //! Backfills: asked for through the store, carried out by the daemon, or here where none runs.
 
 use crate::app::env::SystemEnv;
+use crate::app::token;
 use crate::app::wire::{self, Lanes, Outside};
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
@@ -185,6 +186,7 @@ fn drive(config: &Config, bridges: &[String], store: &Arc<SqliteStore>) -> anyho
         Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), health: Vec::new(), lanes: Vec::new() };
     for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
         let wired = wire::bridge(settings, Arc::clone(store) as Arc<dyn Store>, &outside, own.stop.child_token())?;
+        own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
         let bridge: Arc<Bridge> = wired.bridge;
         own.health.push((settings.name.clone(), bridge.health()));
         own.lanes.push(wired.lanes);

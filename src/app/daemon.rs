@@ -2,12 +2,14 @@
 
 use crate::app::env::SystemEnv;
 use crate::app::status::interval_json;
+use crate::app::token;
 use crate::app::wire::{self, Lanes, Outside};
 use crate::config::Config;
 use crate::engine::{Bridge, Health};
 use crate::inbound::{self, BodyLimits, Inbound, Readiness, ReadyReport, ServerLimits};
 use crate::ports::env::Env;
 use crate::ports::store::Store;
+use crate::remote::amocrm::TokenSource;
 use crate::store::sqlite::{Access, SqliteStore};
 use anyhow::Context;
 use serde_json::json;
@@ -42,6 +44,7 @@ struct Watched {
     name: String,
     lanes: Lanes,
     health: Arc<Health>,
+    token: Arc<dyn TokenSource>,
 }
 
 impl Daemon {
@@ -60,18 +63,21 @@ impl Daemon {
         let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env) };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let mut doors = BTreeMap::new();
-        let mut bridges: Vec<(Arc<Bridge>, Lanes)> = Vec::new();
+        let mut bridges: Vec<(Arc<Bridge>, Watched)> = Vec::new();
         for settings in &config.bridges {
             let wired = wire::bridge(settings, Arc::clone(&store) as Arc<dyn Store>, &outside, stop.child_token())?;
+            tasks.spawn(token::watch(&wired, Arc::clone(&env), stop.child_token()));
+            let watched = Watched {
+                name: settings.name.clone(),
+                lanes: wired.lanes,
+                health: wired.bridge.health(),
+                token: wired.token,
+            };
             doors.insert(settings.name.clone(), wired.door);
-            bridges.push((wired.bridge, wired.lanes));
+            bridges.push((wired.bridge, watched));
         }
-        let watched = |(bridge, lanes): &(Arc<Bridge>, Lanes)| Watched {
-            name: bridge.name().to_owned(),
-            lanes: lanes.clone(),
-            health: bridge.health(),
-        };
-        let insight = Arc::new(Insight { bridges: bridges.iter().map(watched).collect(), env: Arc::clone(&env) });
+        let (bridges, watched): (Vec<_>, Vec<_>) = bridges.into_iter().unzip();
+        let insight = Arc::new(Insight { bridges: watched, env: Arc::clone(&env) });
         let inbound = Inbound::new(
             doors,
             Arc::clone(&store) as Arc<dyn Store>,
@@ -86,7 +92,7 @@ impl Daemon {
             stop.child_token(),
             ServerLimits::default(),
         ));
-        for (bridge, _) in bridges {
+        for bridge in bridges {
             tasks.spawn(async move { bridge.run().await });
         }
         tasks.close();
@@ -158,7 +164,7 @@ fn lanes_json(lanes: &Lanes) -> serde_json::Value {
 
 impl Readiness for Insight {
     /// Ready: every bridge has read its account and its listings work. Reasons name what does not, and
-    /// the time in which messages may be missing; that alone does not make it unready.
+    /// the time in which messages may be missing, and what becomes of the token; these alone do not make it unready.
     fn report(&self) -> ReadyReport {
         let mut ready = true;
         let mut bridges = serde_json::Map::new();
@@ -177,7 +183,16 @@ impl Readiness for Insight {
             ready &= is_started && !bad;
             let unproven: Vec<_> = bridge.health.unproven(self.env.now()).map(interval_json).into_iter().collect();
             let lanes = lanes_json(&bridge.lanes);
-            let state = json!({ "started": is_started, "faults": faults, "lanes": lanes, "unproven": unproven, "under_way": bridge.health.under_way() });
+            let now = self.env.now();
+            let token = bridge.token.standing(now).map(|standing| token::told(&standing, now));
+            let state = json!({
+                "started": is_started,
+                "faults": faults,
+                "lanes": lanes,
+                "unproven": unproven,
+                "under_way": bridge.health.under_way(),
+                "token": token,
+            });
             bridges.insert(bridge.name.clone(), state);
         }
         ReadyReport { ready, reasons: bridges.into() }

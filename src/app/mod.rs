@@ -1,5 +1,6 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
+pub mod auth;
 pub mod backfill;
 pub mod daemon;
 pub mod dead_letters;
@@ -13,6 +14,7 @@ pub mod sandbox;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod token;
 pub mod town;
 pub mod verdict;
 pub mod wire;

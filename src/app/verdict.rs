@@ -123,6 +123,7 @@ fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
             if is_running { "by themselves" } else { "once the daemon runs" }
         ));
     }
+    found.extend(bridge["token"]["note"].as_str().map(|note| format!("the key to amoCRM: {note}")));
     for (lane, service) in [("amo", "amoCRM"), ("salebot", "Salebot")] {
         if bridge["lanes"][lane]["state"] == "paused" {
             found.push(format!("{service} got too many requests; it is asked again in a moment, more slowly."));

@@ -13,7 +13,9 @@ mod secret;
 mod settings;
 
 pub use fault::{Fault, Faults, SHOWN_MAX};
-pub use settings::{Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, Recheck, Salebot, SecretSource, StoreUrl};
+pub use settings::{
+    Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, OAuth, Recheck, Salebot, SecretSource, StoreUrl,
+};
 
 use jiff::Timestamp;
 use mask::Openness;

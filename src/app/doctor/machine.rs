@@ -5,12 +5,15 @@ use crate::app::{status, wire};
 use crate::config::{Config, StoreUrl};
 use crate::core::probe::Key;
 use crate::inbound::{ServerLimits, probe_router, serve};
+use crate::ports::store::Store;
+use crate::store::memory::MemoryStore;
 use crate::store::sqlite::{self, Examined};
 use secrecy::ExposeSecret;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -39,6 +42,8 @@ pub(super) struct Machine {
     pub(super) listener: Listener,
     /// True when a daemon works with these accounts now.
     pub(super) is_driven: bool,
+    /// Tokens of OAuth are kept there; an empty one where the configured one cannot be read.
+    pub(super) store: Arc<dyn Store>,
     stop: CancellationToken,
     tasks: TaskTracker,
 }
@@ -73,7 +78,11 @@ impl Machine {
             }
         }
         tasks.close();
-        Machine { needs, listener, is_driven: is_live || driver.is_some(), stop, tasks }
+        let store = match wire::read_store(config).await {
+            Ok(store) => store,
+            Err(_) => Arc::new(MemoryStore::default()),
+        };
+        Machine { needs, listener, is_driven: is_live || driver.is_some(), store, stop, tasks }
     }
 
     /// Gives the port back.

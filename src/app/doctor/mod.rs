@@ -254,7 +254,7 @@ fn ask(bridge: &Bridge, machine: &Machine) -> Result<Asked, (String, String)> {
     let failed = |error: anyhow::Error| (format!("{error:#}"), "correct the configuration".to_owned());
     let transport = wire::transport().map_err(failed)?;
     let outside = Outside { transport, env: Arc::new(crate::app::env::SystemEnv) };
-    wire::asked(bridge, &outside, rate).map_err(failed)
+    Ok(wire::asked(bridge, &machine.store, &outside, rate))
 }
 
 /// How far a server's clock is from ours. `before` and `after`: ours around the request.

@@ -18,7 +18,9 @@ use crate::core::id::ClientId;
 use crate::core::model::Account;
 use crate::core::propose::{self, Proposal, Seen};
 use crate::ports::remote::{Priority, Salebot};
+use crate::ports::store::Store;
 use crate::remote::salebot::Channel;
+use crate::store::memory::MemoryStore;
 use anyhow::Context;
 use secrecy::{ExposeSecret, SecretString};
 use std::path::Path;
@@ -151,7 +153,8 @@ fn asked(amo: &AmoAnswers, salebot: &SalebotAnswers) -> Result<Asked, Refused> {
     let failed = |error: anyhow::Error| Refused::address(format!("{error:#}"), "try again");
     let bridge = provisional(amo, salebot)?;
     let outside = Outside { transport: wire::transport().map_err(failed)?, env: Arc::new(SystemEnv) };
-    wire::asked(&bridge, &outside, REQUESTS_PER_SECOND).map_err(failed)
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    Ok(wire::asked(&bridge, &store, &outside, REQUESTS_PER_SECOND))
 }
 
 /// A bridge of the answers alone, checked as any other.

@@ -9,6 +9,7 @@ mod batch;
 mod fault;
 mod inquiry;
 mod loose;
+mod oauth;
 mod page;
 mod tasks;
 mod v2;
@@ -17,7 +18,8 @@ mod v4;
 mod values;
 mod writing;
 
-pub use auth::{Bearer, LongLivedToken, TokenSource};
+pub use auth::{Bearer, DatedToken, LongLivedToken, TokenSource};
 pub use inquiry::{Inquiry, Standing, TokenUser};
+pub use oauth::{Integration, OAuth, Pair, PairError, Parts as OAuthParts, Tokens, kept, obtain};
 pub use v2::AmoV2;
 pub use v4::AmoV4;

@@ -10,6 +10,7 @@ mod doctor;
 mod first_run;
 mod functions;
 mod messages;
+mod oauth;
 mod round_trip;
 mod running;
 mod secrets;

@@ -34,7 +34,6 @@ const RULES: [Rule; 11] = [
             ("jiff", ANYWHERE),
             ("thiserror", ANYWHERE),
             ("sha2", ANYWHERE),
-            ("base64", &["src/core/token.rs"]),
             ("hmac", &["src/core/probe.rs"]),
             ("cron", &["src/core/schedule.rs"]),
             ("chrono", &["src/core/schedule.rs"]),
