@@ -2,6 +2,7 @@
 
 mod changes;
 mod compact;
+mod examine;
 mod inbox;
 mod links;
 mod marks;
@@ -27,6 +28,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Writer, stopped};
 
+pub use examine::{Examined, examine};
 pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest
