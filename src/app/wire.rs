@@ -266,6 +266,20 @@ pub fn token_source(
     }
 }
 
+/// The token for a command beside whoever drives the bridge. Only OAuth needs the store for it, which may not be there
+/// before the daemon was started once.
+pub(super) async fn token_for_command(
+    config: &Config,
+    bridge: &BridgeConfig,
+    outside: &Outside,
+    lane: &Arc<Lane>,
+) -> anyhow::Result<Arc<dyn TokenSource>> {
+    match &bridge.amo.auth {
+        AmoAuth::Token(token) => Ok(Arc::new(DatedToken::new(token.clone(), Arc::clone(&outside.env)))),
+        AmoAuth::OAuth(_) => Ok(token_source(bridge, &read_store(config).await?, outside, lane, false)),
+    }
+}
+
 /// What asks for tokens works with.
 pub fn oauth_parts(config: &BridgeConfig, store: &Arc<dyn Store>, outside: &Outside, lane: &Arc<Lane>) -> OAuthParts {
     OAuthParts {
