@@ -12,6 +12,7 @@ mod guards;
 mod hostile;
 mod inbound;
 mod inbound_store;
+mod postgres;
 mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;
