@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod dead_letters;
 mod functions;
+mod nodes;
 mod round_trip;
 mod running;
 mod secrets;
@@ -67,6 +68,13 @@ impl Place {
     /// The same with another version of amoCRM's API.
     fn speaking(self, api: &str) -> Place {
         self.write(&self.config.text().replace("[bridge.amo]\n", &format!("[bridge.amo]\napi = \"{api}\"\n")));
+        self
+    }
+
+    /// The same with another store.
+    fn keeping_in(mut self, url: &str) -> Place {
+        self.config.store_url = url.to_owned();
+        self.write(&self.config.text());
         self
     }
 

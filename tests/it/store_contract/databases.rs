@@ -282,3 +282,62 @@ async fn eventually<F: Future<Output = bool>>(mut holds: impl FnMut() -> F) {
     };
     eventually_some(&mut ask).await;
 }
+
+#[tokio::test]
+async fn who_lost_its_lease_cannot_write_any_more() {
+    let url = database!();
+    let (one, two) = (node(&url).await, node(&url).await);
+    let first = one.take_lease(SHOP, "one", "host one", 60_000).await.expect("asks").expect("is free");
+    assert_eq!(two.take_lease(SHOP, "two", "host two", 60_000).await.expect("asks"), None);
+    let driver = one.under(first);
+    driver.commit(SHOP, vec![add(new(update(1)))]).await.expect("commits");
+    assert_eq!(one.holders().await.expect("asks")[0].at, "host one");
+    // It runs out; nobody takes it, so it is still ours.
+    one.renew_leases("one", &[(SHOP.to_owned(), first)], -1).await.expect("asks");
+    assert!(one.holders().await.expect("asks").is_empty());
+    driver.claim(SHOP, Side::Amo, LATE, 9).await.expect("nobody has taken it");
+    let second = two.take_lease(SHOP, "two", "host two", 60_000).await.expect("asks").expect("has run out");
+    assert!(second > first);
+    let refused = [
+        driver.commit(SHOP, vec![add(new(update(2)))]).await.map(drop),
+        driver.claim(SHOP, Side::Amo, LATE, 9).await.map(drop),
+        driver.rescue(SHOP).await.map(drop),
+        driver.prune(SHOP, LATE, 9).await.map(drop),
+    ];
+    assert!(refused.iter().all(|answer| matches!(answer, Err(StoreError::Driven(_)))), "{refused:?}");
+    assert!(one.renew_leases("one", &[(SHOP.to_owned(), first)], 60_000).await.expect("asks").is_empty());
+    assert!(matches!(driver.receive(body(5, 1, 100)).await, Ok(Received::Stored(_))), "any node takes bodies in");
+    let next = two.under(second);
+    assert_eq!(next.rescue(SHOP).await.expect("rescues"), 1, "what was claimed is looked up by the next one");
+    assert_eq!(next.claim(SHOP, Side::Amo, LATE, 9).await.expect("claims").len(), 1);
+    next.give_up_lease(SHOP, second).await.expect("gives up");
+    assert!(one.take_lease(SHOP, "one", "host one", 60_000).await.expect("asks").expect("was given up") > second);
+    one.close().await;
+    two.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_node_stores_is_heard_by_the_others() {
+    let url = database!();
+    let (one, two) = (node(&url).await, node(&url).await);
+    let (heard, mut bells) = tokio::sync::mpsc::unbounded_channel();
+    let listener = two.clone();
+    let listening = tokio::spawn(async move {
+        listener.listen(|bridge| drop(heard.send(bridge.to_owned()))).await;
+    });
+    let began = Instant::now();
+    let mut message = 0;
+    // Until the channel is open nobody hears anything.
+    while bells.try_recv().is_err() {
+        assert!(began.elapsed() < Duration::from_secs(30), "nothing is heard");
+        message += 1;
+        one.receive(body(5, message, 100)).await.expect("receives");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    one.commit(SHOP, vec![add(new(update(1)))]).await.expect("commits");
+    let heard = tokio::time::timeout(Duration::from_secs(30), bells.recv()).await.expect("is heard");
+    assert_eq!(heard.as_deref(), Some(SHOP));
+    listening.abort();
+    one.close().await;
+    two.close().await;
+}
