@@ -1,4 +1,4 @@
-//! An answer of amoCRM.
+//! An answer of amoCRM's API v2.
 
 #![no_main]
 

@@ -4,10 +4,10 @@
 
 use async_trait::async_trait;
 use salebridge::config::{Checks, Secrets, TemplateKind, check_text};
-use salebridge::core::action::NoteTarget;
+use salebridge::core::action::{Edit, NoteTarget};
 use salebridge::core::flex::{Flex, Moment, Notices, attachments};
 use salebridge::core::function::{Arguments, Call, Function};
-use salebridge::core::id::{ClientId, ContactId, OrderId};
+use salebridge::core::id::{ClientId, ContactId, LeadId, OrderId};
 use salebridge::core::model::Event;
 use salebridge::core::selector::{AmoField, SalebotField};
 use salebridge::core::template::{self, CallbackNames, LineNames};
@@ -15,9 +15,9 @@ use salebridge::core::time::Millis;
 use salebridge::core::{note, people, text as texts};
 use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::Env;
-use salebridge::ports::remote::{Amo, ClientAddress, Decoder, Draft, NewNote, PageRequest, Priority, Salebot};
-use salebridge::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
-use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
+use salebridge::ports::remote::{Amo, Change, ClientAddress, Decoder, Draft, NewNote, PageRequest, Priority, Salebot};
+use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
+use salebridge::remote::http::{Credentials, RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::remote::lane::{Lane, LaneOptions};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
 use secrecy::SecretString;
@@ -33,11 +33,12 @@ use std::task::{Context, Poll, Waker};
 pub type Door = fn(&[u8]);
 
 /// Every door by the name of its fuzz target.
-pub const DOORS: [(&str, Door); 8] = [
+pub const DOORS: [(&str, Door); 9] = [
     ("webhook", webhook),
     ("function", function),
     ("salebot_wire", salebot_wire),
     ("amo_wire", amo_wire),
+    ("amo_v4_wire", amo_v4_wire),
     ("config", config),
     ("template", template),
     ("selector", selector),
@@ -52,6 +53,8 @@ const RENDERED_CHARS_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 8;
 /// Far more than what never waits can take.
 const POLLS_MAX: usize = 100_000;
+/// Where nobody is.
+const AMO: &str = "https://example.test";
 /// Friday, 20 November 2026, 00:00 UTC.
 const NOW_MS: i64 = 1_795_132_800_000;
 
@@ -108,11 +111,22 @@ pub fn salebot_wire(body: &[u8]) {
     }
 }
 
-/// An answer of amoCRM, to every question that we ask.
+/// An answer of amoCRM's API v2, to every question that we ask.
 pub fn amo_wire(body: &[u8]) {
     for status in [200, other_status(body)] {
-        let amo = amo(status, body);
-        block_on(ask_amo(&amo));
+        let Outside { credentials, transport, lane, env } = amo(status, body);
+        let amo = AmoV2::new(AMO, credentials, transport, lane, env);
+        block_on(ask_amo(&amo, |received, rows| received == rows));
+    }
+}
+
+/// The same of API v4.
+pub fn amo_v4_wire(body: &[u8]) {
+    for status in [200, other_status(body)] {
+        let Outside { credentials, transport, lane, env } = amo(status, body);
+        let amo = AmoV4::new(AMO, credentials, transport, lane, env);
+        // Places are counted: a page that is short though more follows has empty ones.
+        block_on(ask_amo(&amo, |received, rows| received >= rows));
     }
 }
 
@@ -269,23 +283,29 @@ async fn ask_salebot(api: &SalebotApi) {
     assert_eq!(api.load_clients(&addresses, priority).await.len(), addresses.len(), "one result for each");
 }
 
-async fn ask_amo(amo: &AmoV2) {
+async fn ask_amo(amo: &impl Amo, counts: fn(usize, usize) -> bool) {
     let priority = Priority::Poll;
     let request = PageRequest { since: Some(Millis(NOW_MS)), offset: 0, limit: 500 };
     if let Ok(page) = amo.contacts(request, priority).await {
-        assert_eq!(usize::try_from(page.received), Ok(page.rows.len() + page.broken.len()), "every row is counted");
+        assert!(counts(page.received as usize, page.rows.len() + page.broken.len()), "every row is counted");
         assert!(page.broken.iter().all(|row| row.reason.len() <= REASON_BYTES_MAX), "reasons are short");
         assert!(page.rows.iter().all(|contact| contact.id.0 > 0));
     }
     if let Ok(page) = amo.leads(request, priority).await {
-        assert_eq!(usize::try_from(page.received), Ok(page.rows.len() + page.broken.len()), "every row is counted");
+        assert!(counts(page.received as usize, page.rows.len() + page.broken.len()), "every row is counted");
     }
+    let ids = [ContactId(1), ContactId(2)];
+    let _ = amo.contacts_by_id(&ids, priority).await;
+    let _ = amo.leads_by_id(&[LeadId(1)], priority).await;
+    let _ = amo.search_contacts("9990000001", priority).await;
     let target = NoteTarget::Contact(ContactId(1));
     let _ = amo.notes(target, priority).await;
     let _ = amo.tasks(target, priority).await;
     let _ = amo.account(priority).await;
     let drafts = [(); 2].map(|()| Draft { edits: Vec::new(), created_at: 1_700_000_000 });
     assert_eq!(amo.create_contacts(&drafts, priority).await.len(), drafts.len(), "one result for each");
+    let changes = ids.map(|id| Change { id, edits: vec![Edit::Name(String::new())], updated_at: 1_700_000_000 });
+    assert_eq!(amo.update_contacts(&changes, priority).await.len(), changes.len(), "one result for each");
     let notes = ["a", "b"].map(|text| NewNote { target, text: text.to_owned(), created_at: 1_700_000_000 });
     let written: Vec<_> = amo.add_notes(&notes, priority).await.into_iter().flatten().collect();
     assert!(written.len() < 2 || written[0] != written[1], "two notes are not one");
@@ -305,11 +325,22 @@ fn salebot(status: u16, body: &[u8]) -> SalebotApi {
     SalebotApi::new(options, Arc::new(Parrot { status, body: body.to_vec() }), env)
 }
 
-fn amo(status: u16, body: &[u8]) -> AmoV2 {
+/// What an adapter of amoCRM is made of.
+struct Outside {
+    credentials: Arc<dyn Credentials>,
+    transport: Arc<dyn Transport>,
+    lane: Arc<Lane>,
+    env: Arc<dyn Env>,
+}
+
+fn amo(status: u16, body: &[u8]) -> Outside {
     let env: Arc<dyn Env> = Arc::new(SkippingClock(AtomicI64::new(NOW_MS)));
-    let lane = Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), Arc::clone(&env)));
-    let token = Arc::new(Bearer(LongLivedToken(SecretString::from("token"))));
-    AmoV2::new("https://example.test", token, Arc::new(Parrot { status, body: body.to_vec() }), lane, env)
+    Outside {
+        credentials: Arc::new(Bearer(LongLivedToken(SecretString::from("token")))),
+        transport: Arc::new(Parrot { status, body: body.to_vec() }),
+        lane: Arc::new(Lane::new(LaneOptions::new("amoCRM", 7.0), Arc::clone(&env))),
+        env,
+    }
 }
 
 /// Runs what never waits for anything outside: every clock skips, every answer is there.

@@ -81,6 +81,9 @@ pub enum Action {
         budget: i64,
         /// Its first stage.
         state: Option<StateId>,
+        /// What both sides will have agreed on: an edit of the new order is news from its first moment on.
+        #[serde(default)]
+        confirms: Vec<Confirm>,
     },
     /// Write variables of an order. Repeating is harmless.
     SetOrderVariables {
@@ -312,11 +315,11 @@ impl Action {
             Action::UpdateContact { confirms, .. }
             | Action::UpdateLead { confirms, .. }
             | Action::SaveVariables { confirms, .. }
+            | Action::CreateOrder { confirms, .. }
             | Action::SetOrderVariables { confirms, .. }
             | Action::SetOrderState { confirms, .. } => confirms,
             Action::CreateContact { .. }
             | Action::AddNote { .. }
-            | Action::CreateOrder { .. }
             | Action::Callback { .. }
             | Action::LoadClient { .. }
             | Action::Function(_) => &[],

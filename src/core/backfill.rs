@@ -215,10 +215,14 @@ mod tests {
 
     #[test]
     fn a_sample_is_short_and_only_of_dry_runs() {
-        let action =
-            Action::CreateOrder {
-                client: ClientId(5), lead: LeadId(7), name: "Заказ".into(), budget: 0, state: None
-            };
+        let action = Action::CreateOrder {
+            client: ClientId(5),
+            lead: LeadId(7),
+            name: "Заказ".into(),
+            budget: 0,
+            state: None,
+            confirms: Vec::new(),
+        };
         let mut dry = Progress::new(request(), Millis(5));
         (0..SAMPLE_MAX + 5).for_each(|_| dry.plans(&action));
         assert_eq!((dry.planned["create_order"], dry.sample.len()), (25, SAMPLE_MAX));

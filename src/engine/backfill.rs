@@ -17,8 +17,9 @@ use crate::core::time::Millis;
 use crate::ports::remote::{AMO_IDS_MAX, Priority, SALEBOT_PAGE_MAX};
 use crate::ports::store::{Change, Cursor, Mark, Stored, Subject};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
-/// The wait after a page that could not be read or recorded.
+/// The wait after a page that could not be read or recorded. A pass that a guard stopped rests longer, as all do.
 const REST_MS: i64 = 15_000;
 /// Clients whose newcomers are looked at between two commits of the place.
 const CLIENTS_AT_ONCE: u32 = 100;
@@ -93,6 +94,10 @@ impl Bridge {
             self.health.ends(BACKFILL);
             return Ok(Step::More);
         };
+        // Another one that is asked for meanwhile has no fault, and is begun at once.
+        if progress.fault.is_some() && (self.is_held(BACKFILL) || self.is_resting()) {
+            return Ok(Step::Idle(None));
+        }
         self.health.begins(BACKFILL);
         let mut swept = Swept::of_backfill(Backfilling::new(progress, part));
         match self.backfill_part(&ground, part, &mut swept).await {
@@ -140,7 +145,14 @@ impl Bridge {
             let progress = Progress { fault: Some(reason), ..progress };
             self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;
         }
-        Ok(Step::Idle(Some(self.now().plus(REST_MS))))
+        *self.backfill_rested.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
+        Ok(Step::Idle(None))
+    }
+
+    /// True for a while after a page failed. A clock that was set back ends it.
+    fn is_resting(&self) -> bool {
+        let since = *self.backfill_rested.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| (0..REST_MS).contains(&self.now().since(since)))
     }
 
     /// The command may take it back between two pages.

@@ -184,6 +184,9 @@ impl Bridge {
         if passes.iter().any(|pass| pass == super::poll::SWEEP) {
             self.bells.sweep.ring();
         }
+        if passes.iter().any(|pass| pass == super::poll::BACKFILL) {
+            self.bells.backfill.ring();
+        }
         Ok(Step::More)
     }
 

@@ -108,6 +108,8 @@ pub struct Bridge {
     clock: clock::ClockWatch,
     /// Bots that wait for an answer.
     desk: function::Desk,
+    /// When a backfill last stopped short.
+    backfill_rested: std::sync::Mutex<Option<Millis>>,
 }
 
 /// One bell for each queue.
@@ -184,6 +186,7 @@ impl Bridge {
             guards: guard::Guarding::default(),
             clock: clock::ClockWatch::default(),
             desk: function::Desk::default(),
+            backfill_rested: std::sync::Mutex::default(),
         }
     }
 

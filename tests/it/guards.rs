@@ -1,9 +1,15 @@
 //! Guards at work: a bridge over the memory store, between two services in miniature.
 
+/// The simulation's clock, which skips the time that everybody sleeps.
+#[allow(dead_code)]
+#[path = "../sim/clock.rs"]
+mod clock;
 mod services;
 
+use clock::SimEnv;
 use salebridge::app::{env::SystemEnv, release};
 use salebridge::core::action::{LinkRef, Side};
+use salebridge::core::backfill;
 use salebridge::core::flips::Flips;
 use salebridge::core::guard::{self, Frozen, Stop, Sweep};
 use salebridge::core::id::{ClientId, ContactId, LeadId, MessageId, PipelineId, StatusId};
@@ -21,6 +27,7 @@ use salebridge::ports::remote::Decoder;
 use salebridge::ports::store::{Change, Mark, Store, Subject};
 use salebridge::store::memory::MemoryStore;
 use services::{Amo, Salebot, contact, lead};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -97,6 +104,10 @@ struct Shop {
 
 impl Shop {
     fn new(polls: &str, sweep: &str, freeze_after_flips: u32) -> Shop {
+        Shop::at(Arc::new(SystemEnv), polls, sweep, freeze_after_flips)
+    }
+
+    fn at(env: Arc<dyn Env>, polls: &str, sweep: &str, freeze_after_flips: u32) -> Shop {
         let (store, amo, salebot) = (Arc::new(MemoryStore::default()), Arc::default(), Arc::default());
         let bridge = Bridge::new(Parts {
             name: SHOP.to_owned(),
@@ -114,7 +125,7 @@ impl Shop {
             store: Arc::clone(&store) as Arc<dyn Store>,
             amo: Arc::clone(&amo) as Arc<dyn salebridge::ports::remote::Amo>,
             salebot: Arc::clone(&salebot) as Arc<dyn salebridge::ports::remote::Salebot>,
-            env: Arc::new(SystemEnv),
+            env,
             decoder: Arc::new(NoBodies),
             arrived: Arc::new(Bell::default()),
             stop: CancellationToken::new(),
@@ -202,6 +213,40 @@ async fn a_pass_that_clears_too_much_stops_until_it_is_released() {
         eventually("the release is used up", || async { shop.stops().await.is_empty() }).await;
         assert!(shop.store.cursor(SHOP, "contacts").await.expect("reads").is_some());
         assert_eq!(shop.guard_fault(), None);
+    })
+    .await;
+}
+
+/// Each try reads everything again from where it stopped.
+#[test]
+fn a_backfill_that_clears_too_much_is_tried_rarely_until_it_is_released() {
+    let env = SimEnv::new(1_795_132_800_000, 1);
+    let mut story = Box::pin(rare_tries(&env));
+    env.run_until(&mut story, i64::MAX).expect("nothing of it waits for ever");
+}
+
+async fn rare_tries(env: &Arc<SimEnv>) {
+    let shop = Shop::at(Arc::clone(env) as Arc<dyn Env>, NEVER, NEVER, 6);
+    for id in 1..=60 {
+        shop.link(id, "manager", Flips::default()).await;
+        shop.amo.put(contact(id, "", 1_000));
+    }
+    let parts = BTreeSet::from([backfill::Part::Contacts]);
+    let request = backfill::Request { asked_at: env.now(), parts, since: None, until: None, dry_run: false };
+    shop.put(vec![Change::PutText(backfill::REQUEST, serde_json::to_string(&request).expect("JSON"))]).await;
+    shop.during(async {
+        env.sleep(1_198_000).await;
+        assert_eq!(shop.stops().await.len(), 2, "the first listing and the backfill");
+        // At once, and after five, ten and fifteen minutes; once by the first listing.
+        let tries = shop.amo.listings() - 1;
+        assert!((4..=5).contains(&tries), "{tries} tries in twenty minutes");
+        let told: backfill::Progress = backfill::kept(shop.text(backfill::PROGRESS).await.as_deref()).expect("kept");
+        assert!(told.fault.is_some_and(|fault| fault.contains("salebridge release")));
+
+        release::ask(shop.store.as_ref(), SHOP, env.now()).await.expect("commits");
+        env.sleep(10_000).await;
+        assert_eq!(shop.text(backfill::REQUEST).await.as_deref(), Some(""), "it is through");
+        assert_eq!(shop.salebot.holding("position", "manager"), 0);
     })
     .await;
 }

@@ -47,6 +47,7 @@ fn seeds(name: &str) -> Vec<Vec<u8>> {
     let saved = match name {
         "salebot_wire" => Some("salebot"),
         "amo_wire" => Some("amocrm_v2"),
+        "amo_v4_wire" => Some("amocrm_v4"),
         _ => None,
     };
     let saved = saved.map(|saved| root.join("tests/it/fixtures").join(saved));

@@ -69,6 +69,7 @@ fn order() -> Action {
         name: "x".to_owned(),
         budget: 0,
         state: None,
+        confirms: Vec::new(),
     }
 }
 

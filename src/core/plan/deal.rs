@@ -5,10 +5,10 @@ use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
 use crate::core::fingerprint;
 use crate::core::id::{ClientId, PipelineId, StatusId};
-use crate::core::link::{ClientLink, Content, DealLink};
+use crate::core::link::{Base, ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Fields, Lead, Order, OrderStatus, Variables};
-use crate::core::policy::{Trigger, TriggerEvent};
+use crate::core::policy::{Direction, Trigger, TriggerEvent};
 use crate::core::selector::{Fact, SalebotField};
 use crate::core::shape::{self, Record};
 use crate::core::template::{self, CallbackNames, ContactNames, LeadNames};
@@ -138,7 +138,34 @@ fn plan_order(ground: &Ground, lead: &Lead, client: ClientId, link: &mut DealLin
     let state = ground.policy.orders.state_for(lead.pipeline, lead.status);
     (link.ordered, link.state) = (true, state);
     let (name, budget) = (lead.name.clone(), lead.price);
-    plan.actions.push((None, Action::CreateOrder { client, lead: lead.id, name, budget, state }));
+    let confirms = agreed_at_first(ground, lead);
+    plan.actions.push((None, Action::CreateOrder { client, lead: lead.id, name, budget, state, confirms }));
+}
+
+/// Pairs that a new order is made with.
+fn agreed_at_first(ground: &Ground, lead: &Lead) -> Vec<Confirm> {
+    let (nothing, unseen) = (Content::new(), Base::default());
+    let agreed = |rule: &ResolvedRule| {
+        let SalebotField::Order(name) = &rule.rule.salebot else { return None };
+        let made_with = match name.as_str() {
+            "name" => lead.name.clone(),
+            "budget" => lead.price.to_string(),
+            _ => return None,
+        };
+        let amo = shape::read(&rule.slot, Record::Lead(lead), &ground.zone);
+        let merged = merge::merge(Pair {
+            form: &rule.slot.form,
+            direction: Direction::ToSalebot,
+            owner: rule.rule.owner,
+            region: ground.region(),
+            amo: &amo,
+            salebot: Some(&nothing),
+            base: &unseen,
+        });
+        let (_, base) = merged.write_salebot.filter(|(content, _)| content.first() == Some(&made_with))?;
+        Some(Confirm { link: LinkRef::Lead(lead.id), rule: rule.key.clone(), base })
+    };
+    ground.lead_rules.iter().filter_map(agreed).collect()
 }
 
 /// Mapped values of the lead: with the order's variables, and with the client's where this is the

@@ -474,6 +474,28 @@ fn one_lead_makes_one_order_and_its_stage_follows() {
 }
 
 #[test]
+fn what_is_edited_in_a_new_order_is_news_from_its_first_moment_on() {
+    let ground = ground(Owner::Amo);
+    let client = ClientLink { contact: Some(ContactId(101)), ..ClientLink::new(Client::unknown(ClientId(5))) };
+    let lead = lead();
+    let (plan, mut link) = deal::plan(&ground, seen(&lead, None, &client, None));
+    let made = plan.actions.iter().find(|(_, action)| action.name() == "create_order").expect("an order");
+    for confirm in made.1.confirms() {
+        link.bases.insert(confirm.rule.clone(), confirm.base.clone());
+    }
+    link.order = Some(OrderId(77));
+    let edited =
+        Order { state: Some(StateId(37)), variables: Variables::from([("budget".to_owned(), "1500".to_owned())]) };
+    let (plan, _) = deal::plan(&ground, seen(&lead, Some(&link), &client, Some(&edited)));
+    let edits = plan.actions.iter().find_map(|(_, action)| match action {
+        Action::UpdateLead { edits, .. } => Some(edits.clone()),
+        _ => None,
+    });
+    assert_eq!(edits, Some(vec![Edit::Price(1_500)]), "amoCRM owns the pair, and has not changed");
+    assert!(!names(&plan).contains(&"set_order_variables"));
+}
+
+#[test]
 fn a_first_import_starts_no_bots() {
     let ground = ground(Owner::Amo);
     let client = ClientLink { contact: Some(ContactId(101)), ..ClientLink::new(Client::unknown(ClientId(5))) };

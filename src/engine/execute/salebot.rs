@@ -105,7 +105,7 @@ impl Bridge {
     }
 
     async fn create_order(&self, row: &OutboxRow) -> Result<Outcome, StoreError> {
-        let Action::CreateOrder { client, lead, name, budget, state } = &row.action else {
+        let Action::CreateOrder { client, lead, name, budget, state, .. } = &row.action else {
             return Ok(Outcome::Untouched);
         };
         if row.in_doubt {

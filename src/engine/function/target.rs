@@ -18,9 +18,9 @@ use crate::ports::store::{Change, Mark, OutboxRow, Stored, Subject};
 /// How soon a call looks again for the contact or the lead that is being found or made; later and later, up to
 /// [`LATER_MS_MAX`].
 const SOON_MS: i64 = 300;
-const LATER_MS_MAX: i64 = 30_000;
-/// For how long it does.
-const PATIENCE_MS: i64 = 600_000;
+const LATER_MS_MAX: i64 = 300_000;
+/// For how long it does: longer than amoCRM is away, or blocks us, or our clock is wrong.
+const PATIENCE_MS: i64 = 86_400_000;
 
 /// What is known of a call's record.
 pub(super) enum Target {

@@ -12,6 +12,7 @@ use salebridge::ports::remote::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const POSITION: FieldId = FieldId(3);
 
@@ -68,11 +69,17 @@ pub struct Amo {
     contacts: Mutex<BTreeMap<ContactId, Contact>>,
     leads: Mutex<BTreeMap<LeadId, Lead>>,
     hidden: Mutex<BTreeSet<ContactId>>,
+    listings: AtomicUsize,
 }
 
 impl Amo {
     pub fn put(&self, contact: Contact) {
         self.contacts.lock().expect("whole").insert(contact.id, contact);
+    }
+
+    /// How often a listing of contacts was begun.
+    pub fn listings(&self) -> usize {
+        self.listings.load(Ordering::Relaxed)
     }
 
     pub fn put_lead(&self, lead: Lead) {
@@ -107,6 +114,7 @@ impl remote::Amo for Amo {
     }
 
     async fn contacts(&self, request: PageRequest, _: Priority) -> Result<Page<Contact>, Fault> {
+        self.listings.fetch_add(usize::from(request.offset == 0), Ordering::Relaxed);
         let (contacts, hidden) = (self.contacts.lock().expect("whole"), self.hidden.lock().expect("whole"));
         let shown = contacts.values().filter(|contact| !hidden.contains(&contact.id));
         Ok(page(shown.skip(request.offset as usize).take(request.limit as usize).cloned().collect()))
