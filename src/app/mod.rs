@@ -1,6 +1,7 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
 pub mod backfill;
+pub mod copying;
 pub mod daemon;
 pub mod dead_letters;
 pub mod demo;

@@ -1,8 +1,8 @@
 //! One node among several: takes the leases of bridges that nobody drives, keeps them, and drives.
 //!
-//! A lease lasts [`LEASE_MS`] by the database's clock and is renewed three times in it. This node believes in it a
+//! A lease lasts six seconds by the database's clock and is renewed three times in it. This node believes in it a
 //! second less, from before it asked, and lets nothing leave after that: neither to the store, which compares
-//! epochs itself, nor to amoCRM and Salebot ([`Guarded`]). So the last request of one driver and the first of the
+//! epochs itself, nor to amoCRM and Salebot (`Guarded`). So the last request of one driver and the first of the
 //! next are further apart than the second that amoCRM counts by.
 
 use crate::app::post::{Current, Post};

@@ -9,6 +9,7 @@ mod release;
 mod run;
 mod sandbox;
 mod status;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
     Migrate,
+    /// Move everything to another database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check the configuration, print the default one, or its schema
     #[command(subcommand)]
     Config(config::Command),
@@ -91,6 +95,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Release(options) => release::run(&path, &options).await,
         Command::Migrate => migrate::run(&path).await,
+        Command::Store(command) => store::run(&command).await,
         Command::Config(command) => config::run(&path, &command),
     }
 }

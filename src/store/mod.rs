@@ -3,6 +3,7 @@
 //! `tests/it/store_contract.rs` holds every adapter to the same behaviour.
 
 mod compact;
+pub mod copying;
 pub mod limits;
 pub mod memory;
 mod order;

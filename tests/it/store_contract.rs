@@ -5,6 +5,7 @@
 
 mod actions;
 mod chains;
+mod copying;
 mod databases;
 mod files;
 mod inbox;

@@ -48,7 +48,8 @@ const RENEW: &str = concat!(
 const GIVE_UP: &str = "UPDATE leases SET until = 0 FROM bridges \
      WHERE bridges.name = $1 AND leases.bridge = bridges.id AND leases.epoch = $2";
 
-const HOLDERS: &str = concat!(
+/// Bridges whose lease somebody holds, and where.
+pub(super) const HOLDERS: &str = concat!(
     "SELECT bridges.name, leases.at, leases.node FROM leases JOIN bridges ON bridges.id = leases.bridge \
      WHERE leases.until >= ",
     now!(),

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod changes;
+mod copying;
 mod inbox;
 mod lease;
 mod links;
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Shared, Writer, stopped};
 
+pub use copying::PostgresCopy;
 pub use lease::Holder;
 pub use writer::WriterCounters;
 

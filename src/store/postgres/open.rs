@@ -100,7 +100,7 @@ async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     connection.execute(SETTINGS).await.map(drop)
 }
 
-/// Refuses a server that is too old, and warns of one that loses what it has confirmed.
+/// Refuses a server that is too old.
 pub(super) async fn check_server(connection: &mut PgConnection, place: &str) -> Tried<()> {
     let version: String =
         sqlx::query_scalar("SELECT current_setting('server_version_num')").fetch_one(&mut *connection).await?;
@@ -108,6 +108,11 @@ pub(super) async fn check_server(connection: &mut PgConnection, place: &str) -> 
         let oldest = SERVER_OLDEST / 10_000;
         return Err(refused(format!("{place}: its server is older than PostgreSQL {oldest}: update it")));
     }
+    Ok(())
+}
+
+/// Warns of a server that loses what it has confirmed.
+async fn warn_of_fsync(connection: &mut PgConnection, place: &str) -> Tried<()> {
     let fsync: String = sqlx::query_scalar("SELECT current_setting('fsync')").fetch_one(&mut *connection).await?;
     if fsync == "off" {
         tracing::warn!(
@@ -122,6 +127,7 @@ pub(super) async fn prepared(address: &Address, migrate: bool) -> Tried<PgConnec
     let mut connection = address.connect().await?;
     check_server(&mut connection, &address.place).await?;
     if migrate {
+        warn_of_fsync(&mut connection, &address.place).await?;
         // Another node may be migrating: then we wait for it, longer than statements usually may take.
         connection.execute("SET statement_timeout = 0; SET lock_timeout = '60s'").await?;
         migrations::apply(&mut connection, &address.place).await?;

@@ -386,7 +386,9 @@ async fn locked(connection: &mut PgConnection, name: &str, epoch: Option<i64>) -
                 return Err(Trouble::Told(lost_lease(name)));
             }
             Some((bridge, _, number)) => return Ok((bridge, number)),
-            None => drop(sqlx::query(ADD_BRIDGE).bind(name).execute(&mut *connection).await?),
+            None => {
+                sqlx::query(ADD_BRIDGE).bind(name).execute(&mut *connection).await?;
+            }
         }
     }
 }

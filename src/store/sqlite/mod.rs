@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, one writer with group commit, a few readers.
 
 mod changes;
+mod copying;
 mod inbox;
 mod links;
 mod marks;
@@ -27,6 +28,7 @@ use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Writer, stopped};
 
 pub use super::Access;
+pub use copying::SqliteCopy;
 pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest

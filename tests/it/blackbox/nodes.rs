@@ -50,9 +50,16 @@ async fn driver(places: &[Arc<Place>], but: Option<usize>, within: Duration) -> 
     }
 }
 
+/// The same without a scan of everybody every few seconds, which would leave a busy machine no moment without work.
+fn scanning_seldom(place: Place) -> Place {
+    place.write(&place.config.text().replace(SCAN_OFTEN, SCAN_SELDOM));
+    place
+}
+
 fn with_functions(place: &Place) {
+    let text = place.config.text().replace(SCAN_OFTEN, SCAN_SELDOM);
     let secret = format!("webhook_secret = \"{SECRET}\"\n");
-    place.write(&place.config.text().replace(&secret, &format!("{secret}functions_token = \"{FUNCTIONS_TOKEN}\"\n")));
+    place.write(&text.replace(&secret, &format!("{secret}functions_token = \"{FUNCTIONS_TOKEN}\"\n")));
 }
 
 async fn call(place: &Place, function: &str, body: &Value) -> Value {
@@ -65,12 +72,14 @@ fn position(town: &Town, contact: u64) -> String {
     town.look(|amo, _| amo.contact(contact).expect("the contact").card.texts(FIELD_POSITION).concat())
 }
 
-#[tokio::test]
+/// The services go on while a command is waited for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_node_lives_through_a_server_that_stops() {
     let Some(server) = server().await else { return };
     let url = server.database().await;
     let town = found_town().await;
-    let place = Place::of_town(&town).keeping_in(&url.replace("salebridge@", "salebridge:hush-hush@"));
+    let url = url.replace("salebridge@", "salebridge:hush-hush@");
+    let place = scanning_seldom(Place::of_town(&town).keeping_in(&url));
     server.stop();
     let daemon = place.start();
     eventually("it waits for its database", || async { place.logged().contains("does not answer") }).await;
@@ -94,7 +103,7 @@ async fn one_node_lives_through_a_server_that_stops() {
     })
     .await;
     assert!(place.is_live().await);
-    let body = b"{\"client\":{\"id\":77},\"message\":\"x\",\"message_id\":99177}".to_vec();
+    let body = b"{ not JSON".to_vec();
     assert_eq!(place.post(&place.hook(SECRET), body.clone()).await, Some(503));
     server.go_on();
     eventually("it takes bodies again", || async { place.post(&place.hook(SECRET), body.clone()).await == Some(200) })
@@ -102,8 +111,8 @@ async fn one_node_lives_through_a_server_that_stops() {
     place.ready().await;
     turn_round("Директор").await;
 
-    let output = place.command(&["dead-letters", "list"]).output().expect("the command runs");
-    assert!(output.status.success(), "{}", text(&output));
+    let output = place.command(&["dead-letters", "discard", "--all", "--yes"]).output().expect("the command runs");
+    assert!(output.status.success() && text(&output).contains("discarded"), "{}", text(&output));
     let output = place.command(&["migrate"]).output().expect("the command runs");
     assert!(output.status.success(), "{}", text(&output));
     assert_eq!(daemon.stop().await.code(), Some(0));
@@ -114,71 +123,86 @@ async fn one_node_lives_through_a_server_that_stops() {
     town.close().await;
 }
 
+/// Three nodes under a storm of messages.
+struct Trio {
+    town: Arc<Town>,
+    places: Vec<Arc<Place>>,
+    daemons: Vec<Option<Daemon>>,
+    gate: Arc<Semaphore>,
+    senders: JoinSet<()>,
+}
+
+impl Trio {
+    async fn start(storm: Storm, url: &str) -> Trio {
+        let options = TownOptions { seed: storm.seed, contacts: 24, people: 24, ..town_options() };
+        let town = Arc::new(Town::found(options, Faults::none()).await.expect("free ports"));
+        let place = || Arc::new(scanning_seldom(Place::of_town(&town).keeping_in(url)));
+        let places: Vec<Arc<Place>> = (0..3).map(|_| place()).collect();
+        let daemons = places.iter().map(|place| Some(place.start())).collect();
+        for place in &places {
+            place.ready().await;
+        }
+        let hooks: Vec<String> = places.iter().map(|place| place.hook(SECRET)).collect();
+        let (gate, mut senders) = (Arc::new(Semaphore::new(0)), JoinSet::new());
+        let mut dice = Dice::seeded(storm.seed);
+        for letters in storm.letters(&town, &mut dice) {
+            senders.spawn(send(Arc::clone(&town), hooks.clone(), letters, Arc::clone(&gate)));
+        }
+        Trio { town, places, daemons, gate, senders }
+    }
+
+    /// Lets so many messages go and waits until the first of them have become notes.
+    async fn works(&self, messages: usize) {
+        let before = self.town.amo(|amo, _| amo.notes().count());
+        self.gate.add_permits(messages);
+        eventually("it works", || async { self.town.amo(|amo, _| amo.notes().count()) >= before + 3 }).await;
+    }
+
+    /// The node that drives the bridge dies in the middle of its work; another one takes over, and it comes back.
+    async fn one_dies(&mut self) {
+        let first = driver(&self.places, None, TAKEOVER).await;
+        self.daemons[first].take().expect("it runs").kill();
+        let died = Instant::now();
+        driver(&self.places, Some(first), TAKEOVER).await;
+        eprintln!("{} ms from the kill to a ready node", died.elapsed().as_millis());
+        self.daemons[first] = Some(self.places[first].start());
+    }
+
+    /// The node that drives the bridge stands still for longer than its lease, and goes on as if nothing had happened.
+    async fn one_freezes(&self) {
+        let second = driver(&self.places, None, TAKEOVER).await;
+        let child = &self.daemons[second].as_ref().expect("it runs").child;
+        signal(child, "STOP");
+        let froze = Instant::now();
+        driver(&self.places, Some(second), TAKEOVER).await;
+        eprintln!("{} ms from the freeze to a ready node", froze.elapsed().as_millis());
+        signal(child, "CONT");
+        eventually("the thawed one knows its place", || async {
+            state(&self.places[second]).await.is_some_and(|state| state["lanes"]["amo"]["state"] == "elsewhere")
+        })
+        .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_nodes_die_and_freeze() {
     let Some(server) = server().await else { return };
     let url = server.database().await;
     let storm = Storm { seed: 20_261_121, people: 24, messages: 240, kills: 0 };
-    let options = TownOptions { seed: storm.seed, contacts: 24, people: 24, ..town_options() };
-    let town = Arc::new(Town::found(options, Faults::none()).await.expect("free ports"));
-    let contacts_before = town.amo(|amo, _| amo.contact_count());
-    let places: Vec<Arc<Place>> = (0..3)
-        .map(|_| {
-            let place = Place::of_town(&town).keeping_in(&url);
-            place.write(&place.config.text().replace(SCAN_OFTEN, SCAN_SELDOM));
-            Arc::new(place)
-        })
-        .collect();
-    let mut daemons: Vec<Option<Daemon>> = places.iter().map(|place| Some(place.start())).collect();
-    for place in &places {
-        place.ready().await;
-    }
-    let hooks: Vec<String> = places.iter().map(|place| place.hook(SECRET)).collect();
-    let gate = Arc::new(Semaphore::new(0));
-    let mut senders = JoinSet::new();
-    let mut dice = Dice::seeded(storm.seed);
-    for letters in storm.letters(&town, &mut dice) {
-        senders.spawn(send(Arc::clone(&town), hooks.clone(), letters, Arc::clone(&gate)));
-    }
+    let mut trio = Trio::start(storm, &url).await;
+    // Nobody has written yet.
+    let contacts_before = trio.town.amo(|amo, _| amo.contact_count());
     let quarter = storm.messages / 4;
-    let some_notes = |count: usize| {
-        let town = Arc::clone(&town);
-        move || {
-            let town = Arc::clone(&town);
-            async move { town.amo(|amo, _| amo.notes().count()) >= count }
-        }
-    };
-
-    // One dies in the middle of its work.
-    gate.add_permits(quarter);
-    eventually("it works", some_notes(3)).await;
-    let first = driver(&places, None, TAKEOVER).await;
-    daemons[first].take().expect("it runs").kill();
-    let died = Instant::now();
-    let second = driver(&places, Some(first), TAKEOVER).await;
-    eprintln!("{} ms from the kill to a ready node", died.elapsed().as_millis());
-    daemons[first] = Some(places[first].start());
-
-    // One stands still for longer than its lease, and goes on as if nothing had happened.
-    gate.add_permits(quarter);
-    let before = town.amo(|amo, _| amo.notes().count());
-    eventually("it works", some_notes(before + 3)).await;
-    signal(&daemons[second].as_ref().expect("it runs").child, "STOP");
-    let froze = Instant::now();
-    let third = driver(&places, Some(second), TAKEOVER).await;
-    eprintln!("{} ms from the freeze to a ready node", froze.elapsed().as_millis());
-    assert_ne!(third, second);
-    signal(&daemons[second].as_ref().expect("it runs").child, "CONT");
-    eventually("the thawed one knows its place", || async {
-        state(&places[second]).await.is_some_and(|state| state["lanes"]["amo"]["state"] == "elsewhere")
-    })
-    .await;
-
+    trio.works(quarter).await;
+    trio.one_dies().await;
+    trio.works(quarter).await;
+    trio.one_freezes().await;
     // The server is gone for a moment.
-    gate.add_permits(quarter);
+    trio.gate.add_permits(quarter);
     server.crash();
     server.go_on();
-    gate.add_permits(storm.messages - 3 * quarter);
+    trio.gate.add_permits(storm.messages - 3 * quarter);
+    let Trio { town, places, daemons, mut senders, .. } = trio;
     while let Some(sender) = senders.join_next().await {
         sender.expect("every message is answered with 200 in the end");
     }
@@ -216,7 +240,7 @@ async fn a_bot_may_call_at_any_node() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(answer["ok"], 1, "{answer}");
     assert!(answer["lead_id"].is_u64(), "{answer}");
-    let info = call(guest, "amo_get_info", &json!({ "client_id": person })).await;
+    let info = call(guest, "amo_get_contact_info", &json!({ "client_id": person })).await;
     assert_eq!(info["ok"], 1, "{info}");
     assert!(info.get("queued").is_none(), "{info}");
 
