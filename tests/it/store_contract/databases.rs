@@ -194,7 +194,7 @@ async fn an_unreadable_row_is_named_without_its_value() {
 async fn a_nul_in_a_key_does_no_harm() {
     let url = database!();
     let store = node(&url).await;
-    let odd = NewInbox { dedupe: Some("m\01".to_owned()), broken: Some("odd\0".to_owned()), ..body(5, 1, 100) };
+    let odd = NewInbox { dedupe: Some("m\0-1".to_owned()), broken: Some("odd\0".to_owned()), ..body(5, 1, 100) };
     let (odd, good) = tokio::join!(store.receive(odd.clone()), store.receive(body(5, 2, 100)));
     assert!(matches!((odd, good), (Ok(Received::Stored(_)), Ok(Received::Stored(_)))));
     store
