@@ -4,6 +4,7 @@ use crate::app::env::SystemEnv;
 use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
 use crate::app::post::{Current, Post};
+use crate::app::token;
 use crate::app::wire::{self, Entrance, Lanes, Outside};
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
@@ -208,8 +209,9 @@ fn drive(config: &Config, bridges: &[String], opened: &Opened) -> anyhow::Result
         let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions: None };
         let wired = wire::bridge(settings, entrance, opened.store(), &outside, own.stop.child_token())?;
         if let Opened::Sqlite(_) = opened {
+            own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
             let bridge = Arc::clone(&wired.bridge);
-            post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes }));
+            post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
             own.tasks.spawn(async move { bridge.run_backfill().await });
         }
         own.posts.push(Arc::clone(&post));

@@ -6,6 +6,7 @@ use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
 use crate::app::post::{Current, Post};
 use crate::app::status::interval_json;
+use crate::app::token;
 use crate::app::wire::{self, Entrance, Lanes, Outside};
 use crate::config::{Bridge as BridgeConfig, Config};
 use crate::inbound::{self, BodyLimits, Door, Inbound, Readiness, ReadyReport, ServerLimits};
@@ -66,7 +67,10 @@ impl Daemon {
         let mut doors = BTreeMap::new();
         let mut posts = Vec::new();
         for settings in &config.bridges {
-            let (post, door) = stand(settings, &opened, &outside, &stop, &id)?;
+            let (post, door, watching) = stand(settings, &opened, &outside, &stop, &id)?;
+            if let Some(watching) = watching {
+                tasks.spawn(watching);
+            }
             doors.insert(settings.name.clone(), door);
             posts.push(post);
         }
@@ -144,7 +148,7 @@ fn stand(
     outside: &Outside,
     stop: &CancellationToken,
     id: &str,
-) -> anyhow::Result<(Arc<Post>, Door)> {
+) -> anyhow::Result<(Arc<Post>, Door, Option<impl Future<Output = ()> + Send + use<>>)> {
     let name = &settings.name;
     let guest = match opened {
         Opened::Sqlite(_) => None,
@@ -155,10 +159,11 @@ fn stand(
     let functions = Some(Arc::clone(&post) as Arc<dyn Functions>);
     let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions };
     let wired = wire::bridge(settings, entrance, opened.store(), outside, stop.child_token())?;
+    let watching = is_alone.then(|| token::watch(&wired, Arc::clone(&outside.env), stop.child_token()));
     if is_alone {
-        post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes }));
+        post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
     }
-    Ok((post, wired.door))
+    Ok((post, wired.door, watching))
 }
 
 /// Hears what other nodes stored.
@@ -210,7 +215,8 @@ fn lanes_json(lanes: &Lanes) -> serde_json::Value {
 
 impl Readiness for Insight {
     /// Ready: every bridge that is driven here has read its account and its listings work, and the store answers.
-    /// Reasons name what does not, and the time in which messages may be missing; that alone does not make it unready.
+    /// Reasons name what does not, the time in which messages may be missing, and what becomes of the token; these
+    /// alone do not make it unready.
     fn report(&self) -> ReadyReport {
         let mut ready = true;
         let mut bridges = serde_json::Map::new();
@@ -245,7 +251,16 @@ impl Insight {
         let bad = parts.iter().any(|part| part.fault.is_some() && NEEDED.contains(&part.part.as_str()));
         let unproven: Vec<_> = health.unproven(self.env.now()).map(interval_json).into_iter().collect();
         let lanes = lanes_json(&current.lanes);
-        let state = json!({ "started": is_started, "faults": faults, "lanes": lanes, "unproven": unproven, "under_way": health.under_way() });
+        let now = self.env.now();
+        let token = current.token.standing(now).map(|standing| token::told(&standing, now));
+        let state = json!({
+            "started": is_started,
+            "faults": faults,
+            "lanes": lanes,
+            "unproven": unproven,
+            "under_way": health.under_way(),
+            "token": token,
+        });
         (is_started && !bad, state)
     }
 }

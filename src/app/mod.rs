@@ -1,5 +1,6 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
+pub mod auth;
 pub mod backfill;
 pub mod copying;
 pub mod daemon;
@@ -16,5 +17,6 @@ pub mod sandbox;
 pub mod settings;
 pub mod status;
 pub mod telemetry;
+pub mod token;
 pub mod town;
 pub mod wire;

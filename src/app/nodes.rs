@@ -6,6 +6,7 @@
 //! next are further apart than the second that amoCRM counts by.
 
 use crate::app::post::{Current, Post};
+use crate::app::token;
 use crate::app::wire::{self, Entrance, Outside};
 use crate::config::Bridge as BridgeConfig;
 use crate::core::time::Millis;
@@ -268,15 +269,19 @@ impl Nodes {
         tracing::info!(bridge = post.name, epoch, "this node drives the bridge");
         self.store.drives(&post.name, true);
         post.is_elsewhere(None);
-        post.stand(Some(Current { bridge: Arc::clone(&wired.bridge), lanes: wired.lanes }));
+        let watching = token::watch(&wired, Arc::clone(&outside.env), self.stop.child_token());
+        post.stand(Some(Current { bridge: Arc::clone(&wired.bridge), lanes: wired.lanes, token: wired.token }));
         let lost = CancellationToken::new();
         let (bridge, given, task) = (wired.bridge, lost.clone(), self.task);
         let task = self.tasks.spawn(async move {
             let work = async {
-                match task {
-                    Task::Whole => bridge.run().await,
-                    Task::Backfill => bridge.run_backfill().await,
-                }
+                let driving = async {
+                    match task {
+                        Task::Whole => bridge.run().await,
+                        Task::Backfill => bridge.run_backfill().await,
+                    }
+                };
+                tokio::join!(driving, watching);
             };
             // Without its lease a bridge is dropped where it stands: whoever drives it now looks at what was under way.
             tokio::select! {

@@ -8,6 +8,7 @@ use crate::engine::Bridge;
 use crate::ports::env::Bell;
 use crate::ports::function::Functions;
 use crate::ports::store::{StoreError, Stored};
+use crate::remote::amocrm::TokenSource;
 use async_trait::async_trait;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -18,6 +19,8 @@ pub struct Current {
     pub bridge: Arc<Bridge>,
     /// Its lanes.
     pub lanes: Lanes,
+    /// Its token for amoCRM.
+    pub token: Arc<dyn TokenSource>,
 }
 
 /// The post of one bridge.

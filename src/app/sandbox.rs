@@ -33,6 +33,8 @@ pub struct SandboxOptions {
     pub webhook: Option<String>,
     /// Whether people write and managers edit now and then.
     pub chatter: bool,
+    /// Seconds an access token lives that OAuth gives.
+    pub token_life_s: i64,
 }
 
 /// Runs until SIGINT or SIGTERM.
@@ -66,7 +68,7 @@ async fn found(options: &SandboxOptions) -> anyhow::Result<Town> {
             Faults::parse(&text).with_context(|| format!("{} is no script of faults", path.display()))?
         }
     };
-    let town = TownOptions {
+    let mut town = TownOptions {
         seed: options.seed,
         contacts: options.people.saturating_mul(CONTACTS_PER_PERSON),
         people: options.people,
@@ -74,6 +76,7 @@ async fn found(options: &SandboxOptions) -> anyhow::Result<Town> {
         salebot_port: options.salebot_port,
         ..TownOptions::new(town::clock())
     };
+    town.amo.oauth.access_life_s = options.token_life_s;
     Town::found(town, faults).await.context("use another --amo-port or --salebot-port, or 0 for a free one")
 }
 
@@ -104,8 +107,25 @@ fn introduce(town: &Town, options: &SandboxOptions) {
     if !options.chatter {
         anstream::println!("Nobody writes on their own: --chatter makes them.");
     }
+    introduce_oauth(town);
     anstream::println!("\nA configuration for it:\n\n{}", config.text());
     anstream::println!("Ctrl-C ends it.");
+}
+
+/// What is needed to try OAuth.
+fn introduce_oauth(town: &Town) {
+    let oauth = town.look(|amo, _| amo.options().oauth.clone());
+    anstream::println!("\nTo try OAuth, write this instead of the token below, and then `salebridge auth login`:\n");
+    anstream::println!(
+        "[bridge.amo.oauth]\nclient_id = \"{}\"\nclient_secret = \"{}\"\nredirect_uri = \"{}\"\n",
+        oauth.client_id,
+        oauth.client_secret,
+        oauth.redirect_uri
+    );
+    anstream::println!(
+        "Its page agrees at once: the address in the `location` of `curl -i 'ADDRESS'` is what to paste. Access tokens live {} s.",
+        oauth.access_life_s
+    );
 }
 
 /// The sandbox's own address needs no real secret.

@@ -1,6 +1,6 @@
 //! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
 
-use crate::app::{release, wire};
+use crate::app::{release, token, wire};
 use crate::config::{Bridge, Config};
 use crate::core::gap::{self, Interval};
 use crate::core::guard;
@@ -18,8 +18,10 @@ const NEAR_MS: i64 = 3_600_000;
 pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, now: Millis) -> anyhow::Result<Value> {
     let mut bridges = Vec::new();
     for bridge in &config.bridges {
+        let token = token::known(bridge, store, live, now).await?;
         let live = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
         let mut told = one(&bridge.name, store, live, now).await?;
+        told["token"] = token;
         if live.is_none() {
             told["unproven"] = stopped_unproven(bridge, store, now).await?;
         }

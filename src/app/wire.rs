@@ -1,7 +1,7 @@
 //! From a configuration to running parts.
 
 use crate::app::opened::Opened;
-use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, StoreUrl};
+use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, OAuth as OAuthConfig, StoreUrl};
 use crate::core::flex::Notices;
 use crate::core::policy::Trigger;
 use crate::core::retry::RetryPolicy;
@@ -12,7 +12,7 @@ use crate::ports::env::{Bell, Env};
 use crate::ports::function::Functions;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
-use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
+use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, DatedToken, Integration, OAuth, OAuthParts, TokenSource};
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
@@ -36,6 +36,8 @@ pub struct Wired {
     pub lanes: Lanes,
     /// Where its pushes come in.
     pub door: Door,
+    /// Its token for amoCRM, to be seen to by `app::token::watch`.
+    pub token: Arc<dyn TokenSource>,
 }
 
 /// What stands at a bridge's door whoever drives it.
@@ -116,13 +118,14 @@ pub fn bridge(
     let lanes = lanes(config, env);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
     let Entrance { arrived, functions } = entrance;
+    let token = token_source(config, &store, outside, &lanes.amo, true);
     let bridge = Bridge::new(Parts {
         name: config.name.clone(),
         policy: config.policy.clone(),
         timing: timing(config),
         retry: RetryPolicy::default(),
         store,
-        amo: amo(config, transport, env, &lanes)?,
+        amo: amo(config, &token, outside, &lanes),
         salebot: Arc::new(salebot(config, transport, env, &lanes, notices.clone())),
         env: Arc::clone(env),
         decoder: Arc::new(SalebotDecoder::new(notices.clone())),
@@ -134,7 +137,7 @@ pub fn bridge(
     if let Some(token) = &config.salebot.functions_token {
         door = door.with_functions(token, functions.unwrap_or_else(|| Arc::clone(&bridge) as Arc<dyn Functions>));
     }
-    Ok(Wired { bridge, lanes, door })
+    Ok(Wired { bridge, lanes, door, token })
 }
 
 /// How the callbacks we send begin, so that they are no messages when they come back. Only a first
@@ -167,21 +170,49 @@ fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
     }
 }
 
-fn amo(
+/// The integration of a bridge that authorises by OAuth, with the account's address.
+pub fn integration(config: &BridgeConfig, configured: &OAuthConfig) -> Integration {
+    let OAuthConfig { client_id, client_secret, redirect_uri } = configured.clone();
+    Integration { url: config.amo.url.clone(), client_id, client_secret, redirect_uri }
+}
+
+/// Where a bridge's tokens come from. `renews`: true for who drives the bridge, false for everybody else.
+pub fn token_source(
     config: &BridgeConfig,
-    transport: &Arc<dyn Transport>,
-    env: &Arc<dyn Env>,
-    lanes: &Lanes,
-) -> anyhow::Result<Arc<dyn Amo>> {
-    let AmoAuth::Token(token) = &config.amo.auth else {
-        bail!("bridge {}: this version takes a long-lived token only: set amo.token", config.name);
-    };
-    let bearer = Arc::new(Bearer(LongLivedToken(token.clone())));
-    let (url, transport, lane, env) = (&config.amo.url, Arc::clone(transport), Arc::clone(&lanes.amo), Arc::clone(env));
-    Ok(match config.amo.api {
+    store: &Arc<dyn Store>,
+    outside: &Outside,
+    lane: &Arc<Lane>,
+    renews: bool,
+) -> Arc<dyn TokenSource> {
+    match &config.amo.auth {
+        AmoAuth::Token(token) => Arc::new(DatedToken::new(token.clone(), Arc::clone(&outside.env))),
+        AmoAuth::OAuth(configured) => {
+            let parts = OAuthParts { renews, ..oauth_parts(config, store, outside, lane) };
+            Arc::new(OAuth::new(integration(config, configured), parts))
+        }
+    }
+}
+
+/// What asks for tokens works with.
+pub fn oauth_parts(config: &BridgeConfig, store: &Arc<dyn Store>, outside: &Outside, lane: &Arc<Lane>) -> OAuthParts {
+    OAuthParts {
+        bridge: config.name.clone(),
+        store: Arc::clone(store),
+        lane: Arc::clone(lane),
+        transport: Arc::clone(&outside.transport),
+        env: Arc::clone(&outside.env),
+        renews: true,
+    }
+}
+
+fn amo(config: &BridgeConfig, token: &Arc<dyn TokenSource>, outside: &Outside, lanes: &Lanes) -> Arc<dyn Amo> {
+    let bearer = Arc::new(Bearer(Arc::clone(token)));
+    let (url, lane) = (&config.amo.url, Arc::clone(&lanes.amo));
+    let (transport, env) = (Arc::clone(&outside.transport), Arc::clone(&outside.env));
+    match config.amo.api {
         Api::V2 => Arc::new(AmoV2::new(url, bearer, transport, lane, env)),
         Api::V4 => Arc::new(AmoV4::new(url, bearer, transport, lane, env)),
-    })
+    }
 }
 
 fn salebot(

@@ -1,5 +1,6 @@
 //! The commands: one file each.
 
+mod auth;
 mod backfill;
 mod config;
 mod dead_letters;
@@ -41,6 +42,9 @@ enum Command {
     DeadLetters(dead_letters::Command),
     /// Let go what guards hold back: stopped passes and frozen pairs
     Release(release::Arguments),
+    /// Tokens of bridges that authorise at amoCRM by OAuth: login, import, status
+    #[command(subcommand)]
+    Auth(auth::Command),
     /// Simulated amoCRM and Salebot on this machine, for trying a configuration
     Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
@@ -94,6 +98,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Release(options) => release::run(&path, &options).await,
+        Command::Auth(command) => auth::run(&path, &command).await,
         Command::Migrate => migrate::run(&path).await,
         Command::Store(command) => store::run(&command).await,
         Command::Config(command) => config::run(&path, &command),

@@ -28,11 +28,16 @@ pub(super) struct Arguments {
     /// People write and managers edit now and then
     #[arg(long)]
     chatter: bool,
+    /// Seconds an access token lives that OAuth gives
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    token_life: u32,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { amo_port, salebot_port, people, seed, faults, webhook, chatter } = arguments;
+    let Arguments { amo_port, salebot_port, people, seed, faults, webhook, chatter, token_life } = arguments;
     let people = usize::from(people);
-    sandbox::run(&SandboxOptions { amo_port, salebot_port, people, seed, faults, webhook, chatter }).await?;
+    let token_life_s = i64::from(token_life);
+    let options = SandboxOptions { amo_port, salebot_port, people, seed, faults, webhook, chatter, token_life_s };
+    sandbox::run(&options).await?;
     Ok(ExitCode::SUCCESS)
 }

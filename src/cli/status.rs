@@ -47,7 +47,7 @@ fn table(status: &Value) -> String {
         "amoCRM",
         "Salebot",
     ]);
-    let (mut errors, mut unproven) = (Vec::new(), Vec::new());
+    let (mut errors, mut unproven, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let name = word(&bridge["name"]);
         let state = if bridge["idle"] == true { "idle" } else { "working" };
@@ -61,6 +61,7 @@ fn table(status: &Value) -> String {
         for interval in bridge["unproven"].as_array().into_iter().flatten() {
             unproven.push(format!("{name}: {} to {}\n", word(&interval["from"]), word(&interval["to"])));
         }
+        tokens.extend(bridge["token"]["note"].as_str().map(|note| format!("{name}: {note}\n")));
         for error in bridge["errors"].as_array().into_iter().flatten() {
             errors.push(format!("{name}: {}: {}\n", word(&error["part"]), word(&error["reason"])));
         }
@@ -70,6 +71,10 @@ fn table(status: &Value) -> String {
     if !unproven.is_empty() {
         text.push_str("\nMessages written in this time may be missing; the histories in Salebot are still to be looked through:\n");
         text.extend(unproven);
+    }
+    if !tokens.is_empty() {
+        text.push_str("\nThe key to amoCRM:\n");
+        text.extend(tokens);
     }
     if !errors.is_empty() {
         text.push_str("\nWhat does not work at the moment:\n");

@@ -13,7 +13,7 @@ mod secret;
 mod settings;
 
 pub use fault::{Fault, Faults, SHOWN_MAX};
-pub use settings::{Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, Recheck, Salebot, StoreUrl};
+pub use settings::{Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, OAuth, Recheck, Salebot, StoreUrl};
 
 use jiff::Timestamp;
 use mask::Openness;

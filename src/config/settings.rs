@@ -114,14 +114,18 @@ pub enum AmoAuth {
     /// A long-lived token.
     Token(SecretString),
     /// An integration whose tokens are kept in the store.
-    OAuth {
-        /// The id of the integration.
-        client_id: String,
-        /// The secret of the integration.
-        client_secret: SecretString,
-        /// The redirect address as the integration has it.
-        redirect_uri: String,
-    },
+    OAuth(OAuth),
+}
+
+/// An integration of amoCRM.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// Its id.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: SecretString,
+    /// Its redirect address, letter by letter.
+    pub redirect_uri: String,
 }
 
 /// The occasional longer look back of a poll.

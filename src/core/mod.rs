@@ -30,3 +30,4 @@ pub mod shape;
 pub mod template;
 pub mod text;
 pub mod time;
+pub mod token;

@@ -88,16 +88,40 @@ impl Call {
     }
 }
 
+/// What can be done about credentials that the service has refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renewal {
+    /// Others are at hand now: the same request may work the next time.
+    Renewed,
+    /// It could not be found out yet whether there are others.
+    Later(Fault),
+    /// There are no others. Why, and what a human must do.
+    Refused(String),
+    /// These are the only ones there can be.
+    Unable,
+}
+
 /// What makes a request ours: a bearer, or nothing where the base holds the key.
 #[async_trait]
 pub trait Credentials: Send + Sync {
+    /// Sees to it that there are some, before the request waits for its permit: this may send requests of its own.
+    ///
+    /// Errors: why none can be had now.
+    async fn ready(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+
     /// The headers to add; names in lower case.
     async fn headers(&self) -> Result<Vec<(&'static str, SecretString)>, Fault>;
 
-    /// The service answered 401. True when other credentials are at hand now, so that the same
-    /// request may work the next time.
-    async fn renew(&self) -> bool {
-        false
+    /// The service answered 401 to these headers, or sent us elsewhere.
+    async fn refused(&self, _sent: &[(&'static str, SecretString)]) -> Renewal {
+        Renewal::Unable
+    }
+
+    /// Where the account is, if no longer at its configured address.
+    fn base(&self) -> Option<SecretString> {
+        None
     }
 }
 
@@ -175,8 +199,9 @@ impl Sender {
     ///
     /// Errors: the lane's refusals; [`FaultKind::Transient`] when the request surely did not
     /// leave or is repeatable, [`FaultKind::Uncertain`] when an unrepeatable one may have arrived;
-    /// `Transient` after a 401 that new credentials can mend.
+    /// `Transient` after a 401 that new credentials can mend, [`FaultKind::Auth`] after one that only a human can.
     pub async fn call(&self, call: Call) -> Result<RawAnswer, Fault> {
+        self.credentials.ready().await?;
         let permit = self.lane.permit(call.priority, call.cost).await?;
         let credentials = match self.credentials.headers().await {
             Ok(headers) => headers,
@@ -187,7 +212,7 @@ impl Sender {
         };
         let (method, route, repeatable) = (call.method.name(), call.route, call.repeatable);
         let started = self.env.now();
-        let result = self.transport.send(self.raw(call, credentials)).await;
+        let result = self.transport.send(self.raw(call, credentials.clone())).await;
         let elapsed_ms = self.env.now().since(started);
         let answer = match result {
             Ok(answer) => answer,
@@ -213,16 +238,35 @@ impl Sender {
             self.service
         );
         let outcome = (self.classify)(&answer, self.env.now());
-        if outcome == Outcome::Auth && status == 401 && self.credentials.renew().await {
-            permit.answered(Outcome::Unclear);
-            return Err(Fault::new(FaultKind::Transient, "the token had expired and is renewed now"));
+        // An account that has moved is found in the same way.
+        if outcome != Outcome::Auth || !matches!(status, 401 | 300..=399) {
+            permit.answered(outcome);
+            return Ok(answer);
         }
-        permit.answered(outcome);
-        Ok(answer)
+        match self.credentials.refused(&credentials).await {
+            Renewal::Renewed => {
+                permit.answered(Outcome::Unclear);
+                Err(Fault::new(FaultKind::Transient, "the token is renewed now"))
+            }
+            Renewal::Later(fault) => {
+                permit.answered(Outcome::Unclear);
+                Err(fault)
+            }
+            Renewal::Refused(reason) => {
+                permit.answered(outcome);
+                self.lane.park(&reason);
+                Err(Fault::new(FaultKind::Auth, reason))
+            }
+            Renewal::Unable => {
+                permit.answered(outcome);
+                Ok(answer)
+            }
+        }
     }
 
     fn raw(&self, call: Call, credentials: Vec<(&'static str, SecretString)>) -> RawRequest {
-        let mut url = format!("{}{}", self.base.expose_secret(), call.path);
+        let base = self.credentials.base();
+        let mut url = format!("{}{}", base.as_ref().unwrap_or(&self.base).expose_secret(), call.path);
         for (place, (name, value)) in call.query.iter().enumerate() {
             url.push(if place == 0 { '?' } else { '&' });
             push_encoded(&mut url, name);

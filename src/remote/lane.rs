@@ -177,6 +177,22 @@ impl Lane {
         state.paused_until_ms = state.paused_until_ms.max(now_ms.saturating_add(wait_ms));
     }
 
+    /// The service does not accept us, and this is what a human must do. Nothing is sent but a request now and then to
+    /// see whether it is over.
+    pub fn park(&self, note: &str) {
+        let mut state = self.lock();
+        let now_ms = state.clock.advance(self.env.now());
+        state.park(note, now_ms, &self.options);
+        state.wake_watcher();
+    }
+
+    /// What the service refused is void: there are new credentials. A block and a pause stay.
+    pub fn unpark(&self) {
+        let mut state = self.lock();
+        state.gate.unpark();
+        state.wake_watcher();
+    }
+
     /// What `status` shows.
     pub fn report(&self) -> LaneReport {
         let mut state = self.lock();
@@ -243,10 +259,7 @@ impl Lane {
         let mut state = self.lock();
         let now_ms = state.clock.advance(self.env.now());
         state.note(permit, outcome, now_ms, &self.options);
-        // What waits may now be due, or be refused: let the watcher look again.
-        if let Some((_, bell, _)) = &state.watcher {
-            bell.notify_one();
-        }
+        state.wake_watcher();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -13,6 +13,10 @@
 //! kind = "lost_answer"
 //!
 //! [[fault]]
+//! route = "/contacts"
+//! kind = "expire_tokens"   # right before it; also: revoke_tokens
+//!
+//! [[fault]]
 //! kind = "status"          # also: lost_request, slow (ms), html, truncated
 //! code = 429
 //! retry_after = 3          # seconds
@@ -34,7 +38,7 @@ pub use self::random::RandomFaults;
 use self::script::Script;
 pub use self::script::{FaultError, ScriptedFault};
 use super::http::{Fate, Reply, Request, Response};
-use super::server::Service;
+use super::server::{Service, TokenTrouble};
 
 /// Which of the two simulated services is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize)]
@@ -62,6 +66,10 @@ pub enum FaultKind {
     Html,
     /// The work is done, the second half of the body is missing.
     Truncated,
+    /// The access tokens that were given end right before this request.
+    ExpireTokens,
+    /// No token that was given is good any more, from right before this request on.
+    RevokeTokens,
 }
 
 /// What happens to one request.
@@ -92,6 +100,10 @@ pub enum Fault {
     },
     /// See [`FaultKind::Truncated`].
     Truncated,
+    /// See [`FaultKind::ExpireTokens`].
+    ExpireTokens,
+    /// See [`FaultKind::RevokeTokens`].
+    RevokeTokens,
 }
 
 impl Fault {
@@ -104,6 +116,8 @@ impl Fault {
             Self::Status { .. } => FaultKind::Status,
             Self::Html { .. } => FaultKind::Html,
             Self::Truncated => FaultKind::Truncated,
+            Self::ExpireTokens => FaultKind::ExpireTokens,
+            Self::RevokeTokens => FaultKind::RevokeTokens,
         }
     }
 }
@@ -184,6 +198,14 @@ pub fn serve(
         Some(Fault::Slow { ms }) => arrived(service.handle(now_ms, request), ms),
         Some(Fault::Status { code, body, retry_after }) => arrived(gateway_answer(code, body, retry_after), 0),
         Some(Fault::Html { code }) => arrived(html_page(code), 0),
+        Some(Fault::ExpireTokens) => {
+            service.trouble(now_ms, TokenTrouble::Expire);
+            arrived(service.handle(now_ms, request), 0)
+        }
+        Some(Fault::RevokeTokens) => {
+            service.trouble(now_ms, TokenTrouble::Revoke);
+            arrived(service.handle(now_ms, request), 0)
+        }
         Some(Fault::Truncated) => {
             let mut response = service.handle(now_ms, request);
             response.body.truncate(response.body.len() / 2);
@@ -277,6 +299,34 @@ mod tests {
         let (reply, calls, _) = served("[[fault]]\nkind = \"truncated\"");
         assert_eq!((reply.response.status, calls), (200, 1));
         assert_eq!(reply.response.body, b"{\"status\":");
+    }
+
+    /// Remembers what was done to its tokens, and when it was asked.
+    #[derive(Default)]
+    struct Giver(Vec<Option<TokenTrouble>>);
+
+    impl Service for Giver {
+        fn handle(&mut self, _now_ms: i64, _request: &Request) -> Response {
+            self.0.push(None);
+            Response { status: 204, headers: Vec::new(), body: Vec::new() }
+        }
+
+        fn trouble(&mut self, _now_ms: i64, trouble: TokenTrouble) {
+            self.0.push(Some(trouble));
+        }
+    }
+
+    #[test]
+    fn tokens_end_right_before_the_request() {
+        for (kind, trouble) in [("expire_tokens", TokenTrouble::Expire), ("revoke_tokens", TokenTrouble::Revoke)] {
+            let mut faults = Faults::parse(&format!("[[fault]]\nkind = \"{kind}\"\nskip = 1")).expect("a good script");
+            let mut service = Giver::default();
+            for _ in 0..3 {
+                let reply = serve(&mut service, &mut faults, ServiceName::Amo, 0, &request("GET", "/"));
+                assert_eq!((reply.response.status, reply.fate), (204, Fate::Arrives { after_ms: 0 }));
+            }
+            assert_eq!(service.0, [None, Some(trouble), None, None]);
+        }
     }
 
     #[test]

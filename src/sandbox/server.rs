@@ -21,7 +21,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::service::{OutgoingWebhook, Service};
+pub use self::service::{OutgoingWebhook, Service, TokenTrouble};
 pub use self::webhooks::{SenderOptions, WebhookCounts, WebhookOutcome, WebhookSender};
 use super::faults::{Faults, ServiceName, serve};
 use super::http::{Fate, Reply, Request, Response};

@@ -1,7 +1,7 @@
 //! Guards at work: a bridge over the memory store, between two services in miniature.
 
 /// The simulation's clock, which skips the time that everybody sleeps.
-#[allow(dead_code)]
+#[expect(dead_code, reason = "the simulation uses all of it")]
 #[path = "../sim/clock.rs"]
 mod clock;
 mod services;

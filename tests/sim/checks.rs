@@ -3,10 +3,12 @@
 
 use crate::network::POISON;
 use crate::world::{BRIDGE, Person, Said, World};
+use crate::{bots, entered};
 use futures::FutureExt;
 use salebridge::core::people::{MatchKey, phone_key};
+use salebridge::core::policy::CallbackDelivery;
 use salebridge::ports::store::Store;
-use salebridge::sandbox::amo::records::{Contact, ElementKind};
+use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
 use std::collections::BTreeMap;
@@ -23,6 +25,8 @@ pub fn violations(world: &World) -> Vec<String> {
         values_agree(world, &amo, &salebot, person, &mut violations);
     }
     one_order_per_lead(world, &amo, &salebot, &mut violations);
+    entered::are_lost(world, &amo, &salebot, &mut violations);
+    bots::make_one_record(world, &amo, &mut violations);
     if world.loads_clients {
         every_contact_has_a_client(world, &amo, &salebot, &mut violations);
     }
@@ -38,6 +42,7 @@ pub fn violations(world: &World) -> Vec<String> {
     violations.extend(
         dead.iter()
             .filter(|letter| !(world.has_poison && letter.what == "create_order"))
+            .filter(|letter| world.callbacks == CallbackDelivery::AtLeastOnce || letter.what != "callback")
             .map(|letter| format!("dead letter: {} of {}: {}", letter.what, letter.subject, letter.reason)),
     );
     violations
@@ -168,15 +173,20 @@ pub fn contacts_of<'a>(amo: &'a Amo, person: &Person) -> Vec<&'a Contact> {
 
 /// True if the client has written, or was written to, since its contact was lost; or ever, if it was not.
 fn has_said(world: &World, person: &Person, client: i64) -> bool {
-    let since = person.lost_at.unwrap_or(i64::MIN);
+    heard_since(world, client, person.lost_at.unwrap_or(i64::MIN))
+}
+
+/// A message was written, or a bot called a function, later than that.
+fn heard_since(world: &World, client: i64, since: i64) -> bool {
     world.messages.iter().any(|said| said.client == client && said.at > since)
+        || world.bots.calls().iter().any(|call| call.client == client && call.sent_at > since)
 }
 
 /// How many contacts a person is to have: at least, at most.
 fn expected_contacts(world: &World, person: &Person) -> (usize, usize) {
     let count = |test: &dyn Fn(i64) -> bool| person.clients.iter().filter(|client| test(**client)).count();
     let now = count(&|client| has_said(world, person, client));
-    let ever = count(&|client| world.messages.iter().any(|said| said.client == client));
+    let ever = count(&|client| heard_since(world, client, i64::MIN));
     match (&person.contact, &person.phone) {
         (Some(_), _) => (1, 1),
         (None, Some(_)) if person.lost_at.is_some() || person.twins > 0 => (now.min(1), 1),
@@ -268,6 +278,12 @@ fn every_contact_has_a_client(world: &World, amo: &Amo, salebot: &Salebot, viola
     }
 }
 
+/// True while a client names one of the lead's contacts: otherwise nobody is left to whom its order belongs.
+pub fn has_client(lead: &Lead, salebot: &Salebot) -> bool {
+    let names = |client: i64, contact: &u64| variable(salebot, client, "amo_contact_id") == Some(contact.to_string());
+    lead.contact_ids.iter().any(|contact| salebot.clients().any(|client| names(client.id, contact)))
+}
+
 fn one_order_per_lead(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
     for lead in amo.leads().filter(|lead| !lead.card.name.starts_with(POISON)) {
         let mark = format!("amoCRM lead {}", lead.card.id);
@@ -276,9 +292,7 @@ fn one_order_per_lead(world: &World, amo: &Amo, salebot: &Salebot, violations: &
             .flat_map(|client| salebot.orders(client.id))
             .filter(|order| order.variables.values().any(|value| value.as_str() == Some(&mark)))
             .collect();
-        let has_client = lead.contact_ids.iter().any(|contact| {
-            salebot.clients().any(|client| variable(salebot, client.id, "amo_contact_id") == Some(contact.to_string()))
-        });
+        let has_client = has_client(lead, salebot);
         // The contact it was made for may have been deleted since.
         let most = usize::from(has_client || world.is_tidied);
         if orders.len() < usize::from(has_client) || orders.len() > most {

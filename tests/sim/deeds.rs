@@ -3,10 +3,12 @@
 use crate::checks::contacts_of;
 use crate::clock::Random;
 use crate::network::POISON;
-use crate::world::{Person, Said, World};
+use crate::world::{Delivery, Person, Said, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::salebot::NewClient;
+use salebridge::sandbox::salebot::state::Order;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The longest that search and listings lag behind, and a poll.
@@ -86,9 +88,12 @@ impl World {
         match (self.random.below(100), person.contact) {
             (0..=47, _) => self.talk(client),
             (48..=55, _) => self.tell_a_bot(client),
-            (56..=82, Some(contact)) => self.manage(contact),
-            (83..=89, Some(contact)) => self.work_on_deal(contact),
-            (90..=99, _) if self.is_tidied => self.tidy(index),
+            (56..=58, _) if person.phone.is_none() => self.tell_number(client),
+            (56..=78, Some(contact)) => self.manage(index, contact),
+            (79..=84, Some(contact)) => self.work_on_deal(contact),
+            (85..=87, _) => self.work_on_order(client),
+            (88..=90, _) => self.call(index, client),
+            (91..=99, _) if self.is_tidied => self.tidy(index),
             (_, _) => {}
         }
         let hooks = self.network.salebot.lock().unwrap().take_webhooks();
@@ -270,30 +275,55 @@ impl World {
         drop(salebot);
         self.network.note(format!("client {client}: {value}"));
         self.report.count("variables set", 1);
+        self.entered.told.insert(client, value);
+        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+    }
+
+    /// Somebody who had no phone number tells the bot one, or another one.
+    fn tell_number(&mut self, client: i64) {
+        let now = self.env.now_ms();
+        let number = format!("+7999222{:04}", self.random.below(10_000));
+        let text = format!("called {}", self.messages.len());
+        let mut salebot = self.network.salebot.lock().unwrap();
+        salebot.set_variable(now, client, "client.phone", &number);
+        let answer = salebot.bot_answers(now, client, &text, 390);
+        drop(salebot);
+        self.network.note(format!("client {client}: {number}"));
+        self.report.count("numbers told", 1);
+        *self.entered.numbers.entry(client).or_default() += 1;
         self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
     }
 
     /// A manager edits a contact.
-    fn manage(&mut self, contact: u64) {
+    fn manage(&mut self, index: usize, contact: u64) {
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();
-        let what = match self.random.below(4) {
+        let what = match self.random.below(5) {
             0 => {
                 let name = format!("Renamed {}", self.random.below(9));
                 amo.rename_contact(now, contact, &name);
                 self.report.count("renamed", 1);
+                self.entered.names.insert(contact, name.clone());
                 name
             }
             1 => {
                 let desk = format!("desk {}", self.random.below(5));
                 amo.set_contact_text(now, contact, fixture::FIELD_POSITION, &desk);
+                self.entered.positions.insert((index, contact), desk.clone());
                 desk
             }
             2 => {
                 let phone = format!("+7999111{:04}", self.random.below(10_000));
                 amo.add_phone(now, contact, &phone);
+                self.entered.phones.entry(contact).or_default().insert(phone.clone());
                 phone
+            }
+            3 => {
+                let remark = format!("remark {}", self.random.below(100));
+                amo.set_contact_text(now, contact, fixture::FIELD_TEXTAREA, &remark);
+                self.entered.remarks.insert(contact, remark.clone());
+                remark
             }
             _ => {
                 let tags: Vec<&str> = ["vip", "new", "old"].into_iter().filter(|_| self.random.chance(50)).collect();
@@ -314,9 +344,64 @@ impl World {
         if self.random.chance(50) {
             amo.move_lead(now, lead, 61, if self.random.chance(50) { 1001 } else { 1002 });
         } else {
-            amo.set_lead_price(now, lead, self.random.between(1, 90) * 100);
+            let price = self.random.between(1, 90) * 100;
+            amo.set_lead_price(now, lead, price);
+            self.entered.prices.insert(lead, price);
         }
     }
+
+    /// An operator moves an order, or a bot changes its budget and says so.
+    fn work_on_order(&mut self, client: i64) {
+        let now = self.env.now_ms();
+        let network = Arc::clone(&self.network);
+        let mut salebot = network.salebot.lock().unwrap();
+        let Some((order, lead)) = salebot.orders(client).first().and_then(|order| Some((order.id, lead_of(order)?)))
+        else {
+            return;
+        };
+        if self.random.chance(50) {
+            let state = if self.random.chance(50) { 37 } else { 38 };
+            salebot.move_order_by_hand(now, order, state);
+            self.report.count("orders moved by hand", 1);
+            self.entered.moved.insert(client);
+            drop(salebot);
+            self.network.note(format!("order {order} of client {client}: to {state}"));
+            return;
+        }
+        let budget = self.random.between(1, 90) * 100 + 1;
+        let text = format!("budgeted {}", self.messages.len());
+        salebot.set_order_variable(order, "budget", &Value::from(budget));
+        let answer = salebot.bot_answers(now, client, &text, 390);
+        drop(salebot);
+        self.network.note(format!("order {order} of client {client}: budget {budget}"));
+        self.report.count("budgets changed", 1);
+        self.entered.budgets.insert(lead, budget);
+        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+    }
+
+    /// Where a notice of a moved order was lost nothing tells of it: only what the client does next.
+    pub fn stir(&mut self) {
+        let moved: Vec<i64> = self.entered.moved.intersection(&self.unheard).copied().collect();
+        for client in moved {
+            let now = self.env.now_ms();
+            let text = format!("stirred {}", self.messages.len());
+            let answer = self.network.salebot.lock().unwrap().bot_answers(now, client, &text, 390);
+            self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+        }
+        let hooks = self.network.salebot.lock().unwrap().take_webhooks();
+        let now = self.env.now_ms();
+        self.deliveries.extend(hooks.into_iter().map(|hook| Delivery {
+            due: now,
+            client: hook.client_id,
+            body: hook.body,
+        }));
+    }
+}
+
+/// The lead that an order was made for.
+fn lead_of(order: &Order) -> Option<u64> {
+    let marks = order.variables.values().filter_map(|value| value.as_str()?.strip_prefix("amoCRM lead "));
+    marks.filter_map(|number| number.parse().ok()).next()
 }
 
 /// A phone number as people write it.

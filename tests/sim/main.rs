@@ -1,8 +1,10 @@
 //! Deterministic simulation: one seed makes a world, and the real engine, the real adapters and the
 //! real lanes live in it under a clock of our own, in one thread.
 //!
+//! - [`bots`]: bots that call functions.
 //! - [`clock`]: virtual time and the executor.
 //! - [`deeds`]: what people, bots and managers do.
+//! - [`entered`]: whether the last word on each value is still there.
 //! - [`flaky`]: a store whose disk is full now and then.
 //! - [`hooks`]: webhooks on their way.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
@@ -13,9 +15,11 @@
 //! - [`world`]: a run from its start to its end, crashes included.
 //! - [`checks`]: what must hold once the faults have stopped.
 
+mod bots;
 mod checks;
 mod clock;
 mod deeds;
+mod entered;
 mod flaky;
 mod hooks;
 mod network;

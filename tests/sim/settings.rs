@@ -89,7 +89,7 @@ pub fn timing(sweeps_often: bool) -> Timing {
     }
 }
 
-pub fn policy(loads_clients: bool) -> Policy {
+pub fn policy(loads_clients: bool, callbacks: CallbackDelivery) -> Policy {
     let rule = |amo: &str, salebot: &str, direction, owner| Rule {
         amo: amo.parse().unwrap(),
         salebot: salebot.parse().unwrap(),
@@ -130,7 +130,7 @@ pub fn policy(loads_clients: bool) -> Policy {
                 .to_vec(),
         },
         triggers: Vec::new(),
-        callbacks: CallbackDelivery::AtMostOnce,
+        callbacks,
         notes: Notes {
             on_contact: true,
             on_lead: false,

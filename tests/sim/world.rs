@@ -1,8 +1,10 @@
 //! One world: both services, people and managers, webhooks on their way, a daemon that crashes.
 
+use crate::bots::{AGAIN_MS, Bots};
 use crate::checks;
 use crate::clock::{Random, SimEnv};
 use crate::deeds::SHOWN_AFTER_MS;
+use crate::entered::Entered;
 use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
@@ -11,6 +13,7 @@ use crate::settings::{amo_options, policy, random_faults, refusals, salebot_opti
 use crate::tally::Tally;
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
+use salebridge::core::policy::CallbackDelivery;
 use salebridge::core::retry::RetryPolicy;
 use salebridge::engine::{Bridge, HEARD, Parts};
 use salebridge::inbound::SalebotDecoder;
@@ -110,10 +113,15 @@ pub struct World {
     pub has_poison: bool,
     /// A robot on each side corrects what the other one writes.
     pub has_robots: bool,
+    /// What becomes of a callback whose answer was lost.
+    pub callbacks: CallbackDelivery,
     /// The sweep comes every few minutes, and not only at night.
     sweeps_often: bool,
     pub random: Random,
     pub deliveries: Vec<Delivery>,
+    /// What people entered by hand.
+    pub entered: Entered,
+    pub bots: Arc<Bots>,
     pub bell: Arc<Bell>,
     pub decoder: Arc<SalebotDecoder>,
     pub report: Report,
@@ -197,11 +205,14 @@ impl World {
             speaks_v4: seed % 3 == 1,
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
+            callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
             has_jumps: random.chance(20),
             has_poison: random.chance(10),
             has_robots: random.chance(8),
             random,
             deliveries: Vec::new(),
+            entered: Entered::default(),
+            bots: Arc::default(),
             bell: Arc::new(Bell::default()),
             decoder: Arc::new(SalebotDecoder::new(Notices::default())),
             report: Report::default(),
@@ -234,6 +245,7 @@ impl World {
             let now = self.env.now_ms();
             if now >= next_deed {
                 self.deed();
+                self.ask_again();
                 next_deed = now + self.random.between(50, self.deed_every_ms);
             }
             if now >= next_correction {
@@ -256,6 +268,10 @@ impl World {
         }
         self.network.faults.lock().unwrap().stop();
         self.disk.mend();
+        self.stir();
+        self.live(&mut daemon, busy_until + AGAIN_MS);
+        self.deliver();
+        self.ask_again();
         if self.is_tidied {
             self.live(&mut daemon, busy_until + SHOWN_AFTER_MS);
             self.deliver();
@@ -438,7 +454,7 @@ impl World {
             .statistics()
             .by_route
             .iter()
-            .filter(|(route, _)| route.starts_with("POST"))
+            .filter(|(route, _)| !route.starts_with("GET"))
             .map(|(route, count)| (route.clone(), *count));
         let reads = ["get_", "find_", "connected", "whatsapp_client_id", "check_", "online_"];
         let is_write = |action: &str| !reads.iter().any(|read| action.starts_with(read));
@@ -474,7 +490,7 @@ impl World {
         };
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
-            policy: policy(self.loads_clients),
+            policy: policy(self.loads_clients, self.callbacks),
             timing: timing(self.sweeps_often),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
@@ -485,6 +501,9 @@ impl World {
             arrived: Arc::clone(&self.bell),
             stop: CancellationToken::new(),
         });
-        Box::pin(async move { bridge.run().await })
+        let bots = Arc::clone(&self.bots);
+        Box::pin(async move {
+            futures::future::join(bridge.run(), bots.serve(&bridge)).await;
+        })
     }
 }

@@ -3,7 +3,7 @@
 use super::Checker;
 use crate::config::raw;
 use crate::config::report::{At, Place};
-use crate::config::settings::{Amo, AmoAuth, Recheck, Salebot};
+use crate::config::settings::{Amo, AmoAuth, OAuth, Recheck, Salebot};
 use crate::core::policy::ClientChannel;
 
 /// Salebot names no limit; more than this is not reached through one connection pool.
@@ -47,7 +47,7 @@ impl Checker<'_> {
         let token = raw.token.as_ref();
         let auth = match (token, raw.oauth.as_ref()) {
             (Some(token), None) => self.visible_secret(token, "").map(AmoAuth::Token),
-            (_, Some(oauth)) => self.oauth(&oauth.value),
+            (_, Some(oauth)) => self.oauth(&oauth.value).map(AmoAuth::OAuth),
             // A token or table that could not be read is reported already.
             (None, None) if self.is_auth_faulty(place) => None,
             (None, None) => {
@@ -69,7 +69,7 @@ impl Checker<'_> {
         ["token", "oauth"].iter().any(|key| self.report.is_faulty(&format!("{}.{key}", place.path)))
     }
 
-    fn oauth(&mut self, raw: &raw::Oauth) -> Option<AmoAuth> {
+    fn oauth(&mut self, raw: &raw::Oauth) -> Option<OAuth> {
         let client_id = raw.client_id.as_ref().and_then(|id| {
             let fits = !id.value.is_empty() && id.value.chars().all(|c| c.is_ascii_graphic());
             if !fits {
@@ -79,7 +79,7 @@ impl Checker<'_> {
         });
         let client_secret = raw.client_secret.as_ref().and_then(|secret| self.visible_secret(secret, ""));
         let redirect_uri = raw.redirect_uri.as_ref().and_then(|uri| self.redirect_address(uri));
-        Some(AmoAuth::OAuth { client_id: client_id?, client_secret: client_secret?, redirect_uri: redirect_uri? })
+        Some(OAuth { client_id: client_id?, client_secret: client_secret?, redirect_uri: redirect_uri? })
     }
 
     fn recheck(&mut self, raw: &raw::Recheck) -> Option<Recheck> {

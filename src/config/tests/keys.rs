@@ -159,6 +159,6 @@ fn the_contract_passes_with_oauth_in_place_of_the_token() {
         .collect();
     let config = check_shape(&text).unwrap_or_else(|faults| panic!("{faults}"));
     assert!(
-        matches!(&config.bridges[0].amo.auth, crate::config::AmoAuth::OAuth { client_id, .. } if client_id == "client-id")
+        matches!(&config.bridges[0].amo.auth, crate::config::AmoAuth::OAuth(oauth) if oauth.client_id == "client-id")
     );
 }

@@ -212,7 +212,7 @@ fn one_of_token_and_oauth_authorises() {
     let token = "token = \"MARKER-amo-token\"\n";
     assert_fault(&SMALL.replace(token, ""), "bridge[0].amo.token", "[bridge.amo]", "[bridge.amo.oauth]");
     let config = accept(&both.replace(token, ""));
-    assert!(matches!(&config.bridges[0].amo.auth, AmoAuth::OAuth { client_id, .. } if client_id == "id"));
+    assert!(matches!(&config.bridges[0].amo.auth, AmoAuth::OAuth(oauth) if oauth.client_id == "id"));
     for (line, key, says) in [
         ("redirect_uri = \"http://example.test/oauth\"", "redirect_uri", "must begin with https://"),
         ("redirect_uri = \"https://example.test/#x\"", "redirect_uri", "fragment"),

@@ -74,7 +74,7 @@ fn number(value: &Value) -> Option<u32> {
 
 /// Their words, shortened, with everything quoted, every address and every longer number left out:
 /// an error may repeat what somebody typed.
-fn quote(text: &str) -> String {
+pub(super) fn quote(text: &str) -> String {
     let mut out = String::new();
     let mut closing = None;
     for word in text.split_inclusive(char::is_whitespace) {

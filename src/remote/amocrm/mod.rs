@@ -8,6 +8,7 @@ mod auth;
 mod batch;
 mod fault;
 mod loose;
+mod oauth;
 mod page;
 mod tasks;
 mod v2;
@@ -16,6 +17,7 @@ mod v4;
 mod values;
 mod writing;
 
-pub use auth::{Bearer, LongLivedToken, TokenSource};
+pub use auth::{Bearer, DatedToken, LongLivedToken, TokenSource};
+pub use oauth::{Integration, OAuth, Pair, PairError, Parts as OAuthParts, Tokens, kept, obtain};
 pub use v2::AmoV2;
 pub use v4::AmoV4;

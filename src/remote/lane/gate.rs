@@ -31,6 +31,8 @@ pub(super) struct Closed {
     interval_ms: i64,
     /// The permit of the probe under way.
     probe: Option<u64>,
+    /// What a human must do, where that is known.
+    note: Option<String>,
 }
 
 /// Open, or closed with its probes.
@@ -57,8 +59,23 @@ impl Gate {
             Some(_) => return,
         };
         let probe_at_ms = now_ms.saturating_add(interval_ms);
-        self.closed = Some(Closed { reason, probe_at_ms, interval_ms, probe: None });
+        let note = self.closed.take().and_then(|closed| closed.note).filter(|_| reason == Reason::Parked);
+        self.closed = Some(Closed { reason, probe_at_ms, interval_ms, probe: None, note });
         self.closed_at_permit = newest;
+    }
+
+    /// Says what a human must do, if the service does not accept us.
+    pub(super) fn explain(&mut self, note: &str) {
+        if let Some(closed) = self.closed.as_mut().filter(|closed| closed.reason == Reason::Parked) {
+            closed.note = Some(note.to_owned());
+        }
+    }
+
+    /// Opens again after the service did not accept us. A block stays.
+    pub(super) fn unpark(&mut self) {
+        if self.closed.as_ref().is_some_and(|closed| closed.reason == Reason::Parked) {
+            self.closed = None;
+        }
     }
 
     /// The service accepted a request: opens, unless that request is older than the closing.
@@ -100,10 +117,10 @@ impl Closed {
             Reason::Blocked => {
                 Fault::new(FaultKind::Blocked, format!("{lane} has blocked us; nothing is sent, {next}"))
             }
-            Reason::Parked => Fault::new(
-                FaultKind::Auth,
-                format!("{lane} does not accept our key or rights; nothing is sent, {next}"),
-            ),
+            Reason::Parked => {
+                let why = self.note.as_deref().unwrap_or("does not accept our key or rights; nothing is sent");
+                Fault::new(FaultKind::Auth, format!("{lane}: {why}, {next}"))
+            }
         }
     }
 }

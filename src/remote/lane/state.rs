@@ -164,6 +164,21 @@ impl State {
         }
     }
 
+    /// Closes for the want of credentials, or says what the closed lane lacks.
+    pub(super) fn park(&mut self, note: &str, now_ms: i64, options: &LaneOptions) {
+        let probing = Probing { first_ms: options.probe_first_ms, last_ms: options.probe_last_ms };
+        // No permit has this number: a probe under way stays one.
+        self.gate.close(Reason::Parked, now_ms, 0, self.granted, probing);
+        self.gate.explain(note);
+    }
+
+    /// What waits may now be due, or be refused: lets the watcher look again.
+    pub(super) fn wake_watcher(&self) {
+        if let Some((_, bell, _)) = &self.watcher {
+            bell.notify_one();
+        }
+    }
+
     /// Several requests under way may all come back with 429: they count as one, and only the
     /// longest pause among them matters.
     fn throttle(&mut self, permit: u64, after_ms: Option<i64>, now_ms: i64) {

@@ -12,6 +12,7 @@ mod dates;
 pub mod edit;
 pub mod fixture;
 mod limit;
+mod oauth;
 pub mod options;
 mod search;
 mod state;
@@ -29,12 +30,13 @@ pub use self::traffic::{LoggedRequest, Statistics};
 
 use self::call::Call;
 use self::limit::{Gate, Refusal};
+use self::oauth::Grants;
 use self::records::{Company, Contact, Element, Lead, Note, Task};
 use self::state::world::World;
 use self::traffic::Traffic;
 
 use super::http::{Request, Response};
-use super::server::Service;
+use super::server::{Service, TokenTrouble};
 
 /// One account with its API.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub struct Amo {
     gate: Gate,
     traffic: Traffic,
     token: Option<String>,
+    grants: Grants,
     manager: u64,
     latest_ms: i64,
 }
@@ -58,6 +61,7 @@ impl Amo {
             gate: Gate::new(),
             traffic: Traffic::new(options.limits.request_log_limit),
             token: Some(options.token.clone()),
+            grants: Grants::default(),
             manager: manager.map_or(account.current_user, |user| user.id),
             latest_ms: i64::MIN,
             options,
@@ -74,7 +78,7 @@ impl Amo {
         let response = match self.gate.admit(&self.options.limits, now_ms) {
             Err(Refusal::TooMany) => answer::too_many(&call),
             Err(Refusal::Blocked) => answer::blocked(&call),
-            Ok(()) => answer_admitted(&mut self.world, self.token.as_deref(), &call),
+            Ok(()) => answer_admitted(&mut self.world, &mut self.grants, self.token.as_deref(), &call),
         };
         self.traffic.record(now_ms, request, &response);
         response
@@ -88,6 +92,36 @@ impl Amo {
     /// Accepts no token any more: every request gets 401.
     pub fn revoke_token(&mut self) {
         self.token = None;
+    }
+
+    /// A code for the integration, as its Keys tab shows it.
+    pub fn new_code(&mut self, now_ms: i64) -> String {
+        self.grants.new_code(&self.options.oauth, now_ms)
+    }
+
+    /// Every access token that OAuth gave ends now.
+    pub fn expire_tokens(&mut self, now_ms: i64) {
+        self.grants.expire(now_ms);
+    }
+
+    /// The integration is taken away: no token that OAuth gave is good any more.
+    pub fn revoke_tokens(&mut self) {
+        self.grants.revoke();
+    }
+
+    /// The account lives at another host from now on: `localhost:8071`.
+    pub fn rename(&mut self, host: &str) {
+        self.grants.rename(host);
+    }
+
+    /// Pairs that were given for a refresh token, and refresh tokens that were handed in a second time.
+    pub fn renewals(&self) -> (u64, u64) {
+        (self.grants.renewals, self.grants.reuses)
+    }
+
+    /// From now on access tokens live so long.
+    pub fn set_token_life(&mut self, seconds: i64) {
+        self.options.oauth.access_life_s = seconds;
     }
 
     /// Answers 403 to everything until then.
@@ -160,6 +194,11 @@ impl Amo {
         self.world.notes_on(element)
     }
 
+    /// All tasks by id.
+    pub fn tasks(&self) -> impl Iterator<Item = &Task> {
+        self.world.tasks.rows()
+    }
+
     /// The tasks of one record, oldest first.
     pub fn tasks_of(&self, element: Element) -> impl Iterator<Item = &Task> {
         self.world.tasks_on(element)
@@ -170,15 +209,28 @@ impl Service for Amo {
     fn handle(&mut self, now_ms: i64, request: &Request) -> Response {
         Self::handle(self, now_ms, request)
     }
+
+    fn trouble(&mut self, now_ms: i64, trouble: TokenTrouble) {
+        match trouble {
+            TokenTrouble::Expire => self.expire_tokens(now_ms),
+            TokenTrouble::Revoke => self.revoke_tokens(),
+        }
+    }
 }
 
 /// Checks size and token, then lets the API answer.
-fn answer_admitted(world: &mut World, token: Option<&str>, call: &Call) -> Response {
+fn answer_admitted(world: &mut World, grants: &mut Grants, token: Option<&str>, call: &Call) -> Response {
     if call.request.body.len() > call.options.writing.max_body_bytes {
         return refusal(call, 413, 413, "the request is too large");
     }
+    if let Some(response) = oauth::serve(grants, call) {
+        return response;
+    }
+    if grants.has_left(call) {
+        return oauth::left(call);
+    }
     let bearer = call.request.header("authorization").and_then(|sent| sent.strip_prefix("Bearer "));
-    if token.is_none() || bearer != token {
+    if !bearer.is_some_and(|bearer| token == Some(bearer) || grants.accepts(bearer, call.now_ms)) {
         return refusal(call, 401, 110, "the access token is not valid");
     }
     if v4::is_meant(call) { v4::serve(world, call) } else { v2::serve(world, call) }

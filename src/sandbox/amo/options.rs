@@ -1,7 +1,9 @@
 //! Everything about amoCRM that the documentation leaves open, so that a test can run each variant.
 
+pub mod oauth;
 pub mod v4;
 
+pub use self::oauth::OAuthOptions;
 pub use self::v4::V4Options;
 
 use super::account::Account;
@@ -10,7 +12,7 @@ use super::fixture;
 /// How this amoCRM behaves. The default is what is documented, or most likely where nothing is.
 #[derive(Debug, Clone)]
 pub struct AmoOptions {
-    /// The one access token that is accepted.
+    /// The long-lived token: accepted beside what OAuth gives.
     pub token: String,
     /// The account's settings.
     pub account: Account,
@@ -26,6 +28,8 @@ pub struct AmoOptions {
     pub touch: TouchOptions,
     /// What only API v4 has.
     pub v4: V4Options,
+    /// Who may ask for tokens, and how they are given.
+    pub oauth: OAuthOptions,
 }
 
 impl Default for AmoOptions {
@@ -39,6 +43,7 @@ impl Default for AmoOptions {
             shapes: ShapeOptions::default(),
             touch: TouchOptions::default(),
             v4: V4Options::default(),
+            oauth: OAuthOptions::default(),
         }
     }
 }

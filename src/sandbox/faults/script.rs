@@ -195,6 +195,8 @@ impl RawFault {
             FaultKind::LostRequest => Fault::LostRequest,
             FaultKind::LostAnswer => Fault::LostAnswer,
             FaultKind::Truncated => Fault::Truncated,
+            FaultKind::ExpireTokens => Fault::ExpireTokens,
+            FaultKind::RevokeTokens => Fault::RevokeTokens,
             FaultKind::Html => Fault::Html { code: code(Some(502))? },
             FaultKind::Status => {
                 Fault::Status { code: code(None)?, body: self.body.clone(), retry_after: self.retry_after }

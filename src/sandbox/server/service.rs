@@ -18,10 +18,22 @@ pub struct OutgoingWebhook {
     pub body: Vec<u8>,
 }
 
+/// What becomes of the tokens that a service gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenTrouble {
+    /// All access tokens end now.
+    Expire,
+    /// No token is good any more, refresh tokens included.
+    Revoke,
+}
+
 /// A simulated service: a state machine that takes the time with each call.
 pub trait Service: Send {
     /// Answers one request; `now_ms` is Unix milliseconds.
     fn handle(&mut self, now_ms: i64, request: &Request) -> Response;
+
+    /// Something happens to the tokens it gave. Services that give none have nothing to do.
+    fn trouble(&mut self, _now_ms: i64, _trouble: TokenTrouble) {}
 
     /// Does what has become due by now. Services without timed work have nothing to do.
     fn advance(&mut self, _now_ms: i64) {}

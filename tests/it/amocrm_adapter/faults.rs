@@ -8,7 +8,7 @@ use salebridge::core::id::ContactId;
 use salebridge::ports::env::Env;
 use salebridge::ports::remote::{Amo, Change, Draft, PageRequest, Priority};
 use salebridge::remote::amocrm::{AmoV2, Bearer, TokenSource};
-use salebridge::remote::http::RawAnswer;
+use salebridge::remote::http::{RawAnswer, Renewal};
 use salebridge::remote::lane::{Lane, LaneOptions, LaneState};
 use secrecy::SecretString;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -132,8 +132,9 @@ impl TokenSource for Renewable {
         Ok(SecretString::from(if self.0.load(Ordering::SeqCst) { "new" } else { "old" }))
     }
 
-    async fn renew(&self) -> bool {
-        !self.0.swap(true, Ordering::SeqCst)
+    async fn refused(&self, _sent: &SecretString) -> Renewal {
+        self.0.store(true, Ordering::SeqCst);
+        Renewal::Renewed
     }
 }
 

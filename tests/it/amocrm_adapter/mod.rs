@@ -3,6 +3,7 @@
 mod contract;
 mod faults;
 mod network;
+mod oauth;
 mod reading;
 mod v4;
 mod writing;

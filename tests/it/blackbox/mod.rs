@@ -8,6 +8,7 @@ mod crash;
 mod dead_letters;
 mod functions;
 mod nodes;
+mod oauth;
 mod round_trip;
 mod running;
 mod secrets;

@@ -1,6 +1,6 @@
 //! A full run with everything logged: what is said outside holds no secret and nothing of people.
 
-use super::{Place, SECRET, TOKEN, eventually, found_town, text};
+use super::{Place, SECRET, TOKEN, eventually, found_town, oauth, text};
 use rstest::rstest;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
@@ -110,5 +110,47 @@ async fn nothing_secret_is_said(#[case] level: &str, #[case] format: &str) {
     }
     let notes = town.look(|amo, _| amo.notes().map(|note| note.words().to_owned()).collect::<String>());
     assert!(notes.contains(WORDS) && !notes.contains(BOT_TOKEN), "{notes}");
+    town.close().await;
+}
+
+/// Nothing that opens an account is said: not the secret of the integration, no code, no token in force or out of it.
+#[rstest]
+#[case("json")]
+#[case("text")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_of_oauth_is_said(#[case] format: &str) {
+    let (town, place) = oauth::found(8).await;
+    place.write_logging("trace", format, &oauth::authorising(&place, &town));
+    let mut everything = String::new();
+    let daemon = place.start();
+    place.live().await;
+    let mut secrets = vec![town.look(|amo, _| amo.options().oauth.client_secret.clone())];
+    secrets.push(place.login().await);
+    place.ready().await;
+    for fault in [Fault::LostRequest, Fault::Html { code: 401 }, Fault::Truncated] {
+        town.spoil(ScriptedFault::once(ServiceName::Amo, fault).on("/oauth2/access_token"));
+    }
+    eventually("the token is lost", || async { place.status()["token"]["state"] == "refused" }).await;
+    everything.push_str(&said(&place).await);
+    for pasted in ["def502-wrong-code", "https://x.test/?code=def502-wrong-code&state=x&referer=y"] {
+        everything.push_str(&text(&place.said(&["auth", "login", "--code", pasted])));
+    }
+    for arguments in [["auth", "status"].as_slice(), &["auth", "status", "--json"], &["auth", "import", "/nowhere"]] {
+        everything.push_str(&text(&place.said(arguments)));
+    }
+    secrets.push(place.login().await);
+    place.ready().await;
+    town.amo(|amo, _| amo.revoke_tokens());
+    eventually("access is taken away", || async { place.status()["token"]["state"] == "refused" }).await;
+    everything.push_str(&said(&place).await);
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    everything.push_str(&place.logged());
+    assert!(everything.contains("POST /oauth2/access_token 200"), "{everything}");
+    let codes = secrets.iter().filter_map(|said| said.split("code=").nth(1)?.split('&').next()).map(str::to_owned);
+    let all: Vec<String> = codes.chain([secrets[0].clone(), "eyJ".to_owned(), "def502".to_owned()]).collect();
+    assert_eq!(all.len(), 5);
+    for secret in all {
+        assert_eq!(everything.lines().find(|line| line.contains(&secret)), None, "{secret} was said");
+    }
     town.close().await;
 }

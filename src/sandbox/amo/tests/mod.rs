@@ -8,6 +8,7 @@ mod gate;
 mod leads;
 mod listing;
 mod notes;
+mod oauth;
 mod odd;
 mod samples;
 mod scale;

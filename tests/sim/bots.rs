@@ -1,0 +1,148 @@
+//! Bots that call functions: they ask again, with the same number, when nobody answers.
+
+use crate::world::World;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use salebridge::core::function::{Answer, Arguments, Call, Function};
+use salebridge::core::time::Millis;
+use salebridge::engine::Bridge;
+use salebridge::ports::env::Bell;
+use salebridge::ports::function::Functions;
+use salebridge::sandbox::amo::Amo;
+use serde_json::json;
+use std::sync::Mutex;
+
+/// As long as the HTTP side waits.
+const WAIT_MS: i64 = 4_500;
+/// A bot that got no answer asks again after so long.
+pub const AGAIN_MS: i64 = 10_000;
+
+/// A call of a bot.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub function: Function,
+    /// Whose bot.
+    pub client: i64,
+    /// Tells its record from all others.
+    pub mark: String,
+    /// When it was sent last.
+    pub sent_at: i64,
+    /// True until a daemon has taken it.
+    is_on_its_way: bool,
+    /// The last answer.
+    pub answer: Option<Answer>,
+}
+
+/// All calls, and those that a daemon is to take.
+#[derive(Default)]
+pub struct Bots {
+    calls: Mutex<Vec<Asked>>,
+    bell: Bell,
+}
+
+impl Bots {
+    pub fn calls(&self) -> Vec<Asked> {
+        self.calls.lock().unwrap().clone()
+    }
+
+    /// A daemon takes calls until it dies; those that were under way then are never answered.
+    pub async fn serve(&self, bridge: &Bridge) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            for number in self.take() {
+                under_way.push(self.call(bridge, number));
+            }
+            tokio::select! {
+                biased;
+                () = self.bell.heard() => {}
+                Some(()) = under_way.next(), if !under_way.is_empty() => {}
+            }
+        }
+    }
+
+    fn take(&self) -> Vec<usize> {
+        let mut calls = self.calls.lock().unwrap();
+        let sent = calls.iter_mut().map(|call| std::mem::take(&mut call.is_on_its_way)).enumerate();
+        sent.filter_map(|(number, is_sent)| is_sent.then_some(number)).collect()
+    }
+
+    async fn call(&self, bridge: &Bridge, number: usize) {
+        let asked = self.calls.lock().unwrap()[number].clone();
+        let mut body = json!({ "client_id": asked.client, "request_id": format!("r{number}") });
+        let (name, value) = match asked.function {
+            Function::AddLead => ("lead_data", json!({ "name": asked.mark, "budget": 300 })),
+            Function::CreateTask => ("title", json!(asked.mark)),
+            _ => ("text", json!(asked.mark)),
+        };
+        body[name] = value;
+        let arguments = Arguments::read("", body.to_string().as_bytes()).expect("it is JSON");
+        let call = Call::read(asked.function, &arguments, Millis(asked.sent_at)).expect("nothing is missing");
+        // The store is full now and then: the bot hears nothing of use.
+        if let Ok(answer) = bridge.call(call, WAIT_MS).await {
+            self.calls.lock().unwrap()[number].answer = Some(answer);
+        }
+    }
+}
+
+impl World {
+    /// A bot wants a record made.
+    pub fn call(&mut self, index: usize, client: i64) {
+        let now = self.env.now_ms();
+        let number = self.bots.calls.lock().unwrap().len();
+        // Salebot moves the newest order of a client and no other: nobody here gets a second deal.
+        let function = match self.random.below(3) {
+            0 if !std::mem::replace(&mut self.people[index].had_deal, true) => Function::AddLead,
+            1 => Function::CreateTask,
+            _ => Function::AddContactNote,
+        };
+        let mark = format!("called for {number}");
+        self.report.count(format!("calls of {}", function.name()), 1);
+        self.network.note(format!("client {client}: {} `{mark}`", function.name()));
+        let asked = Asked { function, client, mark, sent_at: now, is_on_its_way: true, answer: None };
+        self.bots.calls.lock().unwrap().push(asked);
+        self.bots.bell.ring();
+    }
+
+    /// Who got no answer asks again.
+    pub fn ask_again(&mut self) {
+        let now = self.env.now_ms();
+        let mut calls = self.bots.calls.lock().unwrap();
+        let unheard = calls.iter_mut().filter(|call| call.answer.is_none() && now - call.sent_at >= AGAIN_MS);
+        for call in unheard {
+            (call.sent_at, call.is_on_its_way) = (now, true);
+            self.report.count("calls asked again", 1);
+        }
+        drop(calls);
+        self.bots.bell.ring();
+    }
+}
+
+/// What was made is there once; what was refused is not there.
+pub fn make_one_record(world: &World, amo: &Amo, violations: &mut Vec<String>) {
+    for call in world.bots.calls() {
+        let made = match call.function {
+            Function::AddLead => amo.leads().filter(|lead| lead.card.name == call.mark).count(),
+            Function::CreateTask => amo.tasks().filter(|task| task.text == call.mark).count(),
+            _ => amo.notes().filter(|note| note.words() == call.mark).count(),
+        };
+        let answer = call.answer.as_ref();
+        let is_queued = answer.is_some_and(|answer| answer.get("queued").is_some());
+        let is_right = match answer {
+            Some(answer) if !answer.is_ok() => made == 0,
+            // Deleted since, or before it was made.
+            Some(_) if world.is_tidied => made <= 1,
+            // What was asked about was not there when its turn came.
+            Some(_) if is_queued && call.function == Function::CreateTask => made <= 1,
+            Some(_) => made == 1,
+            None => false,
+        };
+        if !is_right {
+            let told = answer.map(Answer::text);
+            violations.push(format!(
+                "`{}` by {} is there {made} times, told {told:?}",
+                call.mark,
+                call.function.name()
+            ));
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What people entered by hand, and whether the last word on each value is still there.
+//!
+//! That both sides agree is not enough: they could agree on what somebody had before the last edit.
+
+use crate::checks::{contacts_of, has_client};
+use crate::world::World;
+use salebridge::core::people::phone_key;
+use salebridge::sandbox::amo::records::Contact;
+use salebridge::sandbox::amo::{Amo, fixture};
+use salebridge::sandbox::salebot::Salebot;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The last words, by record.
+#[derive(Debug, Clone, Default)]
+pub struct Entered {
+    /// Names of contacts.
+    pub names: BTreeMap<u64, String>,
+    /// Job titles from managers, by person and contact.
+    pub positions: BTreeMap<(usize, u64), String>,
+    /// Job titles from bots, by client.
+    pub told: BTreeMap<i64, String>,
+    /// Phone numbers that a manager added to a contact. None is ever taken away by hand.
+    pub phones: BTreeMap<u64, BTreeSet<String>>,
+    /// How often a client told a bot a phone number: each time one of the contact's may go.
+    pub numbers: BTreeMap<i64, u64>,
+    /// A field of contacts that is not mapped.
+    pub remarks: BTreeMap<u64, String>,
+    /// Prices of leads from managers.
+    pub prices: BTreeMap<u64, i64>,
+    /// Budgets of their orders from bots.
+    pub budgets: BTreeMap<u64, i64>,
+    /// Clients whose order was moved by hand.
+    pub moved: BTreeSet<i64>,
+}
+
+/// Values that somebody entered and that are gone, or were replaced by older ones.
+pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
+    let entered = &world.entered;
+    for (contact, name) in &entered.names {
+        is_still(amo, *contact, "name", |contact| contact.card.name.clone(), name, violations);
+    }
+    for (contact, remark) in &entered.remarks {
+        let held = |contact: &Contact| contact.card.texts(fixture::FIELD_TEXTAREA).concat();
+        is_still(amo, *contact, "remark", held, remark, violations);
+    }
+    for (index, person) in world.people.iter().enumerate() {
+        let contacts = contacts_of(amo, person);
+        let numbers = person.clients.iter().filter_map(|client| entered.numbers.get(client)).sum();
+        for contact in &contacts {
+            phones_are_there(world, contact, numbers, violations);
+        }
+        // With a contact goes what was known of its clients: which of their values was the last.
+        if !world.has_robots && person.lost_at.is_none() && person.twins == 0 {
+            position_is_a_last_word(world, index, &contacts, violations);
+        }
+    }
+    for lead in amo.leads().filter(|lead| has_client(lead, salebot)) {
+        let words = [entered.prices.get(&lead.card.id), entered.budgets.get(&lead.card.id)];
+        let words: Vec<i64> = words.into_iter().flatten().copied().collect();
+        if !words.is_empty() && !words.contains(&lead.price) {
+            violations.push(format!("lead {} costs {}, last entered were {words:?}", lead.card.id, lead.price));
+        }
+    }
+}
+
+/// Nobody else writes this value.
+fn is_still(
+    amo: &Amo,
+    contact: u64,
+    what: &str,
+    read: impl Fn(&Contact) -> String,
+    entered: &str,
+    violations: &mut Vec<String>,
+) {
+    if let Some(held) = amo.contact(contact).map(read).filter(|held| held != entered) {
+        violations.push(format!("{what} of contact {contact} is {held:?}, last entered was {entered:?}"));
+    }
+}
+
+fn phones_are_there(world: &World, contact: &Contact, numbers: u64, violations: &mut Vec<String>) {
+    let Some(added) = world.entered.phones.get(&contact.card.id) else { return };
+    let held: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| phone_key(phone, "RU")).collect();
+    let missing: Vec<&String> = added.iter().filter(|phone| !held.contains(&phone_key(phone, "RU"))).collect();
+    if missing.len() as u64 > numbers {
+        let id = contact.card.id;
+        violations.push(format!("contact {id} has lost the phones {missing:?}, and {numbers} were replaced"));
+    }
+}
+
+/// Where both sides were edited at a time the owner wins, so it is the last word of either.
+fn position_is_a_last_word(world: &World, index: usize, contacts: &[&Contact], violations: &mut Vec<String>) {
+    let person = &world.people[index];
+    let managers = world.entered.positions.range((index, 0)..=(index, u64::MAX)).map(|(_, word)| word);
+    let bots = person.clients.iter().filter_map(|client| world.entered.told.get(client));
+    let words: BTreeSet<&String> = managers.chain(bots).collect();
+    if words.is_empty() {
+        return;
+    }
+    for contact in contacts {
+        let held = contact.card.texts(fixture::FIELD_POSITION).concat();
+        if !held.is_empty() && !words.contains(&held) {
+            violations.push(format!("position of contact {} is {held:?}, not of {words:?}", contact.card.id));
+        }
+        // Its own manager's word may have lost against another one, but is not gone without any.
+        if held.is_empty() && world.entered.positions.contains_key(&(index, contact.card.id)) {
+            violations.push(format!("position of contact {} is gone, not one of {words:?}", contact.card.id));
+        }
+    }
+}
