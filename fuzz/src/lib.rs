@@ -13,9 +13,10 @@ use salebridge::core::selector::{AmoField, SalebotField};
 use salebridge::core::template::{self, CallbackNames, LineNames};
 use salebridge::core::time::Millis;
 use salebridge::core::{note, people, text as texts};
-use salebridge::inbound::SalebotDecoder;
+use salebridge::inbound::{AmoReader, SalebotDecoder};
 use salebridge::ports::env::Env;
 use salebridge::ports::remote::{Amo, Change, ClientAddress, Decoder, Draft, NewNote, PageRequest, Priority, Salebot};
+use salebridge::ports::watch::HintReader;
 use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
 use salebridge::remote::http::{Credentials, RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::remote::lane::{Lane, LaneOptions};
@@ -33,8 +34,9 @@ use std::task::{Context, Poll, Waker};
 pub type Door = fn(&[u8]);
 
 /// Every door by the name of its fuzz target.
-pub const DOORS: [(&str, Door); 9] = [
+pub const DOORS: [(&str, Door); 10] = [
     ("webhook", webhook),
+    ("amo_hook", amo_hook),
     ("function", function),
     ("salebot_wire", salebot_wire),
     ("amo_wire", amo_wire),
@@ -72,6 +74,19 @@ pub fn webhook(body: &[u8]) {
     }
     // The same body means the same at every reading: the first one stores it, the second one works on it.
     assert_eq!(decoder.decode(body), decoder.decode(body));
+}
+
+/// A body pushed by amoCRM.
+pub fn amo_hook(body: &[u8]) {
+    match AmoReader.hints(body) {
+        Err(reason) => assert!(!reason.is_empty() && reason.len() <= REASON_BYTES_MAX, "a reason is short: {reason:?}"),
+        Ok(hints) => {
+            let ids = hints.contacts.iter().map(|id| id.0).chain(hints.leads.iter().map(|id| id.0));
+            assert!(ids.into_iter().all(|id| id > 0 && i64::try_from(id).is_ok()), "every id can be stored");
+        }
+    }
+    // The same body means the same at every reading: the first one stores it, the second one works on it.
+    assert_eq!(AmoReader.hints(body), AmoReader.hints(body));
 }
 
 /// A bot's call of every function: the query, an end of line, the body.

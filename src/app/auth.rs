@@ -87,7 +87,7 @@ impl<'c> Login<'c> {
     /// Exchanges what was pasted, the code or the whole address, and stores the pair.
     pub async fn finish(&self, pasted: &str) -> Result<Pair, LoginError> {
         let code = self.code(pasted).await?;
-        let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv) };
+        let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
         let name = format!("amoCRM of {}", self.bridge.name);
         let options =
             LaneOptions { follows_another: true, ..LaneOptions::new(name, self.bridge.amo.requests_per_second) };

@@ -201,7 +201,7 @@ async fn open(config: &Config, bridges: &[String]) -> anyhow::Result<(Opened, Op
 }
 
 fn drive(config: &Config, bridges: &[String], opened: &Opened) -> anyhow::Result<Own> {
-    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv) };
+    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
     let mut own = Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), posts: Vec::new() };
     let mut posts = Vec::new();
     for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {

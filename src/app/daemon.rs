@@ -61,7 +61,8 @@ impl Daemon {
         };
         let address = listener.local_addr()?;
         let env: Arc<dyn Env> = Arc::new(SystemEnv);
-        let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env) };
+        let public_url = config.http.public_url.clone();
+        let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let id = nodes::node_id(env.as_ref());
         let mut doors = BTreeMap::new();

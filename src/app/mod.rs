@@ -8,6 +8,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod env;
 pub mod guest;
+pub mod hooks;
 pub mod lifecycle;
 pub mod nodes;
 pub mod opened;

@@ -255,7 +255,8 @@ impl Nodes {
     ) {
         let lease = Arc::new(LeaseClock::new(Arc::clone(&self.outside.env), from));
         let transport = Guarded { transport: Arc::clone(&self.outside.transport), lease: Arc::clone(&lease) };
-        let outside = Outside { transport: Arc::new(transport), env: Arc::clone(&self.outside.env) };
+        let public_url = self.outside.public_url.clone();
+        let outside = Outside { transport: Arc::new(transport), env: Arc::clone(&self.outside.env), public_url };
         let store: Arc<dyn Store> = Arc::new(self.store.under(epoch));
         let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions: None };
         let wired = match wire::bridge(config, entrance, store, &outside, self.stop.child_token()) {

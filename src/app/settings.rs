@@ -39,16 +39,10 @@ pub fn read(path: &Path, secrets: Secrets) -> Result<Config, Faults> {
 pub fn not_yet(config: &Config) -> Vec<String> {
     let of_bridge = |bridge: &crate::config::Bridge| {
         let people = &bridge.policy.people;
-        let asked = [
-            (
-                bridge.amo.webhook_secret.is_some(),
-                "amo.webhook_secret: webhooks of amoCRM are not received; polling finds every change",
-            ),
-            (
-                people.create_client == CreateClient::CreateOrder,
-                "people.create_client = \"create_order\": no clients are made this way; use \"load_clients\"",
-            ),
-        ];
+        let asked = [(
+            people.create_client == CreateClient::CreateOrder,
+            "people.create_client = \"create_order\": no clients are made this way; use \"load_clients\"",
+        )];
         let name = bridge.name.clone();
         asked
             .into_iter()

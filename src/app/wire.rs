@@ -3,16 +3,19 @@
 use crate::app::opened::Opened;
 use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, OAuth as OAuthConfig, StoreUrl};
 use crate::core::flex::Notices;
+use crate::core::hint::Destination;
 use crate::core::policy::Trigger;
 use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
-use crate::engine::{Bridge, Parts, Timing};
-use crate::inbound::{Door, SalebotDecoder};
+use crate::engine::{Bridge, Parts, Timing, Watch};
+use crate::inbound::{AmoReader, Door, SalebotDecoder};
 use crate::ports::env::{Bell, Env};
 use crate::ports::function::Functions;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
-use crate::remote::amocrm::{AmoV2, AmoV4, Bearer, DatedToken, Integration, OAuth, OAuthParts, TokenSource};
+use crate::remote::amocrm::{
+    AmoV2, AmoV4, Bearer, DatedToken, Dialect, Integration, OAuth, OAuthParts, TokenSource, Watcher,
+};
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
@@ -55,6 +58,8 @@ pub struct Outside {
     pub transport: Arc<dyn Transport>,
     /// Clock and chance.
     pub env: Arc<dyn Env>,
+    /// How the world reaches us.
+    pub public_url: Option<String>,
 }
 
 /// The lanes of a bridge.
@@ -114,7 +119,7 @@ pub fn bridge(
     outside: &Outside,
     stop: CancellationToken,
 ) -> anyhow::Result<Wired> {
-    let Outside { transport, env } = outside;
+    let Outside { transport, env, public_url } = outside;
     let lanes = lanes(config, env);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
     let Entrance { arrived, functions } = entrance;
@@ -132,12 +137,41 @@ pub fn bridge(
         arrived: Arc::clone(&arrived),
         stop,
     });
-    let bridge = Arc::new(bridge);
+    let watch = Watch {
+        reader: Arc::new(AmoReader),
+        amo: Arc::new(watcher(config, Arc::clone(&token), outside, &lanes.amo)),
+        destination: destination(config, public_url.as_deref()),
+    };
+    let bridge = Arc::new(bridge.watching(watch));
     let mut door = Door::new(&config.salebot.webhook_secret, arrived, notices);
     if let Some(token) = &config.salebot.functions_token {
         door = door.with_functions(token, functions.unwrap_or_else(|| Arc::clone(&bridge) as Arc<dyn Functions>));
     }
+    if let Some(secret) = &config.amo.webhook_secret {
+        door = door.with_amo_hooks(secret);
+    }
     Ok(Wired { bridge, lanes, door, token })
+}
+
+/// Where amoCRM's webhooks come in; none without a secret or a public address.
+pub(super) fn destination(config: &BridgeConfig, public_url: Option<&str>) -> Option<Destination> {
+    let secret = config.amo.webhook_secret.as_ref()?;
+    Some(Destination::new(public_url?, &config.name, secret.expose_secret()))
+}
+
+/// What the account tells on its own account.
+pub(super) fn watcher(
+    config: &BridgeConfig,
+    token: Arc<dyn TokenSource>,
+    outside: &Outside,
+    lane: &Arc<Lane>,
+) -> Watcher {
+    let dialect = match config.amo.api {
+        Api::V2 => Dialect::V2,
+        Api::V4 => Dialect::V4,
+    };
+    let (transport, env) = (Arc::clone(&outside.transport), Arc::clone(&outside.env));
+    Watcher::new(&config.amo.url, dialect, Arc::new(Bearer(token)), transport, Arc::clone(lane), env)
 }
 
 /// How the callbacks we send begin, so that they are no messages when they come back. Only a first

@@ -5,6 +5,7 @@ mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
+mod hooks;
 mod migrate;
 mod release;
 mod run;
@@ -40,6 +41,9 @@ enum Command {
     /// What will not succeed without a human: list, show, retry, discard
     #[command(subcommand)]
     DeadLetters(dead_letters::Command),
+    /// amoCRM's webhooks, which bring changes within a second: install, status, remove
+    #[command(subcommand)]
+    Hooks(hooks::Command),
     /// Let go what guards hold back: stopped passes and frozen pairs
     Release(release::Arguments),
     /// Tokens of bridges that authorise at amoCRM by OAuth: login, import, status
@@ -97,6 +101,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Backfill(options) => backfill::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
+        Command::Hooks(command) => hooks::run(&path, &command).await,
         Command::Release(options) => release::run(&path, &options).await,
         Command::Auth(command) => auth::run(&path, &command).await,
         Command::Migrate => migrate::run(&path).await,

@@ -14,6 +14,7 @@ pub mod flips;
 pub mod function;
 pub mod gap;
 pub mod guard;
+pub mod hint;
 pub mod id;
 pub mod link;
 pub mod merge;

@@ -2,6 +2,7 @@
 
 use super::Bridge;
 use super::passes::Looked;
+use super::poll::is_made_since;
 use super::record::{Draft, doubts};
 use crate::core::action::{Confirm, client_key, lead_key};
 use crate::core::fault::Fault;
@@ -133,7 +134,7 @@ impl Bridge {
             order: order.as_ref(),
             order_status,
             is_current,
-            is_news: news_since.is_some_and(|since| lead.created_at >= since.seconds()),
+            is_news: is_made_since(lead.created_at, news_since),
             in_doubt: &in_doubt,
         };
         let (plan, next) = deal::plan(ground, seen);
@@ -150,13 +151,18 @@ impl Bridge {
         Ok(Ok(draft))
     }
 
-    /// Leads that a whole listing and a reading by id did not have: they are closed, and who waits for that is told.
-    pub(super) async fn leads_gone(&self, ground: &Ground, deals: &[&DealLink]) -> Stored<Result<Vec<Draft>, Fault>> {
+    /// Leads that a reading by id did not have: they are closed, and who waits for that is told.
+    pub(super) async fn leads_gone(
+        &self,
+        ground: &Ground,
+        deals: &[&DealLink],
+        priority: Priority,
+    ) -> Stored<Result<Vec<Draft>, Fault>> {
         if deals.is_empty() {
             return Ok(Ok(Vec::new()));
         }
         let leads: Vec<Lead> = deals.iter().map(|link| deal::gone_lead(link)).collect();
-        let memory = match self.remember(ground, &leads, Priority::Background).await? {
+        let memory = match self.remember(ground, &leads, priority).await? {
             Ok(memory) => memory,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -169,7 +175,7 @@ impl Bridge {
             draft.rests_on_deal(link);
             draft.unlinked = 1;
             draft.changes.push(Change::PutDeal(Box::new(next)));
-            draft.changes.extend(self.plan_changes(plan, Priority::Background));
+            draft.changes.extend(self.plan_changes(plan, priority));
             draft
         });
         Ok(Ok(drafts.collect()))

@@ -6,7 +6,7 @@ use super::record::Draft;
 use super::{Bridge, Failure};
 use crate::core::action::{Action, contact_key};
 use crate::core::fault::Fault;
-use crate::core::id::ClientId;
+use crate::core::id::{ClientId, ContactId};
 use crate::core::link::ClientLink;
 use crate::core::model::{Client, Contact};
 use crate::core::people::MatchKey;
@@ -18,14 +18,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 impl Bridge {
     /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
-    /// whole page, then one for each client found.
+    /// whole page, then one for each client found. Returns the contacts for which one was found.
     pub(super) async fn find_clients(
         &self,
         ground: &Ground,
         contacts: &[&Contact],
         priority: Priority,
         looked: &mut Looked,
-    ) -> Result<(), Failure> {
+    ) -> Result<BTreeSet<ContactId>, Failure> {
         let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
         for contact in contacts {
             for key in ground.contact_keys(contact) {
@@ -43,7 +43,7 @@ impl Bridge {
         looked
             .drafts
             .extend(without.filter_map(|contact| self.to_be_loaded(ground, contact, priority)).collect::<Vec<_>>());
-        Ok(())
+        Ok(with_client)
     }
 
     /// Which of the found clients belong to which contact, by what they say themselves.

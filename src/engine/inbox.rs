@@ -10,7 +10,7 @@ use crate::core::note::{self, Line};
 use crate::core::plan::ground::Ground;
 use crate::core::policy::CreateContact;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, InboxRow, Mark, NewAction, StoreError, Stored, Subject};
+use crate::ports::store::{Change, InboxRow, Mark, NewAction, Source, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
 
 /// Dialogues handled in one transaction.
@@ -61,6 +61,10 @@ impl Bridge {
     fn sort(&self, rows: Vec<InboxRow>, changes: &mut Vec<Change>) -> BTreeMap<ClientId, Dialogue> {
         let mut dialogues: BTreeMap<ClientId, Dialogue> = BTreeMap::new();
         for row in rows {
+            if row.source == Source::Amo {
+                self.take_hook(&row, changes);
+                continue;
+            }
             let (client, line, hints) = match self.parts.decoder.decode(&row.body) {
                 Ok(Event::Message(message)) => {
                     let at = message.written_at.unwrap_or(row.received_at);
@@ -72,13 +76,7 @@ impl Bridge {
                     continue;
                 }
                 Err(reason) => {
-                    tracing::error!(
-                        bridge = self.name(),
-                        row.id = row.id.0,
-                        reason,
-                        "a stored body cannot be read; it is a dead letter now"
-                    );
-                    changes.push(Change::InboxDead(row.id, reason));
+                    changes.push(self.unreadable(row.id, reason));
                     continue;
                 }
             };
@@ -96,6 +94,17 @@ impl Bridge {
             }
         }
         dialogues
+    }
+
+    /// A stored body that cannot be read.
+    pub(super) fn unreadable(&self, row: InboxId, reason: String) -> Change {
+        tracing::error!(
+            bridge = self.name(),
+            row.id = row.0,
+            reason,
+            "a stored body cannot be read; it is a dead letter now"
+        );
+        Change::InboxDead(row, reason)
     }
 
     /// One dialogue: its notes if the contact is known, else a hint to find out who it is.

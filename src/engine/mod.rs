@@ -19,6 +19,7 @@ mod finding;
 mod function;
 mod guard;
 mod health;
+mod hints;
 mod inbox;
 mod newcomers;
 mod passes;
@@ -27,10 +28,13 @@ mod poll;
 mod reconcile;
 mod record;
 mod recovery;
+mod successor;
 mod sweep;
+mod watch;
 
 pub use health::{Health, HealthReport, Hearing};
 pub use recovery::HEARD;
+pub use watch::Watch;
 
 use crate::core::fault::Fault;
 use crate::core::plan::ground::Ground;
@@ -108,6 +112,10 @@ pub struct Bridge {
     clock: clock::ClockWatch,
     /// Bots that wait for an answer.
     desk: function::Desk,
+    /// Where amoCRM tells of changes on its own account; none: there are polls alone.
+    watch: Option<Watch>,
+    hints: hints::Pace,
+    missed_contacts: successor::Missed,
     /// When a backfill last stopped short.
     backfill_rested: std::sync::Mutex<Option<Millis>>,
 }
@@ -186,8 +194,18 @@ impl Bridge {
             guards: guard::Guarding::default(),
             clock: clock::ClockWatch::default(),
             desk: function::Desk::default(),
+            watch: None,
+            hints: hints::Pace::default(),
+            missed_contacts: successor::Missed::default(),
             backfill_rested: std::sync::Mutex::default(),
         }
+    }
+
+    /// Lets it listen to what amoCRM tells on its own account.
+    #[must_use]
+    pub fn watching(mut self, watch: Watch) -> Bridge {
+        self.watch = Some(watch);
+        self
     }
 
     /// How it is doing, for health checks and `status`.
@@ -216,6 +234,8 @@ impl Bridge {
             self.leads_loop().boxed(),
             self.sweep_loop().boxed(),
             self.reconcile_loop().boxed(),
+            self.events_loop().boxed(),
+            self.subscription_loop().boxed(),
             self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
         ];
         join_all(loops).await;

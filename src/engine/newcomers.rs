@@ -134,7 +134,7 @@ impl Bridge {
     }
 
     /// Contacts this client may be: named by itself, remembered by key, else searched for.
-    async fn candidates(
+    pub(super) async fn candidates(
         &self,
         ground: &Ground,
         link: &ClientLink,

@@ -2,12 +2,13 @@
 
 use super::backfill::Tallied;
 use super::guard::{REST_MS, tally};
+use super::poll::{CONTACTS, LEADS};
 use super::record::Draft;
-use super::{Bridge, Step};
+use super::{Bridge, Failure, Step};
 use crate::core::check;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
-use crate::core::link::ClientLink;
+use crate::core::link::{ClientLink, DealLink};
 use crate::core::plan::ground::Ground;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, MarkRow, StoreError, Subject};
@@ -56,15 +57,23 @@ impl Bridge {
             let due = self.store().next_due(self.name()).await?.marks;
             return Ok(Step::Idle(due));
         }
+        let (rows, early) = self.hints.ripe(rows, self.now());
+        if !early.is_empty() {
+            self.commit(early).await?;
+        }
+        if rows.is_empty() {
+            return Ok(Step::More);
+        }
         let mut looked = Looked::default();
         let (clients, mut contacts, mut leads) = split(&rows);
+        let hinted = self.hints.turn(&rows, self.now());
         let links = self.store().clients(self.name(), &clients).await?;
         leads.extend(self.leads_of(&ground, &links).await?);
         contacts.extend(links.iter().filter_map(|link| link.contact));
         let newcomers: Vec<ClientLink> = links.into_iter().filter(|link| link.contact.is_none()).collect();
         self.look_at_newcomers(&ground, newcomers, Priority::Person, &mut looked).await?;
-        self.look_at_contacts(&ground, &contacts, &mut looked).await?;
-        self.look_at_leads(&ground, &leads, &mut looked).await?;
+        self.look_at_contacts(&ground, &contacts, &hinted.contacts, &mut looked).await?;
+        self.look_at_leads(&ground, &leads, &hinted.leads, &mut looked).await?;
         self.finish(rows, looked).await?;
         Ok(Step::More)
     }
@@ -126,57 +135,96 @@ impl Bridge {
         self.record(drafts, Vec::new()).await.map(|_| ())
     }
 
-    /// Contacts by id, read now, with their clients.
+    /// Contacts by id, read now, with their clients. Of those that amoCRM hinted at only what has changed is looked at;
+    /// all of them travel in the same requests.
     async fn look_at_contacts(
         &self,
         ground: &Ground,
-        ids: &BTreeSet<ContactId>,
+        marked: &BTreeSet<ContactId>,
+        hinted: &BTreeSet<ContactId>,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
+        let ids: Vec<ContactId> = marked.union(hinted).copied().collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let ids: Vec<ContactId> = ids.iter().copied().collect();
         let links = self.store().clients_of(self.name(), &ids).await?;
         let subjects = |id: ContactId| {
             let clients =
                 links.iter().filter(move |link| link.contact == Some(id)).map(|link| Subject::Client(link.client.id));
-            std::iter::once(Subject::Contact(id)).chain(clients).collect::<Vec<_>>()
+            [Subject::Contact(id), Subject::ContactHint(id)].into_iter().chain(clients).collect::<Vec<_>>()
         };
-        match self.parts.amo.contacts_by_id(&ids, Priority::Person).await {
-            Err(fault) => looked.put_off(ids.iter().flat_map(|id| subjects(*id)), fault),
-            Ok(page) => {
-                let read: BTreeSet<ContactId> = page.rows.iter().map(|contact| contact.id).collect();
-                let broken: BTreeSet<u64> = page.broken.iter().filter_map(|row| row.id).collect();
-                for id in ids.iter().filter(|id| !read.contains(id) && !broken.contains(&id.0)) {
-                    looked.drafts.push(self.contact_gone(*id, &links).await?);
-                }
-                self.look_at_people(ground, page.rows, links, Priority::Person, None, looked).await?;
+        let page = match self.parts.amo.contacts_by_id(&ids, urgency(marked)).await {
+            Ok(page) => page,
+            Err(fault) => {
+                looked.put_off(ids.iter().flat_map(|id| subjects(*id)), fault);
+                return Ok(());
             }
+        };
+        let read: BTreeSet<ContactId> = page.rows.iter().map(|contact| contact.id).collect();
+        let broken: BTreeSet<u64> = page.broken.iter().filter_map(|row| row.id).collect();
+        let absent: Vec<ContactId> =
+            ids.iter().copied().filter(|id| !read.contains(id) && !broken.contains(&id.0)).collect();
+        match self.contacts_gone(ground, &absent, urgency(marked)).await {
+            Ok(drafts) => looked.drafts.extend(drafts),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Fault(fault)) => looked.put_off(absent.iter().flat_map(|id| subjects(*id)), fault),
         }
-        Ok(())
+        let news_since = self.news_since(CONTACTS).await?;
+        let (rows, hints): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|contact| marked.contains(&contact.id));
+        self.look_at_people(ground, rows, links, Priority::Person, news_since, looked).await?;
+        self.look_at_hinted_contacts(ground, hints, news_since, looked).await
     }
 
     async fn look_at_leads(
         &self,
         ground: &Ground,
-        ids: &BTreeSet<LeadId>,
+        marked: &BTreeSet<LeadId>,
+        hinted: &BTreeSet<LeadId>,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
+        let ids: Vec<LeadId> = marked.union(hinted).copied().collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let ids: Vec<LeadId> = ids.iter().copied().collect();
-        match self.parts.amo.leads_by_id(&ids, Priority::Person).await {
+        let page = match self.parts.amo.leads_by_id(&ids, urgency(marked)).await {
+            Ok(page) => page,
             Err(fault) => {
                 // A lead may be here for its client's sake: a mark of its own brings it back.
-                looked.drafts.extend(ids.iter().map(|lead| self.lead_again(*lead)));
-                looked.put_off(ids.iter().copied().map(Subject::Lead), fault);
+                looked.drafts.extend(marked.iter().map(|lead| self.lead_again(*lead)));
+                looked.put_off(ids.iter().flat_map(|lead| [Subject::Lead(*lead), Subject::LeadHint(*lead)]), fault);
+                return Ok(());
             }
-            Ok(page) => self.look_at_deals(ground, page.rows, Priority::Person, None, looked).await?,
+        };
+        let mut there: BTreeSet<LeadId> = page.rows.iter().map(|lead| lead.id).collect();
+        there.extend(page.broken.iter().filter_map(|row| row.id).map(LeadId));
+        self.close_absent(ground, ids.iter().copied().filter(|id| !there.contains(id)).collect(), looked).await?;
+        let news_since = self.news_since(LEADS).await?;
+        let (rows, hints): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|lead| marked.contains(&lead.id));
+        self.look_at_deals(ground, rows, Priority::Person, news_since, looked).await?;
+        self.look_at_hinted_leads(ground, hints, news_since, looked).await
+    }
+
+    /// Leads that are known, open, and were not there when they were asked for.
+    async fn close_absent(&self, ground: &Ground, absent: Vec<LeadId>, looked: &mut Looked) -> Result<(), StoreError> {
+        if absent.is_empty() {
+            return Ok(());
+        }
+        let deals = self.store().deals(self.name(), &absent).await?;
+        // One that was never seen may simply not be shown yet.
+        let gone: Vec<&DealLink> = deals.iter().filter(|deal| deal.open && deal.stage.is_some()).collect();
+        match self.leads_gone(ground, &gone, Priority::Person).await? {
+            Ok(drafts) => looked.drafts.extend(drafts),
+            Err(fault) => looked
+                .put_off(gone.iter().flat_map(|deal| [Subject::Lead(deal.lead), Subject::LeadHint(deal.lead)]), fault),
         }
         Ok(())
     }
+}
+
+/// Nobody waits for what amoCRM hinted at as somebody waits for an answer.
+fn urgency<T>(marked: &BTreeSet<T>) -> Priority {
+    if marked.is_empty() { Priority::Poll } else { Priority::Person }
 }
 
 fn split(rows: &[MarkRow]) -> (Vec<ClientId>, BTreeSet<ContactId>, BTreeSet<LeadId>) {
@@ -190,6 +238,7 @@ fn split(rows: &[MarkRow]) -> (Vec<ClientId>, BTreeSet<ContactId>, BTreeSet<Lead
             Subject::Lead(id) => {
                 leads.insert(id);
             }
+            Subject::ContactHint(_) | Subject::LeadHint(_) => {}
         }
     }
     (clients, contacts, leads)

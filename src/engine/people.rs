@@ -2,12 +2,14 @@
 
 use super::Bridge;
 use super::passes::Looked;
+use super::poll::is_made_since;
 use super::record::{Draft, doubts};
 use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen};
 use crate::core::model::{Contact, Variables};
+use crate::core::people::MatchKey;
 use crate::core::plan::deal;
 use crate::core::plan::ground::Ground;
 use crate::core::plan::person::{self, ClientSeen, PersonSeen};
@@ -16,7 +18,7 @@ use crate::core::policy::TriggerEvent;
 use crate::core::template::CallbackNames;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
+use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -67,7 +69,7 @@ impl Bridge {
         Ok(())
     }
 
-    fn look_again(&self, contact: ContactId) -> Draft {
+    pub(super) fn look_again(&self, contact: ContactId) -> Draft {
         let mark = crate::ports::store::Mark {
             subject: Subject::Contact(contact),
             due: self.now().plus(STALE_MS),
@@ -96,14 +98,17 @@ impl Bridge {
         priority: Priority,
         news_since: Option<Millis>,
     ) -> Stored<Draft> {
-        let in_doubt = self.in_doubt(contact.id, clients).await?;
+        let pending = self.pending_of(contact.id, clients).await?;
+        let in_doubt: Vec<Confirm> = pending.iter().flat_map(doubts).collect();
         let variables =
             |link: &ClientLink| read.get(&link.client.id).and_then(|read| read.as_ref().ok()).and_then(Option::as_ref);
         let seen: Vec<ClientSeen<'_>> =
             clients.iter().map(|link| ClientSeen { link, variables: variables(link) }).collect();
         let mut plan = person::plan(ground, PersonSeen { contact, clients: &seen, in_doubt: &in_doubt });
-        add_callbacks(ground, contact, clients, before, news_since, &mut plan);
+        let was_told = add_callbacks(ground, contact, clients, before, news_since, &pending, &mut plan);
         let mut draft = Draft::about(Subject::Contact(contact.id));
+        // Two looks at the same time must not tell the same news twice.
+        draft.sight = was_told.then(|| (contact.id, before.cloned()));
         draft.keys.insert(contact_key(contact.id));
         for link in clients {
             draft.rests_on_client(link);
@@ -114,9 +119,14 @@ impl Bridge {
         let fingerprint = ground.contact_fingerprint(contact);
         let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
         draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
-        let keys = ground.contact_keys(contact);
+        let keys: Vec<MatchKey> = ground.contact_keys(contact).into_iter().collect();
         if !keys.is_empty() {
-            draft.changes.push(Change::PutKeys(contact.id, keys.into_iter().collect()));
+            draft.changes.push(Change::PutKeys(contact.id, keys.clone()));
+        }
+        for other in self.perhaps_merged(contact, keys).await? {
+            // In the same turn as the leads below, and contacts come first: who had a lead is what tells them apart.
+            let subject = Subject::Contact(other);
+            draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0 }));
         }
         for lead in self.leads_to_look_at(contact, clients, is_changed).await? {
             draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
@@ -149,20 +159,25 @@ impl Bridge {
         Ok(newest)
     }
 
-    /// Writes to these records that were tried and whose outcome is not known.
-    async fn in_doubt(&self, contact: ContactId, clients: &[&ClientLink]) -> Stored<Vec<Confirm>> {
+    /// Writes to these records that wait or are under way.
+    async fn pending_of(&self, contact: ContactId, clients: &[&ClientLink]) -> Stored<Vec<OutboxRow>> {
         if clients.is_empty() {
             return Ok(Vec::new());
         }
         let keys: Vec<String> =
             clients.iter().map(|link| client_key(link.client.id)).chain([contact_key(contact)]).collect();
-        let pending = self.store().pending(self.name(), &keys).await?;
-        Ok(pending.iter().flat_map(doubts).collect())
+        self.store().pending(self.name(), &keys).await
     }
 
-    /// A contact that is not there any more: its clients are on their own again. Their next message
-    /// finds the contact's successor or makes a new one, and so does one that still waits to be noted.
-    pub(super) async fn contact_gone(&self, contact: ContactId, links: &[ClientLink]) -> Stored<Draft> {
+    /// A contact that is not there any more: its clients belong to its successor from now on. Without one they are on
+    /// their own again: their next message finds a contact or makes a new one, and so does one that still waits to be
+    /// noted.
+    pub(super) async fn contact_gone(
+        &self,
+        contact: ContactId,
+        links: &[ClientLink],
+        successors: &BTreeMap<ClientId, ContactId>,
+    ) -> Stored<Draft> {
         let mut draft = Draft::about(Subject::Contact(contact));
         draft.keys.insert(contact_key(contact));
         draft.changes.push(Change::ForgetContact(contact));
@@ -170,7 +185,14 @@ impl Bridge {
             links.iter().filter(|link| link.contact == Some(contact)).map(|link| link.client.id).collect();
         for link in links.iter().filter(|link| link.contact == Some(contact)) {
             draft.rests_on_client(link);
-            draft.put_client(ClientLink { contact: None, unmatched: false, bases: Default::default(), ..link.clone() });
+            let next = successors.get(&link.client.id).copied();
+            draft.put_client(ClientLink { contact: next, unmatched: false, bases: Default::default(), ..link.clone() });
+            if let Some(next) = next {
+                let mark = Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0 };
+                let detail = json!({ "linked": next, "instead_of": contact });
+                let notice = Notice { subject: client_key(link.client.id), kind: "linked", detail };
+                draft.changes.extend([Change::Mark(mark), self.journal(notice)]);
+            }
         }
         let notes = NoteTarget::Contact(contact);
         for row in self.store().pending(self.name(), &[notes.key()]).await? {
@@ -179,12 +201,13 @@ impl Bridge {
                 draft.changes.push(Change::Mark(mark));
             }
         }
-        draft.unlinked = u64::from(!clients.is_empty());
+        let unlinked: Vec<ClientId> = clients.iter().copied().filter(|id| !successors.contains_key(id)).collect();
+        draft.unlinked = u64::from(!unlinked.is_empty());
         if !clients.is_empty() {
             let notice = Notice {
                 subject: contact_key(contact),
                 kind: "notice",
-                detail: json!({ "gone": true, "unlinked": clients }),
+                detail: json!({ "gone": true, "unlinked": unlinked }),
             };
             draft.changes.push(self.journal(notice));
         }
@@ -212,29 +235,33 @@ pub(super) fn with_bases(link: &ClientLink, plan: &mut Plan) -> Option<ClientLin
     (changed != *link).then_some(changed)
 }
 
-/// Callbacks for a contact that is new, or of which a client gets changed values.
+/// Callbacks for a contact that is new, or of which a client gets changed values that no look before had for it. True
+/// where there are any.
 fn add_callbacks(
     ground: &Ground,
     contact: &Contact,
     clients: &[&ClientLink],
     before: Option<&ContactSeen>,
     news_since: Option<Millis>,
+    pending: &[OutboxRow],
     plan: &mut Plan,
-) {
-    let is_new = before.is_none() && news_since.is_some_and(|since| contact.created_at >= since.seconds());
-    let changed = |client: ClientId, plan: &Plan| {
-        before.is_some()
-            && plan
-                .actions
-                .iter()
-                .any(|(_, action)| matches!(action, Action::SaveVariables { client: of, .. } if *of == client))
+) -> bool {
+    let is_new = before.is_none() && is_made_since(contact.created_at, news_since);
+    let is_on_its_way = |action: &Action| pending.iter().any(|row| row.action == *action);
+    // A contact that was made by us, and a client that was just linked, get their first values: no change.
+    let was_seen = before.is_some_and(|before| !before.fingerprint.is_empty());
+    let changed = |link: &ClientLink, plan: &Plan| {
+        let own = |action: &Action| matches!(action, Action::SaveVariables { client, .. } if *client == link.client.id);
+        let gets_values = |(_, action): &(_, Action)| own(action) && !is_on_its_way(action);
+        was_seen && !link.bases.is_empty() && plan.actions.iter().any(gets_values)
     };
+    let planned = plan.actions.len();
     let names = CallbackNames { contact: deal::contact_names(ground, contact), ..CallbackNames::default() };
     for link in clients {
         for trigger in &ground.policy.triggers {
             let fires = match trigger.on {
                 TriggerEvent::ContactCreated => is_new,
-                TriggerEvent::ContactChanged => changed(link.client.id, plan),
+                TriggerEvent::ContactChanged => changed(link, plan),
                 TriggerEvent::LeadCreated
                 | TriggerEvent::LeadStage
                 | TriggerEvent::LeadDeleted
@@ -245,4 +272,5 @@ fn add_callbacks(
             }
         }
     }
+    plan.actions.len() > planned
 }

@@ -8,6 +8,7 @@ use crate::core::backfill::Request;
 use crate::core::check;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ContactId, LeadId};
+use crate::core::link::{ContactSeen, DealLink};
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::ground::Ground;
 use crate::core::schedule;
@@ -243,24 +244,37 @@ impl Bridge {
         let seen = self.store().contacts(self.name(), &ids).await?;
         let seen: BTreeMap<ContactId, _> = seen.into_iter().map(|seen| (seen.contact, seen)).collect();
         let has_news = |contact: &Contact| {
-            listing.wants(contact.updated_at, || {
-                seen.get(&contact.id).is_none_or(|seen| {
-                    contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
-                })
-            })
+            listing.wants(contact.updated_at, || contact_has_news(ground, contact, seen.get(&contact.id)))
         };
         let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
         news.iter().for_each(|contact| swept.saw_news(contact.updated_at));
         let mut looked = Looked { marks_failures: true, ..Looked::default() };
-        if !news.is_empty() {
-            let ids: Vec<ContactId> = news.iter().map(|contact| contact.id).collect();
-            let links = self.store().clients_of(self.name(), &ids).await?;
-            let linked: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
-            let unlinked: Vec<&Contact> = news.iter().filter(|contact| !linked.contains(&contact.id)).collect();
-            self.find_clients(ground, &unlinked, listing.priority, &mut looked).await?;
-            self.look_at_people(ground, news, links, listing.priority, listing.news_since, &mut looked).await?;
-        }
+        self.look_at_contacts_with_news(ground, news, listing.priority, listing.news_since, &mut looked).await?;
         self.finish_page(listing, looked, last, swept).await
+    }
+
+    /// Contacts that are not known as they are: planned, and those without a client are looked for in Salebot.
+    pub(super) async fn look_at_contacts_with_news(
+        &self,
+        ground: &Ground,
+        mut news: Vec<Contact>,
+        priority: Priority,
+        news_since: Option<Millis>,
+        looked: &mut Looked,
+    ) -> Result<(), Failure> {
+        if news.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<ContactId> = news.iter().map(|contact| contact.id).collect();
+        let links = self.store().clients_of(self.name(), &ids).await?;
+        let linked: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        let unlinked: Vec<&Contact> = news.iter().filter(|contact| !linked.contains(&contact.id)).collect();
+        let found = self.find_clients(ground, &unlinked, priority, looked).await?;
+        // One that was just made is met for the first time once its client is linked: then its client is told.
+        let is_met_soon =
+            |contact: &Contact| found.contains(&contact.id) && is_made_since(contact.created_at, news_since);
+        news.retain(|contact| !is_met_soon(contact));
+        Ok(self.look_at_people(ground, news, links, priority, news_since, looked).await?)
     }
 
     async fn take_leads(
@@ -274,13 +288,8 @@ impl Bridge {
         let ids: Vec<_> = rows.iter().map(|lead| lead.id).collect();
         let deals = self.store().deals(self.name(), &ids).await?;
         let deals: BTreeMap<_, _> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
-        let has_news = |lead: &Lead| {
-            listing.wants(lead.updated_at, || {
-                deals.get(&lead.id).is_none_or(|deal| {
-                    lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint
-                })
-            })
-        };
+        let has_news =
+            |lead: &Lead| listing.wants(lead.updated_at, || lead_has_news(ground, lead, deals.get(&lead.id)));
         let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
         news.iter().for_each(|lead| swept.saw_news(lead.updated_at));
         let mut looked = Looked { marks_failures: true, ..Looked::default() };
@@ -301,6 +310,10 @@ impl Bridge {
             tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
         }
         let mut changes: Vec<Change> = last.into_iter().collect();
+        if let (None, Some(Change::PutCursor(name @ (CONTACTS | LEADS), cursor))) = (listing.since, changes.first()) {
+            let text = cursor.at.0.to_string();
+            changes.push(Change::PutText(first_listed(name), text));
+        }
         if let Some(backfill) = &mut swept.backfill {
             changes = backfill.page_changes(&looked);
             if backfill.is_dry() {
@@ -318,6 +331,28 @@ impl Bridge {
             None => Ok(()),
         }
     }
+}
+
+/// True for a contact that is not known as it is. A row older than what is known is no news.
+pub(super) fn contact_has_news(ground: &Ground, contact: &Contact, seen: Option<&ContactSeen>) -> bool {
+    seen.is_none_or(|seen| {
+        contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
+    })
+}
+
+/// The same for a lead.
+pub(super) fn lead_has_news(ground: &Ground, lead: &Lead, deal: Option<&DealLink>) -> bool {
+    deal.is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
+}
+
+/// Under this name it is kept when everything was listed for the first time: what was made before is no news.
+pub(super) fn first_listed(cursor: &str) -> &'static str {
+    if cursor == LEADS { "first_listed.leads" } else { "first_listed.contacts" }
+}
+
+/// True for what was made so late that its first sight is news.
+pub(super) fn is_made_since(created_at: i64, news_since: Option<Millis>) -> bool {
+    news_since.is_some_and(|since| created_at >= since.seconds())
 }
 
 /// Walks the pages of one listing so that rows moving between two requests are noticed.

@@ -2,6 +2,7 @@
 
 use super::Bridge;
 use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
+use crate::core::id::ContactId;
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::plan::{Notice, Plan};
 use crate::ports::remote::Priority;
@@ -21,6 +22,8 @@ pub(super) struct Draft {
     pub changes: Vec<Change>,
     /// How many values it clears, for the guards.
     pub cleared: u64,
+    /// A contact, and what was remembered of it when this was planned: recorded only while that is still so.
+    pub sight: Option<(ContactId, Option<ContactSeen>)>,
     /// How many contacts it unlinks, or leads it closes, because they are gone.
     pub unlinked: u64,
 }
@@ -90,13 +93,15 @@ impl Bridge {
     pub(super) async fn record(&self, drafts: Vec<Draft>, last: Vec<Change>) -> Stored<usize> {
         let in_flight = self.in_flight.lock().await;
         let current = self.current_revisions(&drafts).await?;
+        let sights = self.current_sights(&drafts).await?;
         let mut changes = Vec::new();
         let mut recorded = 0;
         for draft in drafts {
             let is_busy = draft.keys.iter().any(|key| in_flight.contains(key));
             let is_stale =
                 draft.revisions.iter().any(|(link, revision)| current.get(link).copied().unwrap_or(0) != *revision);
-            if is_busy || is_stale {
+            let is_overtaken = draft.sight.as_ref().is_some_and(|(contact, seen)| sights.get(contact) != seen.as_ref());
+            if is_busy || is_stale || is_overtaken {
                 let due = self.now().plus(REPLAN_MS);
                 changes.extend(
                     draft.subjects.iter().map(|subject| Change::Mark(Mark { subject: *subject, due, attempts: 0 })),
@@ -128,6 +133,15 @@ impl Bridge {
             current.extend(links.into_iter().map(|link| (LinkRef::Lead(link.lead), link.revision)));
         }
         Ok(current)
+    }
+
+    async fn current_sights(&self, drafts: &[Draft]) -> Stored<BTreeMap<ContactId, ContactSeen>> {
+        let ids: Vec<ContactId> = drafts.iter().filter_map(|draft| draft.sight.as_ref()).map(|(id, _)| *id).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let seen = self.store().contacts(self.name(), &ids).await?;
+        Ok(seen.into_iter().map(|seen| (seen.contact, seen)).collect())
     }
 
     /// Commits, then rings the bells of the queues that got something.

@@ -148,7 +148,7 @@ impl Bridge {
             let missing: Vec<ContactId> = page.into_iter().filter(|id| !swept.contacts.contains(id)).collect();
             for ids in missing.chunks(AMO_IDS_MAX) {
                 self.go_on()?;
-                drafts.extend(self.look_for_contacts(ids).await?);
+                drafts.extend(self.look_for_contacts(ground, ids).await?);
             }
         }
         swept.gone += self.record_gone(ground, drafts, linked).await?;
@@ -156,18 +156,13 @@ impl Bridge {
     }
 
     /// Those not there are unlinked; those there were passed over by the listing and are looked at.
-    async fn look_for_contacts(&self, ids: &[ContactId]) -> Result<Vec<Draft>, Stop> {
+    async fn look_for_contacts(&self, ground: &Ground, ids: &[ContactId]) -> Result<Vec<Draft>, Stop> {
         let page = self.parts.amo.contacts_by_id(ids, Priority::Background).await?;
         let mut there: BTreeSet<ContactId> = page.rows.iter().map(|contact| contact.id).collect();
         there.extend(page.broken.iter().filter_map(|row| row.id).map(ContactId));
         let absent: Vec<ContactId> = ids.iter().copied().filter(|id| !there.contains(id)).collect();
         self.mark_all(page.rows.iter().map(|contact| Subject::Contact(contact.id))).await?;
-        let links = self.store().clients_of(self.name(), &absent).await?;
-        let mut gone = Vec::new();
-        for id in absent {
-            gone.push(self.contact_gone(id, &links).await?);
-        }
-        Ok(gone)
+        Ok(self.contacts_gone(ground, &absent, Priority::Background).await?)
     }
 
     /// Open leads that were not listed are read by id; those not there are closed.
@@ -200,7 +195,7 @@ impl Bridge {
         there.extend(page.broken.iter().filter_map(|row| row.id).map(LeadId));
         self.mark_all(page.rows.iter().map(|lead| Subject::Lead(lead.id))).await?;
         let absent: Vec<&DealLink> = deals.iter().filter(|deal| !there.contains(&deal.lead)).collect();
-        Ok(self.leads_gone(ground, &absent).await??)
+        Ok(self.leads_gone(ground, &absent, Priority::Background).await??)
     }
 
     async fn mark_all(&self, subjects: impl Iterator<Item = Subject>) -> Result<(), StoreError> {

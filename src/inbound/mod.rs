@@ -3,19 +3,23 @@
 //! | route | answers |
 //! |---|---|
 //! | `POST /hooks/salebot/{bridge}/{secret}` | 200 after the body is on disk; see `salebot.rs` |
+//! | `POST /hooks/amo/{bridge}/{secret}` | the same, for hints of amoCRM; see `amo.rs` |
 //! | `POST`, `GET /functions/{bridge}/{function}` | flat JSON; see `functions.rs` |
 //! | `GET /health/live` | 200 while the process answers at all |
 //! | `GET /health/ready` | 200 or 503 with reasons |
 //!
 //! Addresses hold secrets. Logs name the matched route and never the path.
 
+mod amo;
 mod body;
 mod functions;
 mod health;
+mod push;
 mod salebot;
 mod secret;
 mod server;
 
+pub use amo::AmoReader;
 pub use body::BodyLimits;
 pub use health::{Readiness, ReadyReport};
 pub use salebot::SalebotDecoder;
@@ -46,13 +50,27 @@ pub struct Door {
     bell: Arc<Bell>,
     decoder: SalebotDecoder,
     functions: Option<functions::FunctionDoor>,
+    amo: Option<Digest>,
 }
 
 impl Door {
     /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
     /// `notices` tells what is no message.
     pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
-        Door { secret: Digest::of_secret(secret), bell, decoder: SalebotDecoder::new(notices), functions: None }
+        Door {
+            secret: Digest::of_secret(secret),
+            bell,
+            decoder: SalebotDecoder::new(notices),
+            functions: None,
+            amo: None,
+        }
+    }
+
+    /// Opens `/hooks/amo/…` too; `secret` is the last part of that address.
+    #[must_use]
+    pub fn with_amo_hooks(mut self, secret: &SecretString) -> Door {
+        self.amo = Some(Digest::of_secret(secret));
+        self
     }
 }
 
@@ -148,6 +166,7 @@ impl Counters {
 pub fn router(state: Arc<Inbound>) -> Router {
     Router::new()
         .route("/hooks/salebot/{bridge}/{secret}", post(salebot::receive))
+        .route("/hooks/amo/{bridge}/{secret}", post(amo::receive))
         .route("/functions/{bridge}/{function}", get(functions::call).post(functions::call))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -4,3 +4,4 @@ pub mod env;
 pub mod function;
 pub mod remote;
 pub mod store;
+pub mod watch;

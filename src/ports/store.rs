@@ -112,6 +112,10 @@ pub enum Subject {
     Lead(LeadId),
     /// A client.
     Client(ClientId),
+    /// A contact of which amoCRM says that it may have changed: it is read, and looked at only if it has.
+    ContactHint(ContactId),
+    /// The same for a lead.
+    LeadHint(LeadId),
 }
 
 /// A hint that a record should be looked at again.

@@ -65,8 +65,8 @@ pub(super) fn check_change(change: &Change) -> Stored<()> {
 /// The id of a marked record.
 pub(super) fn subject_id(subject: Subject) -> Stored<i64> {
     match subject {
-        Subject::Contact(id) => stored_id("contact", id.0),
-        Subject::Lead(id) => stored_id("lead", id.0),
+        Subject::Contact(id) | Subject::ContactHint(id) => stored_id("contact", id.0),
+        Subject::Lead(id) | Subject::LeadHint(id) => stored_id("lead", id.0),
         Subject::Client(id) => stored_id("client", id.0),
     }
 }

@@ -45,6 +45,8 @@ pub(super) fn subject_kind(subject: Subject) -> i64 {
         Subject::Contact(_) => 0,
         Subject::Lead(_) => 1,
         Subject::Client(_) => 2,
+        Subject::ContactHint(_) => 3,
+        Subject::LeadHint(_) => 4,
     }
 }
 
@@ -54,6 +56,8 @@ pub(super) fn subject_of(kind: i64, id: u64) -> Option<Subject> {
         0 => Some(Subject::Contact(ContactId(id))),
         1 => Some(Subject::Lead(LeadId(id))),
         2 => Some(Subject::Client(ClientId(id))),
+        3 => Some(Subject::ContactHint(ContactId(id))),
+        4 => Some(Subject::LeadHint(LeadId(id))),
         _ => None,
     }
 }

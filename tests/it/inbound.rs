@@ -1,5 +1,6 @@
 //! The HTTP side over a real socket: what is stored, what is turned away, and how it ends.
 
+mod amo;
 mod crowd;
 
 use crate::inbound_store::{InboxDouble, Mood};
@@ -56,7 +57,8 @@ impl Site {
     async fn with(mood: Mood, body_limits: BodyLimits, server_limits: ServerLimits) -> Site {
         let store = Arc::new(InboxDouble::new(mood));
         let (bell, readiness) = (Arc::new(Bell::default()), Arc::new(Switch(AtomicBool::new(true))));
-        let door = Door::new(&SecretString::from(SECRET), bell.clone(), Notices::default());
+        let door = Door::new(&SecretString::from(SECRET), bell.clone(), Notices::default())
+            .with_amo_hooks(&SecretString::from("another-long-random-secret"));
         let doors = [("shop".to_owned(), door)].into();
         let state = Arc::new(Inbound::new(doors, store.clone(), Arc::new(SystemEnv), readiness.clone(), body_limits));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

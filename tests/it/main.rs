@@ -9,6 +9,7 @@ mod amocrm_adapter;
 mod blackbox;
 mod functions;
 mod guards;
+mod hooks;
 mod hostile;
 mod inbound;
 mod inbound_store;

@@ -289,12 +289,15 @@ fn plan_callbacks(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: 
     }
 }
 
-/// What happened. A lead met for the first time is news only if it was made since the last poll.
+/// What happened. A lead that gets its first client is news only if it was made a short while ago; one that a bot made
+/// is none.
 fn events(ground: &Ground, seen: &DealSeen<'_>) -> Vec<TriggerEvent> {
     let lead = seen.lead;
-    let Some(before) = seen.link.filter(|link| link.stage.is_some()) else {
-        return if seen.is_news && !lead.is_deleted { vec![TriggerEvent::LeadCreated] } else { Vec::new() };
-    };
+    let is_untold = seen.link.is_none_or(|link| link.client.is_none() && link.stage.is_some());
+    if seen.is_news && is_untold {
+        return if lead.is_deleted { Vec::new() } else { vec![TriggerEvent::LeadCreated] };
+    }
+    let Some(before) = seen.link.filter(|link| link.stage.is_some()) else { return Vec::new() };
     if lead.is_deleted {
         let was_known = before.open;
         return if was_known { vec![TriggerEvent::LeadDeleted] } else { Vec::new() };

@@ -179,13 +179,13 @@ impl Bridge {
             let before = lead.clone();
             apply::to_lead(&mut lead, edits);
             if before == lead {
-                outcomes.push(Outcome::Done);
+                outcomes.push(Outcome::ChangedLead { version: before.updated_at });
             } else if deal::edited_fingerprint(&before, edits) != *seen {
                 outcomes
                     .push(Outcome::Failed(Fault::new(FaultKind::Changed, "somebody changed the lead in the meantime")));
             } else {
-                outcomes.push(Outcome::Done);
                 let updated_at = now.seconds().max(before.updated_at + 1);
+                outcomes.push(Outcome::ChangedLead { version: updated_at });
                 changes.push((outcomes.len() - 1, Change { id: *id, edits: edits.clone(), updated_at }));
             }
         }

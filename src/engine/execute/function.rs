@@ -175,10 +175,11 @@ impl Bridge {
             Record::Lead(before) => {
                 let mut after = before.clone();
                 apply::to_lead(&mut after, &edits);
-                let ending = Ending { answer: lead_answer(&after, &edits), then: Then::changed(&after) };
-                if after != *before {
-                    let change = remote::Change { id: before.id, edits, updated_at: later(before.updated_at) };
-                    changes.leads.push((place, change));
+                let is_there = after == *before;
+                let updated_at = if is_there { before.updated_at } else { later(before.updated_at) };
+                let ending = Ending { answer: lead_answer(&after, &edits), then: Then::changed(&after, updated_at) };
+                if !is_there {
+                    changes.leads.push((place, remote::Change { id: before.id, edits, updated_at }));
                 }
                 Outcome::Ended(Box::new(ending))
             }

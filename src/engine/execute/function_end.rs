@@ -1,6 +1,6 @@
 //! How the call of a bot ends: what is remembered, and how the bot gets the answer.
 
-use super::settle::{Links, concerns_the_service, doubted};
+use super::settle::{Links, concerns_the_service, doubted, written};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, NoteTarget, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
@@ -47,15 +47,18 @@ pub(in crate::engine) enum Then {
         stage: (PipelineId, StatusId),
         /// Who is responsible.
         responsible: Option<UserId>,
+        /// Its `updated_at`.
+        version: i64,
     },
     /// A note or a task was made: `note` or `task`, where, and its id.
     Made(&'static str, NoteTarget, u64),
 }
 
 impl Then {
-    /// A lead as a change leaves it.
-    pub(super) fn changed(lead: &Lead) -> Then {
-        Then::ChangedLead { lead: lead.id, stage: (lead.pipeline, lead.status), responsible: lead.responsible }
+    /// A lead as a change leaves it, with the `updated_at` it gets.
+    pub(super) fn changed(lead: &Lead, version: i64) -> Then {
+        let stage = (lead.pipeline, lead.status);
+        Then::ChangedLead { lead: lead.id, stage, responsible: lead.responsible, version }
     }
 }
 
@@ -115,8 +118,8 @@ impl Bridge {
                 let detail = json!({ "action": name, "function": function, "lead": lead, "client": call.client });
                 changes.push(done(contact_key(contact), detail));
             }
-            Then::ChangedLead { lead, stage, responsible } => {
-                links.changed_deal(lead, stage, responsible);
+            Then::ChangedLead { lead, stage, responsible, version } => {
+                links.changed_deal(lead, stage, responsible, version);
                 changes
                     .push(done(lead_key(lead), json!({ "action": name, "function": function, "wanted": call.work })));
             }
@@ -260,10 +263,11 @@ impl Links {
         });
     }
 
-    fn changed_deal(&mut self, lead: LeadId, stage: (PipelineId, StatusId), responsible: Option<UserId>) {
+    fn changed_deal(&mut self, lead: LeadId, stage: (PipelineId, StatusId), responsible: Option<UserId>, version: i64) {
         if let Some(deal) = self.deal(lead).filter(|deal| deal.stage.is_some()) {
             (deal.stage, deal.responsible) = (Some(stage), responsible);
             deal.open = !stage.1.is_closed();
+            written(deal, version);
         }
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::engine) enum Outcome {
     Met(ContactId),
     /// A contact was changed; it is expected to have this `updated_at` and fingerprint.
     Changed { version: i64, fingerprint: String },
+    /// A lead was changed; it is expected to have this `updated_at`.
+    ChangedLead { version: i64 },
     /// A note was written there.
     Note(NoteTarget, NoteId),
     /// An order was made.

@@ -198,14 +198,15 @@ impl Bridge {
                 }
                 changes.push(mark(Subject::Lead(*lead)));
             }
-            (Action::UpdateLead { lead, edits, .. }, _) => {
+            (Action::UpdateLead { lead, edits, .. }, Outcome::ChangedLead { version }) => {
                 // Our own move is no news to tell a bot.
                 let moved = edits.iter().find_map(|edit| match edit {
                     Edit::Stage { pipeline, status } => Some((*pipeline, *status)),
                     _ => None,
                 });
-                if let (Some(stage), Some(deal)) = (moved, links.deal(*lead)) {
-                    deal.stage = Some(stage);
+                if let Some(deal) = links.deal(*lead) {
+                    deal.stage = moved.or(deal.stage);
+                    written(deal, *version);
                 }
             }
             (Action::LoadClient { contact, .. }, Outcome::Client(client)) => {
@@ -288,6 +289,13 @@ impl Bridge {
             }
         }
     }
+}
+
+/// A lead was changed by us. What it was like before is no state to compare the next row with: somebody who puts that
+/// back at once makes news. Rows older than the change are no news.
+pub(super) fn written(deal: &mut DealLink, version: i64) {
+    deal.fingerprint.clear();
+    deal.version = deal.version.max(version);
 }
 
 fn seen(contact: ContactId, fingerprint: &str, version: i64) -> Change {

@@ -15,9 +15,11 @@ mod v2;
 mod v4;
 
 mod values;
+mod watch;
 mod writing;
 
 pub use auth::{Bearer, DatedToken, LongLivedToken, TokenSource};
 pub use oauth::{Integration, OAuth, Pair, PairError, Parts as OAuthParts, Tokens, kept, obtain};
 pub use v2::AmoV2;
 pub use v4::AmoV4;
+pub use watch::{Dialect, Watcher};

@@ -10,7 +10,9 @@ mod answer;
 mod call;
 mod dates;
 pub mod edit;
+mod events;
 pub mod fixture;
+pub mod hooks;
 mod limit;
 mod oauth;
 pub mod options;
@@ -24,6 +26,7 @@ mod v2;
 mod v4;
 mod wire;
 
+pub use self::hooks::{HookCounts, HookFault};
 pub use self::options::AmoOptions;
 pub use self::state::records;
 pub use self::traffic::{LoggedRequest, Statistics};
@@ -36,7 +39,7 @@ use self::state::world::World;
 use self::traffic::Traffic;
 
 use super::http::{Request, Response};
-use super::server::{Service, TokenTrouble};
+use super::server::{OutgoingWebhook, Service, TokenTrouble, WebhookOutcome};
 
 /// One account with its API.
 #[derive(Debug)]
@@ -81,7 +84,49 @@ impl Amo {
             Ok(()) => answer_admitted(&mut self.world, &mut self.grants, self.token.as_deref(), &call),
         };
         self.traffic.record(now_ms, request, &response);
+        self.publish(now_ms);
         response
+    }
+
+    /// What happened goes into the list of events, and on its way to subscribers.
+    fn publish(&mut self, now_ms: i64) {
+        for news in self.world.news.take() {
+            let items = hooks::body::items(&self.world, &self.options, &news);
+            self.world.events.add(&news);
+            self.world.hooks.tell(now_ms, items);
+        }
+    }
+
+    /// Subscribes an address as an administrator does in the settings, or by the API.
+    pub fn subscribe(&mut self, now_ms: i64, destination: &str, events: &[&str]) {
+        self.publish(now_ms);
+        self.world.hooks.subscribe(now_ms, destination, events.iter().map(|event| (*event).to_owned()), true);
+    }
+
+    /// Subscriptions: address, events, whether it is switched off.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&str, Vec<&str>, bool)> {
+        self.world.hooks.subscriptions()
+    }
+
+    /// Switches a subscription on or off, as an administrator does.
+    pub fn switch_hook(&mut self, destination: &str, is_on: bool) {
+        self.world.hooks.switch(destination, is_on);
+    }
+
+    /// Something is to go wrong with the next webhook that has no misfortune yet.
+    pub fn spoil_hook(&mut self, fault: HookFault) {
+        self.world.hooks.spoil(fault);
+    }
+
+    /// Has something told to a subscriber that did not happen, such as a customer's change: name and value pairs.
+    pub fn tell_subscribers(&mut self, now_ms: i64, event: &str, pairs: &[(&str, &str)]) {
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.world.hooks.tell(now_ms, vec![hooks::Item::whole(event, pairs)]);
+    }
+
+    /// How webhooks went so far.
+    pub fn hook_counts(&self) -> HookCounts {
+        self.world.hooks.counts()
     }
 
     /// Makes this the one token that is accepted.
@@ -215,6 +260,19 @@ impl Service for Amo {
             TokenTrouble::Expire => self.expire_tokens(now_ms),
             TokenTrouble::Revoke => self.revoke_tokens(),
         }
+    }
+
+    fn advance(&mut self, now_ms: i64) {
+        self.latest_ms = self.latest_ms.max(now_ms);
+        self.publish(now_ms);
+    }
+
+    fn take_webhooks(&mut self) -> Vec<OutgoingWebhook> {
+        self.world.hooks.take_due(self.latest_ms)
+    }
+
+    fn webhook_posted(&mut self, outcome: &WebhookOutcome) {
+        self.world.hooks.posted(&self.options.hooks, outcome.id, outcome.status, outcome.at_ms);
     }
 }
 

@@ -1,8 +1,10 @@
 //! Everything about amoCRM that the documentation leaves open, so that a test can run each variant.
 
+pub mod hooks;
 pub mod oauth;
 pub mod v4;
 
+pub use self::hooks::HookOptions;
 pub use self::oauth::OAuthOptions;
 pub use self::v4::V4Options;
 
@@ -30,6 +32,8 @@ pub struct AmoOptions {
     pub v4: V4Options,
     /// Who may ask for tokens, and how they are given.
     pub oauth: OAuthOptions,
+    /// How webhooks are sent, and who may ask for them.
+    pub hooks: HookOptions,
 }
 
 impl Default for AmoOptions {
@@ -44,6 +48,7 @@ impl Default for AmoOptions {
             touch: TouchOptions::default(),
             v4: V4Options::default(),
             oauth: OAuthOptions::default(),
+            hooks: HookOptions::default(),
         }
     }
 }

@@ -189,6 +189,7 @@ impl Service for Salebot {
                 lane: webhook.client_id,
                 destination: None,
                 content_type: "application/json",
+                headers: Vec::new(),
                 body: webhook.body,
             })
             .collect()

@@ -14,6 +14,8 @@ pub struct OutgoingWebhook {
     pub destination: Option<String>,
     /// The content type of the body.
     pub content_type: &'static str,
+    /// Further headers, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }

@@ -328,8 +328,14 @@ async fn a_stopped_sender_counts_what_it_did_not_send() {
         }
         fn take_webhooks(&mut self) -> Vec<OutgoingWebhook> {
             let from = std::mem::replace(&mut self.0, 100);
-            let webhook =
-                |id| OutgoingWebhook { id, lane: 1, destination: None, content_type: "text/plain", body: Vec::new() };
+            let webhook = |id| OutgoingWebhook {
+                id,
+                lane: 1,
+                destination: None,
+                content_type: "text/plain",
+                headers: Vec::new(),
+                body: Vec::new(),
+            };
             (from..100).map(webhook).collect()
         }
     }

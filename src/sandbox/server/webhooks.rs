@@ -213,7 +213,10 @@ impl<S: Service> Worker<S> {
     /// The status code, if an answer came. The error itself would show the address: it is dropped.
     async fn post(&self, webhook: OutgoingWebhook) -> Option<u16> {
         let url = webhook.destination.as_deref().unwrap_or(&self.url);
-        let request = self.client.post(url).header("content-type", webhook.content_type).body(webhook.body);
+        let mut request = self.client.post(url).header("content-type", webhook.content_type).body(webhook.body);
+        for (name, value) in webhook.headers {
+            request = request.header(name, value);
+        }
         #[expect(
             clippy::disallowed_methods,
             reason = "the simulated service is its own sender; it shares nothing with the adapters"

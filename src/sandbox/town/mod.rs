@@ -28,6 +28,9 @@ const SENDER_CONCURRENCY: usize = 8;
 /// How long Salebot waits for the answer to a webhook, in milliseconds.
 const SENDER_TIMEOUT_MS: u64 = 10_000;
 
+/// How long amoCRM waits for the answer to a webhook (amoCRM webhooks page), in milliseconds.
+const HOOK_TIMEOUT_MS: u64 = 2_000;
+
 /// How a town is founded.
 #[derive(Clone)]
 pub struct TownOptions {
@@ -108,6 +111,8 @@ pub struct Town {
     clock: Clock,
     servers: (Server, Server),
     sender: Mutex<Option<WebhookSender>>,
+    /// Posts to whoever is subscribed.
+    amo_sender: WebhookSender,
     stop: CancellationToken,
 }
 
@@ -135,6 +140,18 @@ impl Town {
                 return Err(taken("Salebot", options.salebot_port)(error));
             }
         };
+        let amo_sender = WebhookSender::start(
+            Arc::clone(&amo),
+            SenderOptions {
+                url: String::new(),
+                concurrency: SENDER_CONCURRENCY,
+                timeout_ms: HOOK_TIMEOUT_MS,
+                clock: Arc::clone(&options.clock),
+                wake: amo_server.answered(),
+                stop: stop.clone(),
+            },
+        );
+        let amo_sender = amo_sender.map_err(TownError::Sender)?;
         let town = Self {
             amo,
             salebot,
@@ -145,6 +162,7 @@ impl Town {
             clock: options.clock,
             servers: (amo_server, salebot_server),
             sender: Mutex::new(None),
+            amo_sender,
             stop,
         };
         for (number, person) in town.cast.people.iter().enumerate() {
@@ -297,6 +315,7 @@ impl Town {
         if let Some(sender) = sender {
             sender.stop().await;
         }
+        self.amo_sender.stop().await;
         self.servers.0.stop().await;
         self.servers.1.stop().await;
     }

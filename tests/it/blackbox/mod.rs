@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod dead_letters;
 mod functions;
+mod hooks;
 mod nodes;
 mod oauth;
 mod round_trip;

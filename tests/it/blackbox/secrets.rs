@@ -1,7 +1,9 @@
 //! A full run with everything logged: what is said outside holds no secret and nothing of people.
 
+use super::hooks::AMO_SECRET;
 use super::{Place, SECRET, TOKEN, eventually, found_town, oauth, text};
 use rstest::rstest;
+use salebridge::app::town::BRIDGE;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
@@ -25,6 +27,7 @@ fn unsayable(town: &Town) -> Vec<(&'static str, String)> {
         ("the token", TOKEN),
         ("the key", DEFAULT_KEY),
         ("the webhook's secret", SECRET),
+        ("the secret of amoCRM's webhook", AMO_SECRET),
         ("a guessed secret", GUESS),
         ("a message", WORDS),
         ("a value", POSITION),
@@ -59,6 +62,12 @@ async fn live(town: &Town, place: &Place) {
         town.amo(|amo, now_ms| amo.set_contact_text(now_ms, contact, FIELD_POSITION, POSITION));
     }
     assert_eq!(place.post(&place.hook(GUESS), WORDS.into()).await, Some(404));
+    let amo_hook = |secret: &str| place.url(&format!("/hooks/amo/{BRIDGE}/{secret}"));
+    assert_eq!(place.post(&amo_hook(GUESS), WORDS.into()).await, Some(404));
+    let hints = [format!("contacts[update][0][id]=1&contacts[update][0][name]={WORDS}"), BROKEN.to_owned()];
+    for body in hints {
+        assert_eq!(place.post(&amo_hook(AMO_SECRET), body.into()).await, Some(200));
+    }
     for body in [BROKEN.to_owned(), format!("{{\"client\":{{\"id\":\"{BROKEN}\"}}}}"), format!("{{\"{BROKEN}\":")] {
         assert_eq!(place.post(&place.hook(SECRET), body.into()).await, Some(200));
     }
@@ -74,6 +83,10 @@ async fn live(town: &Town, place: &Place) {
 /// What commands and health pages say.
 async fn said(place: &Place) -> String {
     let mut said = String::new();
+    let hooks = [["hooks", "status"].as_slice(), &["hooks", "install"], &["hooks", "status"]];
+    for arguments in hooks {
+        said.push_str(&text(&place.command(arguments).output().expect("the command runs")));
+    }
     for arguments in [["status", "--json"].as_slice(), &["status"], &["config", "check"], &["migrate"]] {
         said.push_str(&text(&place.command(arguments).output().expect("the command runs")));
     }
@@ -87,11 +100,14 @@ async fn said(place: &Place) -> String {
 #[case("debug", "text")]
 #[case("trace", "json")]
 #[case("trace", "text")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_secret_is_said(#[case] level: &str, #[case] format: &str) {
     let town = found_town().await;
     let place = Place::of_town(&town);
-    place.write_logging(level, format, &place.config.text());
+    let amo = format!("[bridge.amo]\nwebhook_secret = \"{AMO_SECRET}\"\n");
+    let http = format!("[http]\npublic_url = \"http://127.0.0.1:{}\"\n", place.port);
+    let config = place.config.text().replace("[bridge.amo]\n", &amo).replace("[http]\n", &http);
+    place.write_logging(level, format, &config);
     let daemon = place.start();
     town.deliver_to(&place.hook(SECRET)).expect("a client");
     place.ready().await;

@@ -1,6 +1,7 @@
 //! Each of the eighteen, and what it leaves in amoCRM.
 
 use super::{Shop, eventually, on_contact, on_lead};
+use salebridge::app::town::TRIGGER;
 use salebridge::sandbox::amo::fixture::{
     FIELD_LEAD_DELIVERY, FIELD_LEAD_SOURCE, FIELD_PHONE, FIELD_POSITION, PIPELINE_SERVICE, USER_SALES, USER_SUPPORT,
 };
@@ -184,5 +185,28 @@ async fn a_bots_own_move_starts_no_trigger_and_moves_the_order() {
     is_ok(&shop.call("amo_change_state", json!({ "status_id": 1003 })).await);
     eventually("the order follows", || async { order() == Some(37) }).await;
     assert_eq!(shop.callbacks(&format!("amo_invoice_stage {lead}")), 0, "its own move is no news");
+    shop.close().await;
+}
+
+/// Between two polls, so that no listing ever shows the lead where the bot put it.
+#[tokio::test]
+async fn a_manager_who_undoes_a_bots_move_at_once_starts_the_trigger() {
+    let shop = Shop::acquainted().await;
+    let (pipeline, status, callback) = TRIGGER;
+    let lead = shop.lead("Заказ");
+    shop.town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, pipeline, status));
+    let order = || shop.town.look(|_, salebot| salebot.orders(shop.client).last().and_then(|order| order.state_id));
+    eventually("the order stands where the lead does", || async { order() == Some(37) }).await;
+    let told = format!("{callback} {lead}");
+    let before = shop.callbacks(&told);
+    for round in 1..=2 {
+        // amoCRM tells times in seconds: within one, nobody could say who came first.
+        let moved_at = shop.look_lead(lead, |lead| lead.card.updated_at);
+        eventually("a second is over", || async { shop.town.now_ms() / 1_000 > moved_at }).await;
+        is_ok(&shop.call("amo_change_state", json!({ "status_id": 1001 })).await);
+        shop.town.amo(|amo, now_ms| amo.move_lead(now_ms, lead, pipeline, status));
+        eventually("the manager's move is told", || async { shop.callbacks(&told) == before + round }).await;
+    }
+    assert_eq!((shop.callbacks(&told), order()), (before + 2, Some(37)));
     shop.close().await;
 }

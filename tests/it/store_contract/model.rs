@@ -62,6 +62,8 @@ fn subject() -> impl Strategy<Value = Subject> {
         (1..4u64).prop_map(|id| Subject::Contact(ContactId(id))),
         (1..3u64).prop_map(|id| Subject::Lead(LeadId(id))),
         (1..3u64).prop_map(|id| Subject::Client(ClientId(id))),
+        (1..3u64).prop_map(|id| Subject::ContactHint(ContactId(id))),
+        (1..3u64).prop_map(|id| Subject::LeadHint(LeadId(id))),
     ]
 }
 

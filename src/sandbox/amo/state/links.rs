@@ -1,5 +1,6 @@
 //! Links between records, always written at both ends; deletion, restoring and merging.
 
+use super::news::What;
 use super::patch::RecordKind;
 use super::records::{Card, Contact, Element, ElementKind, FieldValue};
 use super::table::{Row, Table};
@@ -58,6 +59,7 @@ impl World {
             self.companies.change(company_id, now_ms, |company| company.contact_ids.remove(&id));
         }
         self.contacts.bury(contact);
+        self.tell(RecordKind::Contact, id, What::Deleted, 0, now_ms);
         true
     }
 
@@ -77,6 +79,7 @@ impl World {
         if let Some(company_id) = company {
             self.connect(near, RecordKind::Company.element(company_id), now_ms);
         }
+        self.tell(RecordKind::Contact, id, What::Restored, user, now_ms);
         true
     }
 
@@ -94,6 +97,7 @@ impl World {
         lead.is_deleted = true;
         lead.card.touch(user, now_ms);
         self.leads.bury(lead);
+        self.tell(RecordKind::Lead, id, What::Deleted, user, now_ms);
         true
     }
 
@@ -114,6 +118,7 @@ impl World {
         if let Some(company_id) = company {
             self.connect(near, RecordKind::Company.element(company_id), now_ms);
         }
+        self.tell(RecordKind::Lead, id, What::Restored, user, now_ms);
         true
     }
 
@@ -129,7 +134,11 @@ impl World {
         if survivor == loser || !self.contacts.contains(survivor) || !self.contacts.contains(loser) {
             return false;
         }
+        let known = self.news.len();
         self.delete_contact(loser, now_ms);
+        if !self.telling.merges_tell_of_deletion {
+            self.news.forget(RecordKind::Contact, loser, known);
+        }
         let Some(gone) = self.contacts.unbury(loser) else {
             return false;
         };
@@ -142,6 +151,11 @@ impl World {
                 contact.card.touch(user, now_ms);
             }
         });
+        if touches {
+            self.tell(RecordKind::Contact, survivor, What::Updated, user, now_ms);
+        }
+        let named = if self.telling.merges_name_the_loser { loser } else { survivor };
+        self.tell(RecordKind::Contact, named, What::Merged, user, now_ms);
         true
     }
 

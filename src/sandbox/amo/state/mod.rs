@@ -3,6 +3,7 @@
 mod apply;
 mod links;
 pub(super) mod names;
+pub(super) mod news;
 pub(super) mod patch;
 pub mod records;
 pub(super) mod table;

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::apply::{self, Change};
+use super::news::{News, Waiting, What};
 use super::patch::{Patch, RecordKind, Stage, TagName};
 use super::records::{Card, Company, Contact, Element, ElementKind, Lead, Note, Tag, Task};
 use super::table::{Carded, Row, Table};
 use crate::sandbox::amo::account::{Account, Field};
-use crate::sandbox::amo::options::{AmoOptions, NameRecognition, TouchOptions};
+use crate::sandbox::amo::events::Events;
+use crate::sandbox::amo::hooks::Hooks;
+use crate::sandbox::amo::options::{AmoOptions, HookOptions, NameRecognition, TouchOptions};
 
 /// The first id given out: clear of the ids in the account's settings.
 const FIRST_ID: u64 = 10_000_001;
@@ -25,6 +28,13 @@ pub struct World {
     pub(in crate::sandbox::amo) notes: Table<Note>,
     pub(in crate::sandbox::amo) tasks: Table<Task>,
     pub(in crate::sandbox::amo) touch: TouchOptions,
+    /// What happened since it was last told.
+    pub(in crate::sandbox::amo) news: Waiting,
+    /// Subscriptions, and what they are still to be told.
+    pub(in crate::sandbox::amo) hooks: Hooks,
+    /// The account's list of events.
+    pub(in crate::sandbox::amo) events: Events,
+    pub(in crate::sandbox::amo) telling: HookOptions,
     names: NameRecognition,
     notes_of: BTreeMap<Element, Vec<u64>>,
     tasks_of: BTreeMap<Element, Vec<u64>>,
@@ -47,6 +57,10 @@ impl World {
             notes: Table::new(order, 0),
             tasks: Table::new(order, 0),
             touch: options.touch,
+            news: Waiting::default(),
+            hooks: Hooks::default(),
+            events: Events::default(),
+            telling: options.hooks.clone(),
             names: options.writing.names,
             notes_of: BTreeMap::new(),
             tasks_of: BTreeMap::new(),
@@ -93,8 +107,39 @@ impl World {
                 self.leads.insert(lead, now_ms);
             }
         }
+        let known = self.news.len();
         self.update(kind, id, patch, author, now_ms);
+        self.news.forget(kind, id, known);
+        self.tell(kind, id, What::Added, author, now_ms);
         id
+    }
+
+    /// Something happened to a record.
+    pub(in crate::sandbox::amo) fn tell(&mut self, kind: RecordKind, id: u64, what: What, by: u64, at_ms: i64) {
+        self.news.add(News { kind, id, what, by, at_ms });
+    }
+
+    /// What a record has now that is told of by events of its own when it changes.
+    fn standing(&self, kind: RecordKind, id: u64) -> Option<(u64, Option<Stage>)> {
+        match kind {
+            RecordKind::Contact => self.contacts.get(id).map(|row| (row.card.responsible_user_id, None)),
+            RecordKind::Company => self.companies.get(id).map(|row| (row.card.responsible_user_id, None)),
+            RecordKind::Lead => self.leads.get(id).map(|row| {
+                let stage = Stage { pipeline_id: row.pipeline_id, status_id: row.status_id };
+                (row.card.responsible_user_id, Some(stage))
+            }),
+        }
+    }
+
+    fn tell_of_change(&mut self, kind: RecordKind, id: u64, before: (u64, Option<Stage>), by: u64, at_ms: i64) {
+        self.tell(kind, id, What::Updated, by, at_ms);
+        let Some(now) = self.standing(kind, id) else { return };
+        if now.0 != before.0 {
+            self.tell(kind, id, What::Responsible(before.0), by, at_ms);
+        }
+        if let Some(stage) = before.1.filter(|_| now.1 != before.1) {
+            self.tell(kind, id, What::Moved(stage), by, at_ms);
+        }
     }
 
     /// Changes a record; the new `updated_at`, or `None` when there is no such record.
@@ -106,6 +151,7 @@ impl World {
         author: u64,
         now_ms: i64,
     ) -> Option<i64> {
+        let before = self.standing(kind, id)?;
         let tags = patch.tags.as_ref().map(|names| self.resolve_tags(kind, names));
         let change = Change { patch: &patch, tags, author, now_ms };
         let recognition = self.names;
@@ -121,6 +167,7 @@ impl World {
             }),
         }?;
         self.relink(kind.element(id), patch, author, now_ms);
+        self.tell_of_change(kind, id, before, author, now_ms);
         Some(updated_at)
     }
 

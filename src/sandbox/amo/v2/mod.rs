@@ -18,6 +18,7 @@ mod tasks;
 use self::batch::Subject;
 use super::answer;
 use super::call::Call;
+use super::hooks::manage;
 use super::state::world::World;
 use super::{dates, wire};
 use crate::sandbox::http::Response;
@@ -32,7 +33,20 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
         tasks::Tasks::PATH => dispatch::<tasks::Tasks>(world, call),
         account::PATH if call.request.method == "GET" => account::get(world, call),
         account::PATH => answer::wrong_method(call),
+        "/api/v2/webhooks" | "/api/v2/webhooks/subscribe" | "/api/v2/webhooks/unsubscribe" => webhooks(world, call),
         _ => answer::problem(call, 404, 104, "unknown method: there is nothing at this address"),
+    }
+}
+
+fn webhooks(world: &mut World, call: &Call) -> Response {
+    if let Some((status, words)) = manage::barred(world, call) {
+        let code = if status == 403 { 244 } else { status };
+        return answer::problem(call, status, code, words);
+    }
+    match (call.request.method.as_str(), call.request.path.rsplit('/').find(|part| !part.is_empty())) {
+        ("GET", Some("webhooks")) => manage::v2_list(world, call),
+        ("POST", Some(verb @ ("subscribe" | "unsubscribe"))) => manage::v2_change(world, call, verb),
+        _ => answer::wrong_method(call),
     }
 }
 

@@ -5,6 +5,7 @@
 mod account;
 mod batch;
 mod cards;
+mod events;
 mod fields;
 mod links;
 mod listing;
@@ -14,6 +15,7 @@ mod tasks;
 
 use super::answer;
 use super::call::Call;
+use super::hooks::manage;
 use super::options::v4::MissingRecord;
 use super::state::patch::RecordKind;
 use super::state::records::ElementKind;
@@ -39,6 +41,8 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
         ("GET", ["users"]) => account::users(world, call),
         ("GET", ["leads", "pipelines"]) => account::pipelines(world, call),
         ("GET", [kind, "custom_fields"]) => of_kind(call, kind, |kind| account::custom_fields(world, call, kind)),
+        (_, ["webhooks"]) => manage::v4(world, call).unwrap_or_else(|(status, words)| problem(call, status, words)),
+        ("GET", ["events"]) => events::list(world, call),
         (_, ["tasks"]) => tasks::serve(world, call),
         (_, [kind, "notes"]) => of_kind(call, kind, |kind| notes::serve(world, call, kind, None)),
         (_, [kind]) => of_kind(call, kind, |kind| cards::serve(world, call, kind)),

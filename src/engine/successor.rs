@@ -1,0 +1,223 @@
+//! Contacts that are gone, and who took their place.
+//!
+//! A merge takes a contact away and leaves another with its leads, phone numbers and addresses; nothing names the two
+//! together (amoCRM events page: `entity_merged` has no before and after). The successor of a contact that is gone is
+//! who has the same number or address, exactly; and where nothing but a lead in common speaks for it, who was also told
+//! to have been merged. Somebody else who merely took over a lead is not the same person.
+
+use super::record::Draft;
+use super::watch::EVENTS;
+use super::{Bridge, Failure};
+use crate::core::id::{ClientId, ContactId, LeadId};
+use crate::core::link::ClientLink;
+use crate::core::model::Contact;
+use crate::core::people::MatchKey;
+use crate::core::plan::ground::Ground;
+use crate::core::time::Millis;
+use crate::ports::remote::{AMO_IDS_MAX, Priority};
+use crate::ports::store::{Change, Stored};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+/// Under this name contacts are kept that were told to have been merged.
+const MERGED: &str = "merged";
+/// Most of them, the newest.
+const MERGED_MAX: usize = 1_000;
+/// For so long: a sweep comes every night.
+const MERGED_MS: i64 = 7 * 86_400_000;
+
+/// An event is listed at most so late, and tells its time in seconds.
+const EVENT_LATE_MS: i64 = 2_000;
+
+/// Who takes the place of contacts that are gone.
+#[derive(Default)]
+struct Succession {
+    successors: BTreeMap<ClientId, ContactId>,
+    /// Contacts whose leads somebody has now of whom no merge is known yet.
+    undecided: BTreeMap<ContactId, ContactId>,
+}
+
+/// Who has the leads of a contact that is gone.
+struct Heir {
+    contact: ContactId,
+    /// A merge of the one or the other was told of.
+    is_merged: bool,
+}
+
+/// Since when contacts are known to be gone whose clients wait for the list of events, and who has their leads. Lost at a restart, which makes
+/// them wait again.
+#[derive(Debug, Default)]
+pub(super) struct Missed(Mutex<BTreeMap<ContactId, (Millis, ContactId)>>);
+
+impl Missed {
+    fn noticed(&self, contact: ContactId, heir: ContactId, now: Millis) -> Millis {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert((now, heir)).0
+    }
+
+    /// Who had its leads when it was first missed: they are known as theirs soon.
+    fn heir(&self, contact: ContactId) -> Option<ContactId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&contact).map(|(_, heir)| *heir)
+    }
+
+    fn forget(&self, contact: ContactId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
+    }
+}
+
+/// A contact that was told to have been merged.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Merged {
+    contact: ContactId,
+    at: Millis,
+}
+
+impl Bridge {
+    /// Contacts that were read by id and were not there, with what becomes of their clients.
+    pub(super) async fn contacts_gone(
+        &self,
+        ground: &Ground,
+        gone: &[ContactId],
+        priority: Priority,
+    ) -> Result<Vec<Draft>, Failure> {
+        if gone.is_empty() {
+            return Ok(Vec::new());
+        }
+        let links = self.store().clients_of(self.name(), gone).await?;
+        let found = self.successors(ground, gone, &links, priority).await?;
+        let mut drafts = Vec::new();
+        for contact in gone {
+            let is_undecided = match found.undecided.get(contact) {
+                Some(heir) => self.awaits_events(*contact, *heir).await?,
+                None => false,
+            };
+            drafts.push(match is_undecided {
+                true => self.look_again(*contact),
+                false => self.contact_gone(*contact, &links, &found.successors).await?,
+            });
+        }
+        Ok(drafts)
+    }
+
+    /// True while the list of events works and may not have told of a merge yet.
+    async fn awaits_events(&self, contact: ContactId, heir: ContactId) -> Stored<bool> {
+        let now = self.now();
+        let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3);
+        let cursor = self.store().cursor(self.name(), EVENTS).await?;
+        let noticed_at = self.missed_contacts.noticed(contact, heir, now);
+        let is_over = cursor.is_none_or(|cursor| {
+            now.since(cursor.moved_at) > patience_ms || cursor.at.since(noticed_at) > EVENT_LATE_MS
+        });
+        let waits = self.watch.is_some() && !is_over && now.since(noticed_at) <= patience_ms;
+        if !waits {
+            self.missed_contacts.forget(contact);
+        }
+        Ok(waits)
+    }
+
+    /// Where there is one, the contact that each of these clients belongs to now.
+    async fn successors(
+        &self,
+        ground: &Ground,
+        gone: &[ContactId],
+        links: &[ClientLink],
+        priority: Priority,
+    ) -> Result<Succession, Failure> {
+        let mut succession = Succession::default();
+        if links.is_empty() {
+            return Ok(succession);
+        }
+        let heirs = self.heirs(gone, priority).await?;
+        let mut read = self.read_variables(links.iter().map(|link| link.client.id), priority).await;
+        for link in links {
+            let Some(variables) = read.remove(&link.client.id) else { continue };
+            let variables = variables?.unwrap_or_default();
+            let keys = ground.client_keys(&link.client, &variables);
+            let has_key = |contact: &Contact| keys.iter().any(|key| ground.contact_keys(contact).contains(key));
+            let candidates = if keys.is_empty() {
+                Vec::new()
+            } else {
+                self.candidates(ground, link, &variables, priority).await??
+            };
+            let by_key = candidates.iter().filter(|contact| !gone.contains(&contact.id) && has_key(contact));
+            // Of several the oldest, as for everybody who arrives.
+            let found = by_key.map(|contact| contact.id).min();
+            let heir = link.contact.and_then(|contact| heirs.get(&contact));
+            let proven = heir.filter(|heir| heir.is_merged).map(|heir| heir.contact);
+            match found.or(proven) {
+                Some(contact) => {
+                    succession.successors.insert(link.client.id, contact);
+                }
+                None => succession.undecided.extend(link.contact.zip(heir.map(|heir| heir.contact))),
+            }
+        }
+        Ok(succession)
+    }
+
+    /// Contacts that have the leads of those gone now, one for each.
+    async fn heirs(&self, gone: &[ContactId], priority: Priority) -> Result<BTreeMap<ContactId, Heir>, Failure> {
+        let deals = self.store().deals_of(self.name(), gone).await?;
+        let ids: Vec<LeadId> = deals.iter().rev().take(AMO_IDS_MAX).map(|deal| deal.lead).collect();
+        let merged = self.merged().await?;
+        let leads = match ids.is_empty() {
+            true => Vec::new(),
+            false => self.parts.amo.leads_by_id(&ids, priority).await?.rows,
+        };
+        let mut heirs: BTreeMap<ContactId, BTreeSet<ContactId>> = BTreeMap::new();
+        for lead in &leads {
+            let before = deals.iter().find(|deal| deal.lead == lead.id).and_then(|deal| deal.contact);
+            if let (Some(before), Some(now)) = (before, lead.person()) {
+                heirs.entry(before).or_default().insert(now);
+            }
+        }
+        let was_merged = |contact: ContactId| merged.iter().any(|merged| merged.contact == contact);
+        let only = |(before, now): (ContactId, BTreeSet<ContactId>)| {
+            let contact = *now.first().filter(|heir| now.len() == 1 && !gone.contains(heir))?;
+            Some((before, Heir { contact, is_merged: was_merged(before) || was_merged(contact) }))
+        };
+        let missed = gone.iter().filter_map(|contact| Some((*contact, self.missed_contacts.heir(*contact)?)));
+        let missed: Vec<_> = missed.filter(|(contact, _)| !heirs.contains_key(contact)).collect();
+        heirs.extend(missed.into_iter().map(|(contact, heir)| (contact, BTreeSet::from([heir]))));
+        Ok(heirs.into_iter().filter_map(only).collect())
+    }
+
+    async fn merged(&self) -> Stored<Vec<Merged>> {
+        let text = self.store().text(self.name(), MERGED).await?.unwrap_or_default();
+        let mut merged: Vec<Merged> = serde_json::from_str(&text).unwrap_or_default();
+        let now = self.now();
+        merged.retain(|merged| now.since(merged.at) < MERGED_MS);
+        Ok(merged)
+    }
+
+    /// Remembers contacts that were told to have been merged.
+    pub(super) async fn remember_merged(&self, contacts: &BTreeSet<ContactId>) -> Stored<Vec<Change>> {
+        let mut merged = self.merged().await?;
+        merged.retain(|merged| !contacts.contains(&merged.contact));
+        let at = self.now();
+        merged.extend(contacts.iter().map(|contact| Merged { contact: *contact, at }));
+        let merged = merged.split_off(merged.len().saturating_sub(MERGED_MAX));
+        Ok(vec![Change::PutText(MERGED, serde_json::to_string(&merged).unwrap_or_default())])
+    }
+
+    /// Other contacts with clients that were known under this one's numbers and addresses, or had its leads: if they
+    /// were merged into it, they are gone.
+    pub(super) async fn perhaps_merged(&self, contact: &Contact, keys: Vec<MatchKey>) -> Stored<BTreeSet<ContactId>> {
+        let mut others = BTreeSet::new();
+        if !keys.is_empty() {
+            let known = self.store().contacts_by_key(self.name(), &keys).await?;
+            others.extend(known.into_iter().map(|(_, other)| other));
+        }
+        if !contact.leads.is_empty() {
+            let leads: Vec<LeadId> = contact.leads.iter().rev().take(AMO_IDS_MAX).copied().collect();
+            let deals = self.store().deals(self.name(), &leads).await?;
+            // A lead of several people is known under one of them, who is still there.
+            others.extend(deals.iter().filter_map(|deal| deal.contact));
+        }
+        others.remove(&contact.id);
+        if others.is_empty() {
+            return Ok(others);
+        }
+        let linked = self.store().clients_of(self.name(), &others.into_iter().collect::<Vec<_>>()).await?;
+        Ok(linked.into_iter().filter_map(|link| link.contact).collect())
+    }
+}
