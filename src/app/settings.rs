@@ -1,7 +1,7 @@
 //! Reading the configuration with everything the check asks of the world.
 
 use crate::app::env::SystemEnv;
-use crate::config::{Checks, Config, Faults, Secrets, TemplateKind, load};
+use crate::config::{Checks, Config, Faults, Secrets, TemplateKind, check_text, load, load_partly};
 use crate::core::policy::CreateClient;
 use crate::core::template;
 use crate::ports::env::Env;
@@ -22,6 +22,28 @@ pub fn path(named: Option<PathBuf>) -> PathBuf {
 
 /// Reads and checks a file, templates included.
 pub fn read(path: &Path, secrets: Secrets) -> Result<Config, Faults> {
+    with_checks(|checks| load(path, &checks.secrets(secrets)))
+}
+
+/// What can be made of a file, and what is wrong with it.
+pub fn read_partly(path: &Path) -> (Option<Config>, Option<Faults>) {
+    with_checks(|checks| load_partly(path, &checks.secrets(Secrets::Tolerant)))
+}
+
+/// Checks a text that is to become the file `path`.
+pub fn read_text(path: &Path, text: &str) -> Result<Config, Faults> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    with_checks(|checks| check_text(&path.display().to_string(), folder, text, &checks))
+}
+
+/// Checks the form of a text that is to become the file `path`, without its secrets.
+pub fn check_shape(path: &Path, text: &str) -> Result<(), Faults> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let name = path.display().to_string();
+    with_checks(|checks| check_text(&name, folder, text, &checks.secrets(Secrets::Shape))).map(drop)
+}
+
+fn with_checks<T>(use_them: impl FnOnce(Checks<'_>) -> T) -> T {
     let env = |name: &str| std::env::var(name).ok();
     let compile = |kind: TemplateKind, source: &str| {
         let kind = match kind {
@@ -31,7 +53,7 @@ pub fn read(path: &Path, secrets: Secrets) -> Result<Config, Faults> {
         template::check(kind, source)
     };
     let now = jiff::Timestamp::from_millisecond(SystemEnv.now().0).unwrap_or_default();
-    load(path, &Checks::new(&env, now).secrets(secrets).template(&compile))
+    use_them(Checks::new(&env, now).template(&compile))
 }
 
 /// What a configuration asks for and this version does not do yet, in words for the operator. It is

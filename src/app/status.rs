@@ -9,10 +9,30 @@ use crate::engine::HEARD;
 use crate::ports::store::{Cursor, Store};
 use crate::remote::http::{Method, RawRequest, ReqwestTransport, Transport};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// How far ahead work may lie and still count as waiting. Messages of people who are not contacts
 /// yet lie further ahead.
 const NEAR_MS: i64 = 3_600_000;
+
+/// Where a status comes from: the store, and the daemon if one runs.
+pub struct Source<'a> {
+    config: &'a Config,
+    store: Arc<dyn Store>,
+}
+
+impl<'a> Source<'a> {
+    /// Opens the store to read.
+    pub async fn open(config: &'a Config) -> anyhow::Result<Source<'a>> {
+        Ok(Source { config, store: wire::read_store(config).await? })
+    }
+
+    /// The status at this moment.
+    pub async fn now(&self) -> anyhow::Result<Value> {
+        let live = ask_daemon(self.config).await;
+        collect(self.config, self.store.as_ref(), live.as_ref(), wire::now()).await
+    }
+}
 
 /// The status of all bridges in the form that is kept stable (see the documentation of `status --json`).
 pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, now: Millis) -> anyhow::Result<Value> {

@@ -14,7 +14,7 @@ use crate::ports::function::Functions;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
 use crate::remote::amocrm::{
-    AmoV2, AmoV4, Bearer, DatedToken, Dialect, Integration, OAuth, OAuthParts, TokenSource, Watcher,
+    AmoV2, AmoV4, Bearer, DatedToken, Dialect, Inquiry, Integration, OAuth, OAuthParts, TokenSource, Watcher,
 };
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
@@ -172,6 +172,48 @@ pub(super) fn watcher(
     };
     let (transport, env) = (Arc::clone(&outside.transport), Arc::clone(&outside.env));
     Watcher::new(&config.amo.url, dialect, Arc::new(Bearer(token)), transport, Arc::clone(lane), env)
+}
+
+/// Both services of a bridge, for who asks beside a daemon and is no engine.
+pub struct Asked {
+    /// amoCRM, in the configured version.
+    pub amo: Arc<dyn Amo>,
+    /// Whose token it is.
+    pub inquiry: Inquiry,
+    /// Whether it tells us of changes.
+    pub watcher: Watcher,
+    /// Salebot.
+    pub salebot: SalebotApi,
+    /// Salebot once more, by a lane of its own: a refusal of one permission closes a lane, and must not hide another.
+    pub salebot_deals: SalebotApi,
+}
+
+/// Puts both services of a bridge together, at most `requests_per_second` to each.
+pub fn asked(config: &BridgeConfig, store: &Arc<dyn Store>, outside: &Outside, requests_per_second: f64) -> Asked {
+    let Outside { transport, env, .. } = outside;
+    let mut config = config.clone();
+    for rate in [&mut config.amo.requests_per_second, &mut config.salebot.requests_per_second] {
+        *rate = rate.min(requests_per_second);
+    }
+    let (own, deals) = (lanes(&config, env), lanes(&config, env));
+    let notices = Notices::new(own_callbacks(&config.policy.triggers));
+    // It looks at a token that is renewed by whoever drives the bridge.
+    let token = token_source(&config, store, outside, &own.amo, false);
+    let inquiry = Inquiry::new(
+        &config.amo.url,
+        Arc::new(Bearer(Arc::clone(&token))),
+        Arc::clone(transport),
+        Arc::clone(&own.amo),
+        Arc::clone(env),
+        config.amo.api == Api::V4,
+    );
+    Asked {
+        amo: amo(&config, &token, outside, &own),
+        watcher: watcher(&config, token, outside, &own.amo),
+        inquiry,
+        salebot: salebot(&config, transport, env, &own, notices.clone()),
+        salebot_deals: salebot(&config, transport, env, &deals, notices),
+    }
 }
 
 /// How the callbacks we send begin, so that they are no messages when they come back. Only a first

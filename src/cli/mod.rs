@@ -5,7 +5,10 @@ mod backfill;
 mod config;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod hooks;
+mod init;
+mod manual;
 mod migrate;
 mod release;
 mod run;
@@ -36,6 +39,10 @@ enum Command {
     Run,
     /// A first import, or a repair: everything is looked at once more, beside a running daemon or without one
     Backfill(backfill::Arguments),
+    /// Ask for addresses and keys, look at both services, and write a configuration to begin with
+    Init(Box<init::Arguments>),
+    /// Try everything a bridge needs, and say what to do about what is missing
+    Doctor(doctor::Arguments),
     /// How every bridge is doing
     Status(status::Arguments),
     /// What will not succeed without a human: list, show, retry, discard
@@ -59,6 +66,10 @@ enum Command {
     /// Check the configuration, print the default one, or its schema
     #[command(subcommand)]
     Config(config::Command),
+    /// Print completions for a shell
+    Completions(manual::Completions),
+    /// Print the manual page, or write those of all commands
+    Man(manual::Man),
 }
 
 /// How a command ended, apart from success.
@@ -93,12 +104,15 @@ pub fn main() -> ExitCode {
 }
 
 async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
+    let named = arguments.config.clone();
     let path = crate::app::settings::path(arguments.config);
     match arguments.command {
         Command::Demo(options) => demo::run(options).await,
         Command::Sandbox(options) => sandbox::run(options).await,
         Command::Run => run::run(&path).await,
         Command::Backfill(options) => backfill::run(&path, &options).await,
+        Command::Init(options) => init::run(named, &options).await,
+        Command::Doctor(options) => doctor::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Hooks(command) => hooks::run(&path, &command).await,
@@ -107,6 +121,8 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate::run(&path).await,
         Command::Store(command) => store::run(&command).await,
         Command::Config(command) => config::run(&path, &command),
+        Command::Completions(options) => manual::completions(&options),
+        Command::Man(options) => manual::man(&options),
     }
 }
 

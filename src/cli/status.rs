@@ -1,86 +1,111 @@
 //! `salebridge status`: how every bridge is doing, for people and for programs.
 
 use super::Failure;
-use crate::app::{status, wire};
-use comfy_table::{Table, presets};
+use crate::app::status::Source;
+use crate::app::verdict::{self, Verdict};
+use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// As JSON, for programs
     #[arg(long)]
     json: bool,
+    /// Look again and again, every so many seconds, until Ctrl-C
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2", conflicts_with = "json",
+          value_parser = clap::value_parser!(u64).range(1..=3600))]
+    watch: Option<u64>,
 }
+
+/// Erases the terminal and goes to its first line.
+const CLEAR: &str = "\u{1b}[2J\u{1b}[H";
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = super::settings(path)?;
-    let store = wire::read_store(&config).await?;
-    let live = status::ask_daemon(&config).await;
-    let status = status::collect(&config, store.as_ref(), live.as_ref(), wire::now()).await?;
+    let source = Source::open(&config).await?;
     if arguments.json {
+        let status = source.now().await?;
         anstream::println!("{}", serde_json::to_string_pretty(&status)?);
-    } else {
-        anstream::print!("{}", table(&status));
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(ExitCode::SUCCESS)
+    let Some(seconds) = arguments.watch else {
+        anstream::print!("{}", told(&source.now().await?));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let is_terminal = std::io::stdout().is_terminal();
+    loop {
+        let text = told(&source.now().await?);
+        let shown = if is_terminal { format!("{CLEAR}{text}") } else { format!("{text}\n") };
+        let mut out = std::io::stdout();
+        // Whoever reads may have seen enough.
+        if out.write_all(shown.as_bytes()).and_then(|()| out.flush()).is_err() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => return Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+        }
+    }
 }
 
-fn table(status: &Value) -> String {
-    let mut text = String::new();
-    if status["running"] != true {
-        text.push_str("The daemon does not answer; these are the numbers of its database.\n\n");
+/// First whether all is well and what to do if not, then the numbers.
+fn told(status: &Value) -> String {
+    let Verdict { headline, troubles, notes, .. } = verdict::of(status);
+    let mut text = format!("{headline}\n");
+    for trouble in troubles {
+        text.push_str(&format!("  - {trouble}\n"));
     }
+    text.push_str(&format!("\n{}\n", table(status).trim_fmt()));
+    if !notes.is_empty() {
+        text.push_str("\nWorth knowing:\n");
+        for note in notes {
+            text.push_str(&format!("  - {note}\n"));
+        }
+    }
+    text
+}
+
+/// Numbers of people's work, in columns that say what they count.
+fn table(status: &Value) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
-        "bridge",
-        "state",
-        "inbox",
-        "outbox",
-        "dead letters",
-        "frozen",
-        "links",
-        "contacts read",
-        "leads read",
-        "amoCRM",
-        "Salebot",
+        "BRIDGE", "STATE", "TO READ", "TO WRITE", "GIVEN UP", "FROZEN", "PEOPLE", "CONTACTS", "LEADS", "AMOCRM",
+        "SALEBOT",
     ]);
-    let (mut errors, mut unproven, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+    for column in 2..=6 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
     for bridge in status["bridges"].as_array().into_iter().flatten() {
-        let name = word(&bridge["name"]);
-        let state = if bridge["idle"] == true { "idle" } else { "working" };
-        let lane = |lane: &str| word(&bridge["lanes"][lane]["state"]);
+        let state = match (status["running"] == true, bridge["idle"] == true) {
+            (false, _) => "stopped",
+            (true, true) => "in step",
+            (true, false) => "at work",
+        };
+        let lane = |lane: &str| lane_word(&bridge["lanes"][lane]["state"]);
         let numbers = ["inbox", "outbox", "dead_letters", "frozen", "links"].map(|key| word(&bridge[key]));
         let ages = ["contacts", "leads"].map(|cursor| age(&bridge["cursors"][cursor]["age_s"]));
-        let row =
-            [vec![name.clone(), state.to_owned()], numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]]
-                .concat();
-        table.add_row(row);
-        for interval in bridge["unproven"].as_array().into_iter().flatten() {
-            unproven.push(format!("{name}: {} to {}\n", word(&interval["from"]), word(&interval["to"])));
-        }
-        tokens.extend(bridge["token"]["note"].as_str().map(|note| format!("{name}: {note}\n")));
-        for error in bridge["errors"].as_array().into_iter().flatten() {
-            errors.push(format!("{name}: {}: {}\n", word(&error["part"]), word(&error["reason"])));
-        }
+        let first = vec![word(&bridge["name"]), state.to_owned()];
+        table.add_row([first, numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]].concat());
     }
-    text.push_str(&table.to_string());
-    text.push('\n');
-    if !unproven.is_empty() {
-        text.push_str("\nMessages written in this time may be missing; the histories in Salebot are still to be looked through:\n");
-        text.extend(unproven);
+    table
+}
+
+fn lane_word(state: &Value) -> String {
+    match state.as_str() {
+        Some("open") => "works",
+        Some("paused") => "pauses",
+        Some("blocked") => "blocked",
+        Some("parked") => "refuses us",
+        _ => "–",
     }
-    if !tokens.is_empty() {
-        text.push_str("\nThe key to amoCRM:\n");
-        text.extend(tokens);
-    }
-    if !errors.is_empty() {
-        text.push_str("\nWhat does not work at the moment:\n");
-        text.extend(errors);
-    }
-    text
+    .to_owned()
 }
 
 pub(super) fn word(value: &Value) -> String {
@@ -92,10 +117,31 @@ pub(super) fn word(value: &Value) -> String {
 }
 
 fn age(seconds: &Value) -> String {
-    match seconds.as_i64() {
-        None => "never".to_owned(),
-        Some(seconds @ 0..120) => format!("{seconds} s ago"),
-        Some(seconds @ 120..7_200) => format!("{} min ago", seconds / 60),
-        Some(seconds) => format!("{} h ago", seconds / 3_600),
+    seconds.as_i64().map_or_else(|| "never".to_owned(), |seconds| format!("{} ago", verdict::duration(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn people_are_told_first_whether_all_is_well() {
+        let bridge = json!({
+            "name": "shop", "inbox": 1, "outbox": 23, "dead_letters": 2, "frozen": 0, "links": 4567, "idle": false,
+            "cursors": { "contacts": { "age_s": 4 }, "leads": { "age_s": 400 } },
+            "lanes": { "amo": { "state": "open" }, "salebot": { "state": "paused" } }, "unproven": [], "errors": [],
+        });
+        let told = told(&json!({ "running": true, "bridges": [bridge] }));
+        insta::assert_snapshot!(told, @r"
+        One thing needs you:
+          - shop: 2 messages or changes were given up. See which and why: salebridge dead-letters list
+
+         BRIDGE  STATE    TO READ  TO WRITE  GIVEN UP  FROZEN  PEOPLE  CONTACTS  LEADS      AMOCRM  SALEBOT
+         shop    at work        1        23         2       0    4567  4 s ago   6 min ago  works   pauses
+
+        Worth knowing:
+          - shop: Salebot got too many requests; it is asked again in a moment, more slowly.
+        ");
     }
 }

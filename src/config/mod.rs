@@ -13,7 +13,9 @@ mod secret;
 mod settings;
 
 pub use fault::{Fault, Faults, SHOWN_MAX};
-pub use settings::{Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, OAuth, Recheck, Salebot, StoreUrl};
+pub use settings::{
+    Amo, AmoAuth, Api, Bridge, Config, Http, Log, LogFormat, OAuth, Recheck, Salebot, SecretSource, StoreUrl,
+};
 
 use jiff::Timestamp;
 use mask::Openness;
@@ -31,6 +33,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub enum Secrets {
     /// Files and variables are read; one that cannot be read is a fault.
     Read,
+    /// The same, and what cannot be read stands empty in the [`Config`] that [`load_partly`] gives.
+    Tolerant,
     /// Only the form is checked; what stands elsewhere is empty in the [`Config`]. For checking examples
     /// on a machine that does not have the secrets.
     Shape,
@@ -80,11 +84,30 @@ pub fn load(path: &Path, checks: &Checks<'_>) -> Result<Config, Faults> {
     let name = path.display().to_string();
     let text = read_text(path).map_err(|(message, help)| Faults::unreadable(&name, message, help))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let (mut config, has_literals) = check_all(&name, folder, &text, checks)?;
+    let (config, has_literals) = check_all(&name, folder, &text, checks)?;
+    Ok(warned(config, path, has_literals))
+}
+
+fn warned(mut config: Config, path: &Path, has_literals: bool) -> Config {
     if has_literals && secret::is_world_readable(path) {
+        let name = path.display();
         config.warnings.push(format!("{name} holds secrets and may be read by everybody: chmod o-rwx {name}"));
     }
-    Ok(config)
+    config
+}
+
+/// Reads and checks a configuration file for who wants to look further in spite of faults: what could be made of it,
+/// and what is wrong. With [`Secrets::Tolerant`] a secret that cannot be read is a fault and empty.
+pub fn load_partly(path: &Path, checks: &Checks<'_>) -> (Option<Config>, Option<Faults>) {
+    let name = path.display().to_string();
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err((message, help)) => return (None, Some(Faults::unreadable(&name, message, help))),
+    };
+    let (config, report, has_literals) = checked(path.parent().unwrap_or(Path::new("")), &text, checks);
+    let faults = (!report.is_clean()).then(|| report.into_faults(&name, &text, openness));
+    let config = config.map(|config| warned(config, path, has_literals));
+    (config, faults)
 }
 
 /// Checks the text of a configuration that is called `name` in reports and lies in `folder`.
@@ -105,15 +128,20 @@ pub fn default_text() -> &'static str {
 
 /// The checked configuration, and whether secrets stand in the text itself.
 fn check_all(name: &str, folder: &Path, text: &str, checks: &Checks<'_>) -> Result<(Config, bool), Faults> {
+    match checked(folder, text, checks) {
+        (Some(config), report, has_literals) if report.is_clean() => Ok((config, has_literals)),
+        (_, report, _) => Err(report.into_faults(name, text, openness)),
+    }
+}
+
+/// What could be made of the text, what is wrong with it, and whether secrets stand in it.
+fn checked(folder: &Path, text: &str, checks: &Checks<'_>) -> (Option<Config>, Report, bool) {
     let mut report = Report::default();
     let root = read_root(text, &mut report);
     let mut checker = check::Checker::new(checks, folder, report);
     let config = root.and_then(|root| checker.config(&root));
     let (report, has_literals) = checker.finish();
-    match config {
-        Some(config) if report.is_clean() => Ok((config, has_literals)),
-        _ => Err(report.into_faults(name, text, openness)),
-    }
+    (config, report, has_literals)
 }
 
 /// The tree of the file, with every fault of its syntax and shape reported.

@@ -4,6 +4,7 @@ use super::Secrets;
 use super::check::Checker;
 use super::read::Secret;
 use super::report::{At, Place};
+use super::settings::SecretSource;
 use secrecy::{ExposeSecret, SecretString};
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt;
@@ -46,8 +47,17 @@ impl Checker<'_> {
                 return None;
             }
             Secret::File(_) | Secret::Env(_) if self.checks.secrets == Secrets::Shape => return Some(Fetched::Unread),
-            Secret::File(path) => self.fetch_file(path)?,
-            Secret::Env(name) => self.fetch_variable(name)?,
+            Secret::File(path) => {
+                self.sources
+                    .push(SecretSource { key: secret.place.path.clone(), file: Some(self.folder.join(&path.value)) });
+                let Some(value) = self.fetch_file(path) else { return self.unread() };
+                value
+            }
+            Secret::Env(name) => {
+                self.sources.push(SecretSource { key: secret.place.path.clone(), file: None });
+                let Some(value) = self.fetch_variable(name) else { return self.unread() };
+                value
+            }
         };
         if value.expose_secret().is_empty() {
             self.report.fault(&secret.place, "is empty");
@@ -56,13 +66,18 @@ impl Checker<'_> {
         Some(Fetched::Known(value))
     }
 
+    /// What stands for a secret that could not be read, where the rest is to be looked at all the same.
+    fn unread(&self) -> Option<Fetched> {
+        (self.checks.secrets == Secrets::Tolerant).then_some(Fetched::Unread)
+    }
+
     /// The content of a file without the line's end after it.
     fn fetch_file(&mut self, path: &At<String>) -> Option<SecretString> {
         let file = self.folder.join(&path.value);
         let text = match read_file(&file) {
             Ok(text) => text,
-            Err(message) => {
-                self.report.fault(&path.place, format!("the file {} {message}", file.display()));
+            Err((message, help)) => {
+                self.report.fault_with_help(&path.place, format!("the file {} {message}", file.display()), help);
                 return None;
             }
         };
@@ -80,7 +95,9 @@ impl Checker<'_> {
     fn fetch_variable(&mut self, name: &At<String>) -> Option<SecretString> {
         let value = (self.checks.env)(&name.value);
         if value.is_none() {
-            self.report.fault(&name.place, format!("the environment variable {} is not set", name.value));
+            let message = format!("the environment variable {} is not set", name.value);
+            let help = "set it where salebridge is started (systemd: Environment= or EnvironmentFile=), or use { file = \"…\" }";
+            self.report.fault_with_help(&name.place, message, help);
         }
         value.map(SecretString::from)
     }
@@ -140,13 +157,31 @@ impl Checker<'_> {
     }
 }
 
-/// The text of a file, or what is wrong with it, to follow its name.
-fn read_file(path: &Path) -> Result<String, String> {
+/// The text of a file, or what is wrong with it, to follow its name, and what to do.
+fn read_file(path: &Path) -> Result<String, (String, String)> {
     let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
-    file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| format!("cannot be read: {error}"))?;
+    let file =
+        std::fs::File::open(path).map_err(|error| (format!("cannot be opened: {error}"), opening(&error, path)))?;
+    file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| {
+        (format!("cannot be read: {error}"), "it must be a text file that holds the secret alone".to_owned())
+    })?;
     if text.len() as u64 > SECRET_BYTES_MAX {
-        return Err("is longer than 64 KiB".to_owned());
+        return Err(("is longer than 64 KiB".to_owned(), "name the file that holds the secret alone".to_owned()));
     }
     Ok(text)
+}
+
+/// What to do about a file that cannot be opened.
+fn opening(error: &std::io::Error, path: &Path) -> String {
+    let path = path.display();
+    match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "put the secret into this file, mode 0600, or correct the path; it counts from the configuration's folder"
+                .to_owned()
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            format!("give it to the user salebridge runs as: chown salebridge {path}; chmod 0600 {path}")
+        }
+        _ => "correct the path; it counts from the configuration's folder".to_owned(),
+    }
 }

@@ -19,6 +19,17 @@ pub struct Config {
     pub bridges: Vec<Bridge>,
     /// What is allowed but unwise, as sentences to show to the operator.
     pub warnings: Vec<String>,
+    /// Where secrets stand that do not stand in the configuration itself, in its order.
+    pub secrets: Vec<SecretSource>,
+}
+
+/// Where a secret stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretSource {
+    /// The key that names it: `bridge[0].amo.token`.
+    pub key: String,
+    /// Its file; none for an environment variable.
+    pub file: Option<PathBuf>,
 }
 
 /// Which database, and where.

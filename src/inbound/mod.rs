@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `POST /hooks/salebot/{bridge}/{secret}` | 200 after the body is on disk; see `salebot.rs` |
 //! | `POST /hooks/amo/{bridge}/{secret}` | the same, for hints of amoCRM; see `amo.rs` |
+//! | `POST /hooks/salebot/{bridge}/probe` | 200 with a proof, to whoever holds the secret; see `probe.rs` |
 //! | `POST`, `GET /functions/{bridge}/{function}` | flat JSON; see `functions.rs` |
 //! | `GET /health/live` | 200 while the process answers at all |
 //! | `GET /health/ready` | 200 or 503 with reasons |
@@ -14,6 +15,7 @@ mod amo;
 mod body;
 mod functions;
 mod health;
+mod probe;
 mod push;
 mod salebot;
 mod secret;
@@ -22,10 +24,12 @@ mod server;
 pub use amo::AmoReader;
 pub use body::BodyLimits;
 pub use health::{Readiness, ReadyReport};
+pub use probe::probe_router;
 pub use salebot::SalebotDecoder;
 pub use server::{ServerLimits, serve};
 
 use crate::core::flex::Notices;
+use crate::core::probe::Key;
 use crate::ports::env::{Bell, Env};
 use crate::ports::store::Store;
 use axum::Router;
@@ -34,7 +38,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use secret::Digest;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -51,6 +55,7 @@ pub struct Door {
     decoder: SalebotDecoder,
     functions: Option<functions::FunctionDoor>,
     amo: Option<Digest>,
+    probe: Key,
 }
 
 impl Door {
@@ -63,6 +68,7 @@ impl Door {
             decoder: SalebotDecoder::new(notices),
             functions: None,
             amo: None,
+            probe: Key::of_secret(secret.expose_secret()),
         }
     }
 
@@ -167,6 +173,7 @@ pub fn router(state: Arc<Inbound>) -> Router {
     Router::new()
         .route("/hooks/salebot/{bridge}/{secret}", post(salebot::receive))
         .route("/hooks/amo/{bridge}/{secret}", post(amo::receive))
+        .route(probe::ROUTE, post(probe::of_daemon))
         .route("/functions/{bridge}/{function}", get(functions::call).post(functions::call))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

@@ -12,7 +12,7 @@ mod service;
 use super::read::Secret;
 use super::report::{At, Report};
 use super::secret::Fetched;
-use super::settings::{Bridge, Config, Http, Log, StoreUrl};
+use super::settings::{Bridge, Config, Http, Log, SecretSource, StoreUrl};
 use super::{Checks, raw};
 use crate::core::nearest::nearest;
 use secrecy::{ExposeSecret, SecretString};
@@ -37,11 +37,21 @@ pub(super) struct Checker<'a> {
     pub(super) webhook_secrets: Vec<(SecretString, String)>,
     /// True when a secret stands in the configuration itself.
     pub(super) has_literals: bool,
+    /// Where the secrets stand that stand elsewhere.
+    pub(super) sources: Vec<SecretSource>,
 }
 
 impl<'a> Checker<'a> {
     pub(super) fn new(checks: &'a Checks<'a>, folder: &'a Path, report: Report) -> Self {
-        Self { checks, folder, report, warnings: Vec::new(), webhook_secrets: Vec::new(), has_literals: false }
+        Self {
+            checks,
+            folder,
+            report,
+            warnings: Vec::new(),
+            webhook_secrets: Vec::new(),
+            has_literals: false,
+            sources: Vec::new(),
+        }
     }
 
     /// The faults, and whether secrets stand in the configuration itself.
@@ -55,7 +65,14 @@ impl<'a> Checker<'a> {
         let http = root.http.as_ref().and_then(|http| self.http(&http.value));
         let log = root.log.as_ref().and_then(|log| self.log(&log.value));
         let bridges = root.bridge.as_ref().and_then(|bridges| self.bridges(bridges));
-        Some(Config { store: store?, http: http?, log: log?, bridges: bridges?, warnings: self.warnings.clone() })
+        Some(Config {
+            store: store?,
+            http: http?,
+            log: log?,
+            bridges: bridges?,
+            warnings: self.warnings.clone(),
+            secrets: self.sources.clone(),
+        })
     }
 
     fn store(&mut self, raw: &raw::Store) -> Option<StoreUrl> {

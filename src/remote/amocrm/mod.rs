@@ -7,6 +7,7 @@
 mod auth;
 mod batch;
 mod fault;
+mod inquiry;
 mod loose;
 mod oauth;
 mod page;
@@ -19,6 +20,7 @@ mod watch;
 mod writing;
 
 pub use auth::{Bearer, DatedToken, LongLivedToken, TokenSource};
+pub use inquiry::{Inquiry, Standing, TokenUser};
 pub use oauth::{Integration, OAuth, Pair, PairError, Parts as OAuthParts, Tokens, kept, obtain};
 pub use v2::AmoV2;
 pub use v4::AmoV4;

@@ -46,6 +46,20 @@ pub struct User {
     pub is_active: bool,
     /// Free users have no licence and are listed only on request (`free_users=Y`).
     pub is_free: bool,
+    /// What it may not do freely, by the names of v2: `contact_edit` → `M` its own, `G` its group's, `D` nothing.
+    /// What is not named is allowed (v2 account page).
+    pub rights: BTreeMap<String, String>,
+}
+
+/// The verbs of rights to contacts, leads and companies (v2 account page).
+pub const RIGHTS: [&str; 4] = ["add", "view", "edit", "delete"];
+
+impl User {
+    /// `A`, `M`, `G` or `D`, for a name such as `contact_edit`. Administrators may everything.
+    pub fn right(&self, name: &str) -> &str {
+        let limited = self.rights.get(name).filter(|_| !self.is_admin);
+        limited.map_or("A", String::as_str)
+    }
 }
 
 /// The custom fields of contacts, leads and companies, each in display order.

@@ -98,6 +98,7 @@ fn users() -> BTreeMap<u64, User> {
         is_admin,
         is_active: true,
         is_free: false,
+        rights: BTreeMap::new(),
     };
     [
         user(USER_ADMIN, "Ольга Админова", "olga@example.test", 0, true),

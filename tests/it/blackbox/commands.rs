@@ -101,3 +101,35 @@ fn the_demo_keeps_every_promise() {
     assert_eq!(again.status.code(), Some(1));
     assert!(text(&again).contains("empty folder"), "{}", text(&again));
 }
+
+#[test]
+fn completions_and_manual_pages_are_printed() {
+    let completions = salebridge().args(["completions", "bash"]).output().expect("it runs");
+    assert!(completions.status.success() && text(&completions).contains("dead-letters"));
+    assert_eq!(salebridge().args(["completions", "tea"]).output().expect("it runs").status.code(), Some(2));
+    let page = salebridge().arg("man").output().expect("it runs");
+    assert!(page.status.success() && text(&page).contains(".TH salebridge 1"), "{}", text(&page));
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pages = folder.path().join("man1");
+    assert!(salebridge().args(["man", "--dir"]).arg(&pages).output().expect("it runs").status.success());
+    let check = std::fs::read_to_string(pages.join("salebridge-config-check.1")).expect("a page for each command");
+    assert!(check.contains("no\\-secrets"), "{check}");
+}
+
+#[tokio::test]
+async fn a_watched_status_is_plain_blocks_in_a_pipe() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    assert!(place.command(&["migrate"]).output().expect("it runs").status.success());
+    let out = place.path().join("watched.txt");
+    let mut command = place.command(&["status", "--watch", "1"]);
+    let child = command.stdin(Stdio::null()).stdout(File::create(&out).expect("a file")).spawn().expect("it starts");
+    let watch = Daemon { child };
+    let printed = || std::fs::read_to_string(&out).unwrap_or_default();
+    eventually("two blocks", || async { printed().matches("One thing needs you:").count() >= 2 }).await;
+    assert!(!printed().contains('\u{1b}'), "{}", printed());
+    super::signal(&watch.child, "INT");
+    let mut watch = watch;
+    assert_eq!(watch.ended().await.code(), Some(0));
+    let both = place.command(&["status", "--watch", "--json"]).output().expect("it runs");
+    assert_eq!(both.status.code(), Some(2));
+}

@@ -34,6 +34,7 @@ const RULES: [Rule; 11] = [
             ("jiff", ANYWHERE),
             ("thiserror", ANYWHERE),
             ("sha2", ANYWHERE),
+            ("hmac", &["src/core/probe.rs"]),
             ("cron", &["src/core/schedule.rs"]),
             ("chrono", &["src/core/schedule.rs"]),
             ("rlibphonenumber", &["src/core/people.rs", "src/core/text.rs"]),

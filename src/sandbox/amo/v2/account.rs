@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::wire::Object;
 use super::{Call, answer};
-use crate::sandbox::amo::account::{Account, Field, FieldKind, Pipeline, User, is_closing};
+use crate::sandbox::amo::account::{Account, Field, FieldKind, Pipeline, RIGHTS, User, is_closing};
 use crate::sandbox::amo::options::CollectionShape;
 use crate::sandbox::amo::state::world::World;
 use crate::sandbox::http::Response;
@@ -100,12 +100,14 @@ fn user_item(user: &User) -> Value {
         "is_active": user.is_active,
         "is_free": user.is_free,
         "is_admin": user.is_admin,
-        "rights": {
-            "lead_add": "A", "lead_view": "A", "lead_edit": "A", "lead_delete": "A",
-            "contact_add": "A", "contact_view": "A", "contact_edit": "A", "contact_delete": "A",
-            "company_add": "A", "company_view": "A", "company_edit": "A", "company_delete": "A",
-        },
+        "rights": rights(user),
     })
+}
+
+fn rights(user: &User) -> Value {
+    let names =
+        ["lead", "contact", "company"].into_iter().flat_map(|record| RIGHTS.map(|verb| format!("{record}_{verb}")));
+    names.map(|name| (name.clone(), Value::from(user.right(&name)))).collect()
 }
 
 fn custom_fields(account: &Account, call: &Call) -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::listing::{Sheet, sheet};
 use super::read::type_name;
 use super::{list_of, problem, self_link};
-use crate::sandbox::amo::account::{Field, FieldKind, Pipeline, User, is_closing};
+use crate::sandbox::amo::account::{Field, FieldKind, Pipeline, RIGHTS, User, is_closing};
 use crate::sandbox::amo::answer;
 use crate::sandbox::amo::call::Call;
 use crate::sandbox::amo::state::patch::RecordKind;
@@ -112,14 +112,30 @@ pub(super) fn users(world: &World, call: &Call) -> Response {
     sheet(call).answer(call, "users", world.account.users.values(), user)
 }
 
+/// `GET /api/v4/users`, one of them by its id: for administrators.
+pub(super) fn one_user(world: &World, call: &Call, id: &str) -> Response {
+    if !call.options.v4.shows_users {
+        return problem(call, 403, "no rights to see the users");
+    }
+    let found = id.parse().ok().and_then(|id: u64| world.account.users.get(&id));
+    found.map_or_else(|| problem(call, 404, "the user was not found"), |found| answer::json(call, 200, &user(found)))
+}
+
+fn rights(user: &User) -> Value {
+    let of = |record: &str| RIGHTS.map(|verb| (verb.to_owned(), Value::from(user.right(&format!("{record}_{verb}")))));
+    let of = |record: &str| of(record).into_iter().collect::<Value>();
+    json!({
+        "contacts": of("contact"), "leads": of("lead"), "companies": of("company"),
+        "is_admin": user.is_admin, "is_free": user.is_free, "is_active": user.is_active, "group_id": user.group_id,
+    })
+}
+
 fn user(user: &User) -> Value {
     json!({
         "id": user.id,
         "name": user.name,
         "email": user.login,
         "lang": "ru",
-        "rights": {
-            "is_admin": user.is_admin, "is_free": user.is_free, "is_active": user.is_active, "group_id": user.group_id,
-        },
+        "rights": rights(user),
     })
 }

@@ -39,6 +39,7 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
     let response = match (call.request.method.as_str(), parts.as_slice()) {
         ("GET", ["account"]) => account::get(world, call),
         ("GET", ["users"]) => account::users(world, call),
+        ("GET", ["users", id]) => account::one_user(world, call, id),
         ("GET", ["leads", "pipelines"]) => account::pipelines(world, call),
         ("GET", [kind, "custom_fields"]) => of_kind(call, kind, |kind| account::custom_fields(world, call, kind)),
         (_, ["webhooks"]) => manage::v4(world, call).unwrap_or_else(|(status, words)| problem(call, status, words)),

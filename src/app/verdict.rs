@@ -1,0 +1,216 @@
+//! What a status means: whether all is well, and what to do if not. From the form that programs get, so that people
+//! are told the same.
+
+use serde_json::Value;
+
+/// Whether all is well, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// True: nobody has to do anything.
+    pub is_well: bool,
+    /// One sentence.
+    pub headline: String,
+    /// What is not well, each with what to do.
+    pub troubles: Vec<String>,
+    /// What is worth knowing and passes by itself.
+    pub notes: Vec<String>,
+}
+
+/// A listing that was not read for so long is late at the usual schedules, and at slow ones somebody is used to it.
+const LATE_S: i64 = 900;
+
+/// Judges the status of all bridges (see the documentation of `status --json`).
+pub fn of(status: &Value) -> Verdict {
+    let bridges = status["bridges"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let is_running = status["running"] == true;
+    let (mut troubles, mut notes) = (Vec::new(), Vec::new());
+    if !is_running {
+        troubles.push(
+            "The daemon does not answer: nothing is received and nothing is written. \
+             Start it: systemctl start salebridge (or: salebridge run)."
+                .to_owned(),
+        );
+    }
+    for bridge in bridges {
+        let name = bridge["name"].as_str().unwrap_or_default();
+        troubles.extend(waiting_for_a_human(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
+        troubles.extend(failing(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
+        if is_running {
+            troubles.extend(lanes(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
+        }
+        notes.extend(passing(bridge, is_running).into_iter().map(|note| format!("{name}: {note}")));
+    }
+    let is_well = troubles.is_empty();
+    let headline = match (is_well, troubles.len()) {
+        (true, _) if bridges.iter().all(|bridge| bridge["idle"] == true) => {
+            format!("All is well. {}", rest(bridges.len()))
+        }
+        (true, _) => format!("All is well. {}", at_work(bridges)),
+        (false, 1) => "One thing needs you:".to_owned(),
+        (false, count) => format!("{count} things need you:"),
+    };
+    Verdict { is_well, headline, troubles, notes }
+}
+
+fn rest(bridges: usize) -> String {
+    match bridges {
+        1 => "Both sides are in step, nothing waits.".to_owned(),
+        many => format!("{many} bridges are in step, nothing waits."),
+    }
+}
+
+fn at_work(bridges: &[Value]) -> String {
+    let sum = |key: &str| bridges.iter().filter_map(|bridge| bridge[key].as_u64()).sum::<u64>();
+    format!("At work: {} messages to look at, {} changes to write.", sum("inbox"), sum("outbox"))
+}
+
+fn count(value: &Value) -> u64 {
+    value.as_u64().unwrap_or(0)
+}
+
+fn waiting_for_a_human(bridge: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    match count(&bridge["dead_letters"]) {
+        0 => {}
+        1 => {
+            found.push("one message or change was given up. See which and why: salebridge dead-letters list".to_owned())
+        }
+        many => found
+            .push(format!("{many} messages or changes were given up. See which and why: salebridge dead-letters list")),
+    }
+    found
+}
+
+/// What the bridge itself says does not work.
+fn failing(bridge: &Value) -> Vec<String> {
+    let errors = bridge["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let name = bridge["name"].as_str().unwrap_or_default();
+    let told = |error: &Value| {
+        let part = error["part"].as_str().unwrap_or_default();
+        let reason = error["reason"].as_str().unwrap_or_default();
+        match part {
+            // Their reasons say what to do.
+            "guard" | "frozen" => reason.to_owned(),
+            _ => format!("{part} does not work: {reason}. What to do: salebridge doctor --bridge {name}"),
+        }
+    };
+    errors.iter().map(told).collect()
+}
+
+/// Accounts that take nothing at the moment. A pause after too many requests ends by itself.
+fn lanes(bridge: &Value) -> Vec<String> {
+    let name = bridge["name"].as_str().unwrap_or_default();
+    let told = |lane: &str, service: &str| match bridge["lanes"][lane]["state"].as_str() {
+        Some("blocked") => Some(format!(
+            "{service} has blocked this account, and is asked now and then whether it still does. If it stays so, write to its support"
+        )),
+        Some("parked") => {
+            Some(format!("{service} does not accept the key or token. What to do: salebridge doctor --bridge {name}"))
+        }
+        _ => None,
+    };
+    [told("amo", "amoCRM"), told("salebot", "Salebot")].into_iter().flatten().collect()
+}
+
+fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
+    let mut found = Vec::new();
+    for interval in bridge["unproven"].as_array().into_iter().flatten() {
+        let at = |key: &str| interval[key].as_str().unwrap_or("?").to_owned();
+        found.push(format!(
+            "messages written from {} to {} may be missing; they are found in Salebot's histories {}.",
+            at("from"),
+            at("to"),
+            if is_running { "by themselves" } else { "once the daemon runs" }
+        ));
+    }
+    found.extend(bridge["token"]["note"].as_str().map(|note| format!("the key to amoCRM: {note}")));
+    for (lane, service) in [("amo", "amoCRM"), ("salebot", "Salebot")] {
+        if bridge["lanes"][lane]["state"] == "paused" {
+            found.push(format!("{service} got too many requests; it is asked again in a moment, more slowly."));
+        }
+    }
+    for (cursor, what) in [("contacts", "contacts"), ("leads", "leads")] {
+        let age = bridge["cursors"][cursor]["age_s"].as_i64();
+        if let Some(age) = age.filter(|age| is_running && *age > LATE_S) {
+            found.push(format!("{what} of amoCRM were last read whole {} ago.", duration(age)));
+        }
+    }
+    found
+}
+
+/// A time as people say it: `40 s`, `12 min`, `3 h`, `5 days`.
+pub fn duration(seconds: i64) -> String {
+    match seconds {
+        ..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn bridge() -> Value {
+        json!({
+            "name": "shop", "inbox": 0, "outbox": 0, "dead_letters": 0, "frozen": 0, "idle": true,
+            "cursors": { "contacts": { "age_s": 4 }, "leads": { "age_s": 9 } },
+            "lanes": { "amo": { "state": "open" }, "salebot": { "state": "open" } }, "unproven": [], "errors": [],
+        })
+    }
+
+    fn judged(change: impl FnOnce(&mut Value)) -> Verdict {
+        let mut bridge = bridge();
+        change(&mut bridge);
+        of(&json!({ "running": true, "bridges": [bridge] }))
+    }
+
+    #[test]
+    fn a_quiet_bridge_is_well() {
+        let verdict = judged(|_| ());
+        assert!(verdict.is_well && verdict.notes.is_empty());
+        assert_eq!(verdict.headline, "All is well. Both sides are in step, nothing waits.");
+        let busy = judged(|bridge| {
+            bridge["idle"] = json!(false);
+            bridge["outbox"] = json!(12);
+        });
+        assert_eq!(busy.headline, "All is well. At work: 0 messages to look at, 12 changes to write.");
+    }
+
+    #[test]
+    fn each_trouble_says_what_to_do() {
+        let cases: [(&str, Value, &str); 4] = [
+            ("dead_letters", json!(3), "dead-letters list"),
+            ("errors", json!([{ "part": "contacts", "reason": "no connection", "since": 0 }]), "doctor --bridge shop"),
+            ("lanes", json!({ "amo": { "state": "blocked" } }), "support"),
+            ("lanes", json!({ "salebot": { "state": "parked" } }), "doctor --bridge shop"),
+        ];
+        for (key, value, remedy) in cases {
+            let verdict = judged(|bridge| bridge[key] = value);
+            assert!(!verdict.is_well, "{key}");
+            assert_eq!(verdict.headline, "One thing needs you:");
+            assert!(verdict.troubles[0].starts_with("shop: ") && verdict.troubles[0].contains(remedy), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_a_note() {
+        let verdict = judged(|bridge| {
+            bridge["lanes"]["amo"]["state"] = json!("paused");
+            bridge["unproven"] = json!([{ "from": "10:00", "to": "11:00" }]);
+            bridge["cursors"]["leads"]["age_s"] = json!(90_000);
+        });
+        assert!(verdict.is_well);
+        assert_eq!(verdict.notes.len(), 3, "{:?}", verdict.notes);
+        assert!(verdict.notes[2].contains("25 h ago"));
+    }
+
+    #[test]
+    fn a_daemon_that_does_not_run_is_the_first_thing_to_mend() {
+        let verdict = of(&json!({ "running": false, "bridges": [bridge()] }));
+        assert!(verdict.troubles[0].contains("systemctl start salebridge"), "{verdict:?}");
+        assert_eq!(verdict.troubles.len(), 1);
+    }
+}

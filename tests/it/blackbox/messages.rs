@@ -1,0 +1,119 @@
+//! What people are told when something is in the way: each message names what to do.
+
+use super::{Place, SECRET, eventually, found_town, salebridge, text};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// The user that owns nothing.
+const NOBODY: u32 = 65_534;
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output().expect("id is there");
+    output.stdout.starts_with(b"0\n")
+}
+
+fn ended(output: &Output, code: i32, parts: &[&str]) {
+    let told = text(output);
+    assert_eq!(output.status.code(), Some(code), "{told}");
+    for part in parts {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+    assert!(!told.contains(SECRET) && !told.contains(super::TOKEN), "{told}");
+}
+
+#[test]
+fn a_missing_configuration_names_init() {
+    let output = salebridge().args(["--config", "/nonexistent/salebridge.toml", "run"]).output().expect("it runs");
+    ended(&output, 78, &["/nonexistent/salebridge.toml", "--config", "salebridge init"]);
+}
+
+#[test]
+fn an_unreadable_secret_names_the_file_and_what_to_do() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let secret = place.path().join("amo-token");
+    let text =
+        place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { file = \"amo-token\" }");
+    place.write(&text);
+    ended(&place.command(&["run"]).output().expect("it runs"), 78, &["amo-token", "No such file", "mode 0600"]);
+    fs::write(&secret, super::TOKEN).expect("a file");
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o000)).expect("our own file");
+    let mut command = place.command(&["run"]);
+    if is_root() {
+        // Root reads everything: somebody else tries.
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("our own folder");
+        command.uid(NOBODY);
+    }
+    ended(&command.output().expect("it runs"), 78, &["amo-token", "Permission denied", "chown salebridge", "0600"]);
+    place.write(
+        &place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { env = \"NO_SUCH_NAME\" }"),
+    );
+    ended(&place.command(&["run"]).output().expect("it runs"), 78, &["NO_SUCH_NAME", "Environment="]);
+}
+
+#[tokio::test]
+async fn a_wrong_key_and_a_wrong_field_stand_in_the_status_with_the_way_out() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    place.write(&place.config.text().replace(super::TOKEN, "another-token"));
+    let daemon = place.start();
+    eventually("status sends to doctor", || async {
+        let told = text(&place.command(&["status"]).output().expect("it runs"));
+        told.contains("token is not accepted") && told.contains("salebridge doctor --bridge town")
+    })
+    .await;
+    daemon.kill();
+    place.write(&place.config.text().replace("contact.field.4396817", "contact.field.4396871"));
+    let daemon = place.start();
+    eventually("the field is named", || async {
+        let told = text(&place.command(&["status"]).output().expect("it runs"));
+        told.contains("contact.field.4396871") && told.contains("salebridge doctor --bridge town")
+    })
+    .await;
+    daemon.kill();
+    town.close().await;
+}
+
+/// A file system of its own that is full.
+struct Full<'a>(&'a Path);
+
+impl Full<'_> {
+    /// None where none can be mounted.
+    fn mounted(folder: &Path) -> Option<Full<'_>> {
+        let options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
+        let mounted = Command::new("mount").args(options).arg(folder).output().ok()?.status.success();
+        mounted.then_some(Full(folder))
+    }
+}
+
+impl Drop for Full<'_> {
+    fn drop(&mut self) {
+        // The folder goes with the machine's next start at the latest.
+        let _ = Command::new("umount").arg(self.0).output();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_with_what_to_do() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let folder = place.path().join("full");
+    fs::create_dir(&folder).expect("a folder");
+    place.write(&place.config.text().replace("salebridge.db", "full/salebridge.db"));
+    match is_root().then(|| Full::mounted(&folder)).flatten() {
+        Some(_full) => {
+            ended(&place.command(&["run"]).output().expect("it runs"), 1, &["disk is full", "make room"]);
+            let output = place.command(&["doctor"]).output().expect("it runs");
+            ended(&output, 1, &["✗ disk: 0 MiB free", "make room there"]);
+        }
+        None => {
+            // No file may grow over 16 KiB, which is less than the schema needs.
+            let mut command = Command::new("sh");
+            command.args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$@\"", "sh"]);
+            let run = place.command(&["run"]);
+            let output = command.arg(run.get_program()).args(run.get_args()).output().expect("it runs");
+            ended(&output, 1, &["salebridge.db"]);
+        }
+    }
+}
