@@ -53,7 +53,7 @@ struct Site {
 
 /// How the arguments of a call are put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+enum Way {
     Json,
     DoublyEncoded,
     Form,
@@ -67,19 +67,19 @@ enum Form {
     ListedInAForm,
 }
 
-impl Form {
-    const ALL: [(Form, &'static str); 11] = [
-        (Form::Json, "JSON"),
-        (Form::DoublyEncoded, "JSON in a JSON text"),
-        (Form::Form, "form"),
-        (Form::Query, "GET, query"),
-        (Form::JsonCalledForm, "JSON called a form"),
-        (Form::FormCalledJson, "form called JSON"),
-        (Form::NoType, "JSON, no type"),
-        (Form::NumbersAsText, "numbers as text"),
-        (Form::NumbersAsDecimals, "numbers as `5.0`"),
-        (Form::Listed, "`args` in order"),
-        (Form::ListedInAForm, "`args` in a form"),
+impl Way {
+    const ALL: [(Way, &'static str); 11] = [
+        (Way::Json, "JSON"),
+        (Way::DoublyEncoded, "JSON in a JSON text"),
+        (Way::Form, "form"),
+        (Way::Query, "GET, query"),
+        (Way::JsonCalledForm, "JSON called a form"),
+        (Way::FormCalledJson, "form called JSON"),
+        (Way::NoType, "JSON, no type"),
+        (Way::NumbersAsText, "numbers as text"),
+        (Way::NumbersAsDecimals, "numbers as `5.0`"),
+        (Way::Listed, "`args` in order"),
+        (Way::ListedInAForm, "`args` in a form"),
     ];
 }
 
@@ -162,7 +162,7 @@ impl Site {
         }
     }
 
-    async fn send(&self, function: Function, named: &Named, form: Form) -> Result<Value, String> {
+    async fn send(&self, function: Function, named: &Named, form: Way) -> Result<Value, String> {
         let url = format!("{}/{}", self.url, function.name());
         let post = |kind: &str, body: String| self.client.post(&url).header("content-type", kind).body(body);
         let json = object(json!(CLIENT), named).to_string();
@@ -176,17 +176,17 @@ impl Site {
         let listed = || named.iter().map(|(_, value)| json!(text(value))).collect::<Vec<_>>();
         let list = |args: Value| vec![("args", args)];
         self.heard(match form {
-            Form::Json => post("application/json", json),
-            Form::DoublyEncoded => post("application/json", json!(json).to_string()),
-            Form::Form => post("application/x-www-form-urlencoded", pairs(named)),
-            Form::Query => self.client.get(format!("{url}?{}", pairs(named))),
-            Form::JsonCalledForm => post("application/x-www-form-urlencoded", json),
-            Form::FormCalledJson => post("application/json", pairs(named)),
-            Form::NoType => self.client.post(&url).body(json),
-            Form::NumbersAsText => post("application/json", respelled(&|number| number.to_string())),
-            Form::NumbersAsDecimals => post("application/json", respelled(&|number| format!("{number}.0"))),
-            Form::Listed => post("application/json", object(json!(CLIENT), &list(json!(listed()))).to_string()),
-            Form::ListedInAForm => {
+            Way::Json => post("application/json", json),
+            Way::DoublyEncoded => post("application/json", json!(json).to_string()),
+            Way::Form => post("application/x-www-form-urlencoded", pairs(named)),
+            Way::Query => self.client.get(format!("{url}?{}", pairs(named))),
+            Way::JsonCalledForm => post("application/x-www-form-urlencoded", json),
+            Way::FormCalledJson => post("application/json", pairs(named)),
+            Way::NoType => self.client.post(&url).body(json),
+            Way::NumbersAsText => post("application/json", respelled(&|number| number.to_string())),
+            Way::NumbersAsDecimals => post("application/json", respelled(&|number| format!("{number}.0"))),
+            Way::Listed => post("application/json", object(json!(CLIENT), &list(json!(listed()))).to_string()),
+            Way::ListedInAForm => {
                 post("application/x-www-form-urlencoded", pairs(&list(json!(json!(listed()).to_string()))))
             }
         })
@@ -200,14 +200,14 @@ async fn absent(site: &Site, function: Function) -> (String, String) {
     let needed: Named =
         all_of(function).into_iter().zip(parameters).filter(|(_, p)| p.required).map(|(n, _)| n).collect();
     let optional: Vec<&str> = parameters.iter().filter(|p| !p.required).map(|p| p.name).collect();
-    let bare = site.send(function, &needed, Form::Json).await;
+    let bare = site.send(function, &needed, Way::Json).await;
     let spellings = ABSENT.iter().map(|text| json!(text)).chain([Value::Null]);
     let (mut spelled, mut refusals) = (0, Vec::new());
     for spelling in spellings {
         let mut named = needed.clone();
         named.extend(optional.iter().map(|name| (*name, spelling.clone())));
-        for form in [Form::Json, Form::Form, Form::Query] {
-            if form != Form::Json && spelling.is_null() {
+        for form in [Way::Json, Way::Form, Way::Query] {
+            if form != Way::Json && spelling.is_null() {
                 continue;
             }
             assert_eq!(site.send(function, &named, form).await, bare, "{function:?} with {spelling} by {form:?}");
@@ -215,7 +215,7 @@ async fn absent(site: &Site, function: Function) -> (String, String) {
         for place in 0..needed.len() {
             let mut named = needed.clone();
             named[place].1 = spelling.clone();
-            refusals.push(site.send(function, &named, Form::Json).await.expect_err("an argument is missing"));
+            refusals.push(site.send(function, &named, Way::Json).await.expect_err("an argument is missing"));
         }
         spelled += 1;
     }
@@ -264,10 +264,10 @@ async fn every_function_takes_every_form() {
     let mut rows = Vec::new();
     for function in Function::ALL {
         let named = all_of(function);
-        let meant = site.send(function, &named, Form::Json).await;
+        let meant = site.send(function, &named, Way::Json).await;
         assert_eq!(meant.is_ok(), function != Function::GetToken, "{meant:?}");
         let mut cells = Vec::new();
-        for (form, title) in Form::ALL {
+        for (form, title) in Way::ALL {
             let heard = site.send(function, &named, form).await;
             assert_eq!(heard, meant, "{function:?} as {title}");
             cells.push(heard.map_or_else(|error| format!("`{error}`"), |_| "same".to_owned()));
@@ -287,7 +287,7 @@ async fn every_function_takes_every_form() {
 
 fn page(rows: &[Vec<String>], answers: &[String]) -> String {
     let mut page = INTRODUCTION.to_owned();
-    let titles: Vec<&str> = Form::ALL.iter().map(|(_, title)| *title).chain(["left out", "needed left out"]).collect();
+    let titles: Vec<&str> = Way::ALL.iter().map(|(_, title)| *title).chain(["left out", "needed left out"]).collect();
     writeln!(page, "| function | {} |\n|---|{}", titles.join(" | "), "---|".repeat(titles.len())).expect("a text");
     for (function, cells) in Function::ALL.into_iter().zip(rows) {
         writeln!(page, "| `{}` | {} |", function.name(), cells.join(" | ")).expect("a text");
