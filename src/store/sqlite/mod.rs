@@ -28,7 +28,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Writer, stopped};
 
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, is_driven};
 pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest
