@@ -101,7 +101,9 @@ impl fmt::Debug for Reader {
 pub async fn is_driven(config: &Config) -> bool {
     let held = match &config.store {
         StoreUrl::Sqlite(path) => sqlite::is_driven(path),
-        StoreUrl::Postgres(_) | StoreUrl::Unread => false,
+        // Any node may drive it.
+        StoreUrl::Postgres(_) => true,
+        StoreUrl::Unread => false,
     };
     held || status::ask_daemon(config).await.is_some()
 }

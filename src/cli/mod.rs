@@ -16,6 +16,7 @@ mod release;
 mod run;
 mod sandbox;
 mod status;
+mod store;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -68,6 +69,9 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
     Migrate,
+    /// Move everything to another database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check the configuration, print the default one, or its schema
     #[command(subcommand)]
     Config(config::Command),
@@ -127,6 +131,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Release(options) => release::run(&path, &options).await,
         Command::Auth(command) => auth::run(&path, &command).await,
         Command::Migrate => migrate::run(&path).await,
+        Command::Store(command) => store::run(&command).await,
         Command::Config(command) => config::run(&path, &command),
         Command::Completions(options) => manual::completions(&options),
         Command::Man(options) => manual::man(&options),
