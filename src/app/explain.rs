@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::core::action::{client_key, contact_key, lead_key};
 use crate::core::gap::JOURNAL_KEPT_DAYS;
 use crate::core::id::{ClientId, ContactId, LeadId};
-use crate::core::link::Bases;
+use crate::core::link::{Bases, Content};
 use crate::core::model::Account;
 use crate::core::plan::ground;
 use crate::core::policy::Policy;
@@ -58,6 +58,9 @@ pub struct Step {
     pub told: String,
 }
 
+/// Record, pair, amoCRM's value, Salebot's value; none: never seen.
+pub type LastSeen = (String, String, Option<Content>, Option<Content>);
+
 /// What is known about a record.
 #[derive(Debug, Clone)]
 pub struct Story {
@@ -69,8 +72,8 @@ pub struct Story {
     pub records: Vec<String>,
     /// What happened, oldest first; then what waits.
     pub steps: Vec<Step>,
-    /// What both sides were last seen to have: record, pair, amoCRM, Salebot.
-    pub seen: Vec<(String, String, Option<Vec<String>>, Option<Vec<String>>)>,
+    /// What both sides were last seen to have.
+    pub seen: Vec<LastSeen>,
     /// How far the journal reaches.
     pub reach: String,
 }
