@@ -1,14 +1,16 @@
 //! Backfills: asked for through the store, carried out by the daemon, or here where none runs.
 
 use crate::app::env::SystemEnv;
+use crate::app::nodes::{self, Nodes, Task};
+use crate::app::opened::Opened;
+use crate::app::post::{Current, Post};
 use crate::app::token;
-use crate::app::wire::{self, Lanes, Outside};
+use crate::app::wire::{self, Entrance, Lanes, Outside};
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
 use crate::core::time::Millis;
-use crate::engine::{Bridge, Health};
 use crate::ports::store::{Change, Store, StoreError};
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::Access;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +59,8 @@ pub struct Standing {
 
 /// Backfills of one or several bridges.
 pub struct Backfills {
-    store: Arc<SqliteStore>,
+    opened: Opened,
+    store: Arc<dyn Store>,
     bridges: Vec<(String, Request)>,
     own: Option<Own>,
 }
@@ -66,8 +69,7 @@ pub struct Backfills {
 struct Own {
     stop: CancellationToken,
     tasks: TaskTracker,
-    health: Vec<(String, Arc<Health>)>,
-    lanes: Vec<Lanes>,
+    posts: Vec<Arc<Post>>,
 }
 
 impl Backfills {
@@ -76,21 +78,15 @@ impl Backfills {
     pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, bool)>)> {
         let bridges: Vec<String> =
             crate::app::dead_letters::bridges(config, wish.bridge.as_deref())?.into_iter().map(str::to_owned).collect();
-        let (store, drives) = match wire::open_store(config, Access::Driver).await {
-            Ok(store) => (store, true),
-            Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
-                (wire::open_store(config, Access::Shared).await?, false)
-            }
-            Err(error) => return Err(error),
-        };
-        let own = if drives { Some(drive(config, &bridges, &store)?) } else { None };
+        let (opened, own) = open(config, &bridges).await?;
+        let store = opened.store();
         let (mut asked, mut told) = (Vec::new(), Vec::new());
         for bridge in bridges {
             let (request, goes_on) = ask(store.as_ref(), &bridge, wish, wire::now()).await?;
             told.push((bridge.clone(), goes_on));
             asked.push((bridge, request));
         }
-        Ok((Backfills { store, bridges: asked, own }, told))
+        Ok((Backfills { opened, store, bridges: asked, own }, told))
     }
 
     /// True when a daemon carries it out.
@@ -129,7 +125,8 @@ impl Backfills {
 
     /// Requests granted and answers 429 so far, where it is carried out here.
     pub fn requests(&self) -> Option<(u64, u64)> {
-        let lanes = &self.own.as_ref()?.lanes;
+        let posts = &self.own.as_ref()?.posts;
+        let lanes: Vec<Lanes> = posts.iter().filter_map(|post| Some(post.current()?.lanes)).collect();
         let reports = lanes.iter().flat_map(|lanes| lanes.reports().map(|(_, report)| report));
         Some(
             reports
@@ -138,7 +135,8 @@ impl Backfills {
     }
 
     fn fault(&self, bridge: &str) -> Option<String> {
-        let (_, health) = self.own.as_ref()?.health.iter().find(|(name, _)| name == bridge)?;
+        let post = self.own.as_ref()?.posts.iter().find(|post| post.name == bridge)?;
+        let health = post.current()?.bridge.health();
         health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| format!("{}: {reason}", part.part)))
     }
 
@@ -154,11 +152,12 @@ impl Backfills {
     pub async fn end(self) {
         if let Some(own) = self.own {
             own.stop.cancel();
+            own.tasks.close();
             if tokio::time::timeout(STOP_TIMEOUT, own.tasks.wait()).await.is_err() {
                 tracing::warn!("work under way did not end in time; it is looked up at the next start");
             }
         }
-        self.store.close().await;
+        self.opened.close().await;
     }
 }
 
@@ -180,18 +179,57 @@ async fn ask(store: &dyn Store, bridge: &str, wish: &Wish, now: Millis) -> anyho
     Ok((request, goes_on))
 }
 
-fn drive(config: &Config, bridges: &[String], store: &Arc<SqliteStore>) -> anyhow::Result<Own> {
-    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
-    let mut own =
-        Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), health: Vec::new(), lanes: Vec::new() };
-    for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
-        let wired = wire::bridge(settings, Arc::clone(store) as Arc<dyn Store>, &outside, own.stop.child_token())?;
-        own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
-        let bridge: Arc<Bridge> = wired.bridge;
-        own.health.push((settings.name.clone(), bridge.health()));
-        own.lanes.push(wired.lanes);
-        own.tasks.spawn(async move { bridge.run_backfill().await });
+/// Opens the store, and drives the bridges unless a daemon does.
+async fn open(config: &Config, bridges: &[String]) -> anyhow::Result<(Opened, Option<Own>)> {
+    match Opened::open(config, Access::Driver).await {
+        Ok(Opened::Postgres(store)) => {
+            let held = store.holders().await?;
+            let opened = Opened::Postgres(store);
+            let is_driven = held.iter().any(|holder| bridges.contains(&holder.bridge));
+            let own = if is_driven { None } else { Some(drive(config, bridges, &opened)?) };
+            Ok((opened, own))
+        }
+        Ok(opened) => {
+            let own = drive(config, bridges, &opened)?;
+            Ok((opened, Some(own)))
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
+            Ok((Opened::open(config, Access::Shared).await?, None))
+        }
+        Err(error) => Err(error),
     }
-    own.tasks.close();
+}
+
+fn drive(config: &Config, bridges: &[String], opened: &Opened) -> anyhow::Result<Own> {
+    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
+    let mut own = Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), posts: Vec::new() };
+    let mut posts = Vec::new();
+    for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
+        let post = Arc::new(Post::new(&settings.name, None));
+        let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions: None };
+        let wired = wire::bridge(settings, entrance, opened.store(), &outside, own.stop.child_token())?;
+        if let Opened::Sqlite(_) = opened {
+            own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
+            let bridge = Arc::clone(&wired.bridge);
+            post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
+            own.tasks.spawn(async move { bridge.run_backfill().await });
+        }
+        own.posts.push(Arc::clone(&post));
+        posts.push((settings.clone(), post));
+    }
+    if let Opened::Postgres(store) = opened {
+        let nodes = Nodes {
+            store: store.clone(),
+            posts,
+            id: nodes::node_id(outside.env.as_ref()),
+            outside,
+            task: Task::Backfill,
+            at: "a backfill".to_owned(),
+            stop: own.stop.clone(),
+            tasks: own.tasks.clone(),
+            beats: Arc::default(),
+        };
+        own.tasks.spawn(nodes.run());
+    }
     Ok(own)
 }

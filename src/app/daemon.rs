@@ -1,21 +1,26 @@
 //! The daemon: bridges and the HTTP side over one store, started and stopped together.
 
 use crate::app::env::SystemEnv;
+use crate::app::guest::Guest;
+use crate::app::nodes::{self, Nodes, Task};
+use crate::app::opened::Opened;
+use crate::app::post::{Current, Post};
 use crate::app::status::interval_json;
 use crate::app::token;
-use crate::app::wire::{self, Lanes, Outside};
-use crate::config::Config;
-use crate::engine::{Bridge, Health};
-use crate::inbound::{self, BodyLimits, Inbound, Readiness, ReadyReport, ServerLimits};
+use crate::app::wire::{self, Entrance, Lanes, Outside};
+use crate::config::{Bridge as BridgeConfig, Config};
+use crate::inbound::{self, BodyLimits, Door, Inbound, Readiness, ReadyReport, ServerLimits};
 use crate::ports::env::Env;
+use crate::ports::function::Functions;
 use crate::ports::store::Store;
-use crate::remote::amocrm::TokenSource;
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::Access;
+use crate::store::postgres::PostgresStore;
 use anyhow::Context;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +31,7 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A running daemon.
 pub struct Daemon {
-    store: Arc<SqliteStore>,
+    opened: Opened,
     inbound: Arc<Inbound>,
     insight: Arc<Insight>,
     address: SocketAddr,
@@ -36,15 +41,10 @@ pub struct Daemon {
 
 /// What the health pages and `status` can see of the running bridges.
 pub struct Insight {
-    bridges: Vec<Watched>,
+    posts: Vec<Arc<Post>>,
     env: Arc<dyn Env>,
-}
-
-struct Watched {
-    name: String,
-    lanes: Lanes,
-    health: Arc<Health>,
-    token: Arc<dyn TokenSource>,
+    /// Of what drives bridges or waits for them.
+    beats: Arc<AtomicU64>,
 }
 
 impl Daemon {
@@ -53,7 +53,8 @@ impl Daemon {
     /// Errors: the store cannot be opened, the port is in use, a configured feature is not there.
     /// amoCRM and Salebot need not be reachable: the bridges wait for them and say so.
     pub async fn start(config: &Config, listener: Option<TcpListener>) -> anyhow::Result<Daemon> {
-        let store = wire::open_store(config, Access::Driver).await?;
+        Opened::wait_for(config).await;
+        let opened = Opened::open(config, Access::Driver).await?;
         let listener = match listener {
             Some(listener) => listener,
             None => bind(config.http.listen).await?,
@@ -63,42 +64,47 @@ impl Daemon {
         let public_url = config.http.public_url.clone();
         let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let id = nodes::node_id(env.as_ref());
         let mut doors = BTreeMap::new();
-        let mut bridges: Vec<(Arc<Bridge>, Watched)> = Vec::new();
+        let mut posts = Vec::new();
         for settings in &config.bridges {
-            let wired = wire::bridge(settings, Arc::clone(&store) as Arc<dyn Store>, &outside, stop.child_token())?;
-            tasks.spawn(token::watch(&wired, Arc::clone(&env), stop.child_token()));
-            let watched = Watched {
-                name: settings.name.clone(),
-                lanes: wired.lanes,
-                health: wired.bridge.health(),
-                token: wired.token,
-            };
-            doors.insert(settings.name.clone(), wired.door);
-            bridges.push((wired.bridge, watched));
+            let (post, door, watching) = stand(settings, &opened, &outside, &stop, &id)?;
+            if let Some(watching) = watching {
+                tasks.spawn(watching);
+            }
+            doors.insert(settings.name.clone(), door);
+            posts.push(post);
         }
-        let (bridges, watched): (Vec<_>, Vec<_>) = bridges.into_iter().unzip();
-        let insight = Arc::new(Insight { bridges: watched, env: Arc::clone(&env) });
-        let inbound = Inbound::new(
-            doors,
-            Arc::clone(&store) as Arc<dyn Store>,
-            env,
-            Arc::clone(&insight) as Arc<dyn Readiness>,
-            BodyLimits::default(),
-        );
-        let inbound = Arc::new(inbound);
-        tasks.spawn(inbound::serve(
-            listener,
-            inbound::router(Arc::clone(&inbound)),
-            stop.child_token(),
-            ServerLimits::default(),
-        ));
-        for bridge in bridges {
-            tasks.spawn(async move { bridge.run().await });
+        let beats = Arc::new(AtomicU64::new(0));
+        let insight = Arc::new(Insight { posts: posts.clone(), env: Arc::clone(&env), beats: Arc::clone(&beats) });
+        let readiness = Arc::clone(&insight) as Arc<dyn Readiness>;
+        let inbound = Arc::new(Inbound::new(doors, opened.store(), env, readiness, BodyLimits::default()));
+        let router = inbound::router(Arc::clone(&inbound));
+        tasks.spawn(inbound::serve(listener, router, stop.child_token(), ServerLimits::default()));
+        match &opened {
+            Opened::Sqlite(_) => {
+                for bridge in posts.iter().filter_map(|post| post.current()).map(|current| current.bridge) {
+                    tasks.spawn(async move { bridge.run().await });
+                }
+            }
+            Opened::Postgres(store) => {
+                let nodes = Nodes {
+                    store: store.clone(),
+                    posts: config.bridges.iter().cloned().zip(posts).collect(),
+                    outside,
+                    task: Task::Whole,
+                    id,
+                    at: nodes::told_address(address),
+                    stop: stop.clone(),
+                    tasks: tasks.clone(),
+                    beats,
+                };
+                tasks.spawn(listen(store.clone(), &nodes, stop.child_token()));
+                tasks.spawn(nodes.run());
+            }
         }
-        tasks.close();
         tracing::info!(%address, bridges = config.bridges.len(), "salebridge listens");
-        Ok(Daemon { store, inbound, insight, address, stop, tasks })
+        Ok(Daemon { opened, inbound, insight, address, stop, tasks })
     }
 
     /// Where it listens.
@@ -108,7 +114,7 @@ impl Daemon {
 
     /// The store, to read from.
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        self.opened.store()
     }
 
     /// What can be seen of the bridges.
@@ -120,11 +126,12 @@ impl Daemon {
     /// up at the next start.
     pub async fn stop(self) {
         self.stop.cancel();
+        self.tasks.close();
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("work under way did not end in time; it is looked up at the next start");
         }
         self.inbound.settle().await;
-        self.store.close().await;
+        self.opened.close().await;
     }
 }
 
@@ -134,23 +141,67 @@ async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// The post of a bridge and its door. Where one process drives everything, the bridge stands there from the start;
+/// else it is put together once all the same: what cannot be driven is told at the start.
+fn stand(
+    settings: &BridgeConfig,
+    opened: &Opened,
+    outside: &Outside,
+    stop: &CancellationToken,
+    id: &str,
+) -> anyhow::Result<(Arc<Post>, Door, Option<impl Future<Output = ()> + Send + use<>>)> {
+    let name = &settings.name;
+    let guest = match opened {
+        Opened::Sqlite(_) => None,
+        Opened::Postgres(_) => Some(Guest::new(opened.store(), Arc::clone(&outside.env), name, id)),
+    };
+    let is_alone = guest.is_none();
+    let post = Arc::new(Post::new(name, guest));
+    let functions = Some(Arc::clone(&post) as Arc<dyn Functions>);
+    let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions };
+    let wired = wire::bridge(settings, entrance, opened.store(), outside, stop.child_token())?;
+    let watching = is_alone.then(|| token::watch(&wired, Arc::clone(&outside.env), stop.child_token()));
+    if is_alone {
+        post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
+    }
+    Ok((post, wired.door, watching))
+}
+
+/// Hears what other nodes stored.
+fn listen(store: PostgresStore, nodes: &Nodes, stop: CancellationToken) -> impl Future<Output = ()> + use<> {
+    let posts: Vec<Arc<Post>> = nodes.posts.iter().map(|(_, post)| Arc::clone(post)).collect();
+    async move {
+        let heard = |name: &str| posts.iter().filter(|post| post.name == name).for_each(|post| post.wake());
+        tokio::select! {
+            () = store.listen(heard) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
 impl Insight {
-    /// Grows as long as the engine makes progress.
+    /// Grows as long as the engine makes progress, or waits for its turn.
     pub fn beats(&self) -> u64 {
-        self.bridges.iter().map(|bridge| bridge.health.beats()).sum()
+        let of_bridges = self.posts.iter().filter_map(|post| post.current());
+        let engine: u64 = of_bridges.map(|current| current.bridge.health().beats()).sum();
+        let is_waiting = self.posts.iter().any(|post| post.current().is_none());
+        // While bridges are driven here, they are what must make progress.
+        if is_waiting { engine.wrapping_add(self.beats.load(Ordering::Relaxed)) } else { engine }
     }
 
     /// Lanes of a bridge as JSON, by name.
     pub fn lanes(&self, name: &str) -> Option<serde_json::Value> {
-        let bridge = self.bridges.iter().find(|bridge| bridge.name == name)?;
-        Some(lanes_json(&bridge.lanes))
+        Some(lanes_json(&self.current(name)?.lanes))
     }
 
     /// Faults of a bridge: part, reason, since when (Unix milliseconds).
     pub fn faults(&self, name: &str) -> Vec<(String, String, i64)> {
-        let bridge = self.bridges.iter().find(|bridge| bridge.name == name);
-        let parts = bridge.map(|bridge| bridge.health.report()).unwrap_or_default();
+        let parts = self.current(name).map(|current| current.bridge.health().report()).unwrap_or_default();
         parts.into_iter().filter_map(|part| part.fault.map(|(reason, since)| (part.part, reason, since.0))).collect()
+    }
+
+    fn current(&self, name: &str) -> Option<Current> {
+        self.posts.iter().find(|post| post.name == name)?.current()
     }
 }
 
@@ -164,40 +215,70 @@ fn lanes_json(lanes: &Lanes) -> serde_json::Value {
 }
 
 impl Readiness for Insight {
-    /// Ready: every bridge has read its account and its listings work. Reasons name what does not, and
-    /// the time in which messages may be missing, and what becomes of the token; these alone do not make it unready.
+    /// Ready: every bridge that is driven here has read its account and its listings work, and the store answers.
+    /// Reasons name what does not, the time in which messages may be missing, and what becomes of the token; these
+    /// alone do not make it unready.
     fn report(&self) -> ReadyReport {
         let mut ready = true;
         let mut bridges = serde_json::Map::new();
-        for bridge in &self.bridges {
-            let parts = bridge.health.report();
-            let faults: Vec<_> = parts
-                .iter()
-                .filter_map(|part| {
-                    part.fault
-                        .as_ref()
-                        .map(|(reason, since)| json!({ "part": part.part, "reason": reason, "since": since }))
-                })
-                .collect();
-            let is_started = parts.iter().any(|part| part.part == "account" && part.ok_at.is_some());
-            let bad = parts.iter().any(|part| part.fault.is_some() && NEEDED.contains(&part.part.as_str()));
-            ready &= is_started && !bad;
-            let unproven: Vec<_> = bridge.health.unproven(self.env.now()).map(interval_json).into_iter().collect();
-            let lanes = lanes_json(&bridge.lanes);
-            let now = self.env.now();
-            let token = bridge.token.standing(now).map(|standing| token::told(&standing, now));
-            let state = json!({
-                "started": is_started,
-                "faults": faults,
-                "lanes": lanes,
-                "unproven": unproven,
-                "under_way": bridge.health.under_way(),
-                "token": token,
-            });
-            bridges.insert(bridge.name.clone(), state);
+        for post in &self.posts {
+            let (is_ready, mut state) = match post.current() {
+                Some(current) => self.driven(&current),
+                None => waiting(post),
+            };
+            let trouble = post.trouble();
+            ready &= is_ready && trouble.is_none();
+            if let (Some((reason, since)), Some(faults)) = (trouble, state["faults"].as_array_mut()) {
+                faults.push(json!({ "part": "lease", "reason": reason, "since": since }));
+            }
+            bridges.insert(post.name.clone(), state);
         }
         ReadyReport { ready, reasons: bridges.into() }
     }
+}
+
+impl Insight {
+    fn driven(&self, current: &Current) -> (bool, serde_json::Value) {
+        let health = current.bridge.health();
+        let parts = health.report();
+        let faults: Vec<_> = parts
+            .iter()
+            .filter_map(|part| {
+                let (reason, since) = part.fault.as_ref()?;
+                Some(json!({ "part": part.part, "reason": reason, "since": since }))
+            })
+            .collect();
+        let is_started = parts.iter().any(|part| part.part == "account" && part.ok_at.is_some());
+        let bad = parts.iter().any(|part| part.fault.is_some() && NEEDED.contains(&part.part.as_str()));
+        let unproven: Vec<_> = health.unproven(self.env.now()).map(interval_json).into_iter().collect();
+        let lanes = lanes_json(&current.lanes);
+        let now = self.env.now();
+        let token = current.token.standing(now).map(|standing| token::told(&standing, now));
+        let state = json!({
+            "started": is_started,
+            "faults": faults,
+            "lanes": lanes,
+            "unproven": unproven,
+            "under_way": health.under_way(),
+            "token": token,
+        });
+        (is_started && !bad, state)
+    }
+}
+
+/// A bridge that another node drives: this one takes webhooks and calls for it.
+fn waiting(post: &Post) -> (bool, serde_json::Value) {
+    let elsewhere = post.elsewhere();
+    let lane = || json!({ "state": "elsewhere" });
+    let state = json!({
+        "started": false,
+        "driven_by": elsewhere,
+        "faults": [],
+        "lanes": { "amo": lane(), "salebot": lane(), "save_variables": lane() },
+        "unproven": [],
+        "under_way": [],
+    });
+    (elsewhere.is_some(), state)
 }
 
 /// Parts without which a bridge does not do its work.

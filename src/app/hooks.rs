@@ -81,8 +81,7 @@ async fn watcher(config: &Config, bridge: &Bridge) -> anyhow::Result<impl AmoWat
     let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url: None };
     let options = LaneOptions { follows_another: true, ..LaneOptions::new(format!("amoCRM of {}", bridge.name), RATE) };
     let lane = Arc::new(Lane::new(options, env));
-    let store = wire::read_store(config).await?;
-    let token = wire::token_source(bridge, &store, &outside, &lane, false);
+    let token = wire::token_for_command(config, bridge, &outside, &lane).await?;
     Ok(wire::watcher(bridge, token, &outside, &lane))
 }
 

@@ -14,7 +14,12 @@ use tokio::signal::unix::{SignalKind, signal};
 pub async fn run(config: &Config) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let daemon = Daemon::start(config, inherited_socket()?).await?;
+    let daemon = tokio::select! {
+        started = Daemon::start(config, inherited_socket()?) => started?,
+        // It may wait for its database.
+        _ = terminate.recv() => return Ok(()),
+        _ = interrupt.recv() => return Ok(()),
+    };
     notify(&[NotifyState::Ready, NotifyState::Status("running")]);
     {
         let watchdog = watchdog(daemon.insight());

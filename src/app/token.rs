@@ -17,7 +17,7 @@ const LOOK_MS: i64 = 2_000;
 
 /// Sees to a bridge's token until the stop: it is renewed ahead of time though nobody sends anything, and one that
 /// `salebridge auth` has stored is found. What changes is logged, once.
-pub fn watch(wired: &Wired, env: Arc<dyn Env>, stop: CancellationToken) -> impl Future<Output = ()> + Send + 'static {
+pub fn watch(wired: &Wired, env: Arc<dyn Env>, stop: CancellationToken) -> impl Future<Output = ()> + Send + use<> {
     let (bridge, source) = (wired.bridge.name().to_owned(), Arc::clone(&wired.token));
     async move {
         let mut told = TokenState::Ok;

@@ -1,5 +1,6 @@
 //! From a configuration to running parts.
 
+use crate::app::opened::Opened;
 use crate::config::{AmoAuth, Api, Bridge as BridgeConfig, Config, OAuth as OAuthConfig, StoreUrl};
 use crate::core::flex::Notices;
 use crate::core::hint::Destination;
@@ -18,7 +19,9 @@ use crate::remote::amocrm::{
 use crate::remote::http::{ReqwestTransport, Transport};
 use crate::remote::lane::{Lane, LaneOptions, LaneReport};
 use crate::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions};
-use crate::store::sqlite::{Access, SqliteOptions, SqliteStore};
+use crate::store::Access;
+use crate::store::postgres::PostgresStore;
+use crate::store::sqlite::SqliteStore;
 use anyhow::bail;
 use secrecy::ExposeSecret;
 use std::sync::Arc;
@@ -38,6 +41,15 @@ pub struct Wired {
     pub door: Door,
     /// Its token for amoCRM, to be seen to by `app::token::watch`.
     pub token: Arc<dyn TokenSource>,
+}
+
+/// What stands at a bridge's door whoever drives it.
+#[derive(Default)]
+pub struct Entrance {
+    /// Rings when a body was received.
+    pub arrived: Arc<Bell>,
+    /// Who answers calls of bots; none: the bridge itself.
+    pub functions: Option<Arc<dyn Functions>>,
 }
 
 /// What all bridges share of the outside world.
@@ -72,28 +84,18 @@ impl Lanes {
     }
 }
 
-/// Opens the configured store. `Access::Driver` for the one daemon that works on it.
-pub async fn open_store(config: &Config, access: Access) -> anyhow::Result<Arc<SqliteStore>> {
-    match &config.store {
-        StoreUrl::Sqlite(path) => Ok(Arc::new(SqliteStore::open(SqliteOptions::new(path, access)).await?)),
-        StoreUrl::Postgres(_) => bail!(
-            "this version keeps its state in SQLite only: set store.url to \"sqlite:///var/lib/salebridge/salebridge.db\""
-        ),
-        StoreUrl::Unread => bail!("store.url was not read"),
-    }
-}
-
 /// Opens the store beside a running daemon. Commands that commit change only what the daemon leaves alone: dead
 /// letters, and requests to it.
 pub async fn read_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-    Ok(open_store(config, Access::Shared).await?)
+    Ok(Opened::open(config, Access::Shared).await?.store())
 }
 
 /// Brings the database to this version's form.
 pub async fn migrate(config: &Config) -> anyhow::Result<()> {
     match &config.store {
         StoreUrl::Sqlite(path) => Ok(SqliteStore::migrate(path).await.map(|_| ())?),
-        StoreUrl::Postgres(_) | StoreUrl::Unread => open_store(config, Access::Shared).await.map(|_| ()),
+        StoreUrl::Postgres(url) => Ok(PostgresStore::migrate(url.expose_secret()).await.map(|_| ())?),
+        StoreUrl::Unread => bail!("store.url was not read"),
     }
 }
 
@@ -112,6 +114,7 @@ pub fn transport() -> anyhow::Result<Arc<dyn Transport>> {
 /// Puts a bridge together.
 pub fn bridge(
     config: &BridgeConfig,
+    entrance: Entrance,
     store: Arc<dyn Store>,
     outside: &Outside,
     stop: CancellationToken,
@@ -119,7 +122,7 @@ pub fn bridge(
     let Outside { transport, env, public_url } = outside;
     let lanes = lanes(config, env);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
-    let arrived = Arc::new(Bell::default());
+    let Entrance { arrived, functions } = entrance;
     let token = token_source(config, &store, outside, &lanes.amo, true);
     let bridge = Bridge::new(Parts {
         name: config.name.clone(),
@@ -142,7 +145,7 @@ pub fn bridge(
     let bridge = Arc::new(bridge.watching(watch));
     let mut door = Door::new(&config.salebot.webhook_secret, arrived, notices);
     if let Some(token) = &config.salebot.functions_token {
-        door = door.with_functions(token, Arc::clone(&bridge) as Arc<dyn Functions>);
+        door = door.with_functions(token, functions.unwrap_or_else(|| Arc::clone(&bridge) as Arc<dyn Functions>));
     }
     if let Some(secret) = &config.amo.webhook_secret {
         door = door.with_amo_hooks(secret);
@@ -263,6 +266,20 @@ pub fn token_source(
             let parts = OAuthParts { renews, ..oauth_parts(config, store, outside, lane) };
             Arc::new(OAuth::new(integration(config, configured), parts))
         }
+    }
+}
+
+/// The token for a command beside whoever drives the bridge. Only OAuth needs the store for it, which may not be there
+/// before the daemon was started once.
+pub(super) async fn token_for_command(
+    config: &Config,
+    bridge: &BridgeConfig,
+    outside: &Outside,
+    lane: &Arc<Lane>,
+) -> anyhow::Result<Arc<dyn TokenSource>> {
+    match &bridge.amo.auth {
+        AmoAuth::Token(token) => Ok(Arc::new(DatedToken::new(token.clone(), Arc::clone(&outside.env)))),
+        AmoAuth::OAuth(_) => Ok(token_source(bridge, &read_store(config).await?, outside, lane, false)),
     }
 }
 

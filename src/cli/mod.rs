@@ -14,6 +14,7 @@ mod release;
 mod run;
 mod sandbox;
 mod status;
+mod store;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -59,6 +60,9 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Bring the database to this version's form (also done on start)
     Migrate,
+    /// Move everything to another database
+    #[command(subcommand)]
+    Store(store::Command),
     /// Check the configuration, print the default one, or its schema
     #[command(subcommand)]
     Config(config::Command),
@@ -120,6 +124,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Release(options) => release::run(&path, &options).await,
         Command::Auth(command) => auth::run(&path, &command).await,
         Command::Migrate => migrate::run(&path).await,
+        Command::Store(command) => store::run(&command).await,
         Command::Config(command) => config::run(&path, &command),
         Command::Completions(options) => manual::completions(&options),
         Command::Man(options) => manual::man(&options),

@@ -258,6 +258,14 @@ impl Bridge {
         join_all(loops).await;
     }
 
+    /// Something was stored for the bridge by another process: every queue is looked at once.
+    pub fn wake(&self) {
+        let bells = &self.bells;
+        for bell in [&*self.parts.arrived, &bells.marks, &bells.amo, &bells.salebot, &bells.guard, &bells.backfill] {
+            bell.ring();
+        }
+    }
+
     /// Actions that were under way when we last stopped may have been carried out.
     async fn rescue(&self) {
         while !self.is_stopping() {

@@ -14,6 +14,7 @@ mod hooks;
 mod hostile;
 mod inbound;
 mod inbound_store;
+mod postgres;
 mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;

@@ -1,10 +1,12 @@
 //! What every store must do, whatever it is made of.
 //!
 //! Each test is a function over `Arc<dyn Store>`, run once for every kind of store. What only files can
-//! do (crash, fill up, be opened twice) stands in `files`.
+//! do (crash, fill up, be opened twice) stands in `files`, what only a server can do in `databases`.
 
 mod actions;
 mod chains;
+mod copying;
+mod databases;
 mod files;
 mod inbox;
 mod links;
@@ -18,8 +20,10 @@ use salebridge::core::id::{ClientId, ContactId, InboxId, LeadId, MessageId};
 use salebridge::core::time::Millis;
 use salebridge::ports::remote::Priority;
 use salebridge::ports::store::{Change, NewAction, NewInbox, Received, Source, Store};
+use salebridge::store::Access;
 use salebridge::store::memory::MemoryStore;
-use salebridge::store::sqlite::{Access, SqliteOptions, SqliteStore};
+use salebridge::store::postgres::{PostgresOptions, PostgresStore};
+use salebridge::store::sqlite::{SqliteOptions, SqliteStore};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -35,6 +39,15 @@ struct Subject {
 
 async fn memory_store(inbox_rows_max: u64) -> Subject {
     Subject { store: Arc::new(MemoryStore::new(inbox_rows_max)), _folder: None }
+}
+
+/// In a database of its own; none where PostgreSQL is not installed.
+async fn postgres_store(inbox_rows_max: u64) -> Option<Subject> {
+    let url = crate::postgres::database().await?;
+    let mut options = PostgresOptions::new(url, Access::Driver);
+    options.inbox_rows_max = inbox_rows_max;
+    let store = PostgresStore::open(options).await.expect("opens");
+    Some(Subject { store: Arc::new(store), _folder: None })
 }
 
 async fn sqlite_store(inbox_rows_max: u64) -> Subject {
@@ -63,6 +76,15 @@ macro_rules! for_every_store {
             async fn $test() {
                 let subject = crate::store_contract::sqlite_store(crate::store_contract::ROWS_MAX).await;
                 super::$test(std::sync::Arc::clone(&subject.store)).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let subject = crate::store_contract::postgres_store(crate::store_contract::ROWS_MAX).await;
+                if let Some(subject) = subject {
+                    super::$test(std::sync::Arc::clone(&subject.store)).await;
+                }
             })*
         }
     };

@@ -53,7 +53,15 @@ pub struct Call {
     /// A call with the same ticket within so many milliseconds is the same call; none: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub once_ms: Option<i64>,
+    /// Until when the bot waits at another node than the one that drives the bridge; none: here, or nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_until: Option<Millis>,
 }
+
+/// The journal's word for an answer that was given to a bot at another node …
+pub const TOLD: &str = "told";
+/// … and for a bot there whose time was up.
+pub const LEFT: &str = "left";
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +161,7 @@ impl Call {
             Some(request) => fingerprint::of(&("request", function, client, request)),
             None => fingerprint::of(&("call", function, client, target, &work)),
         };
-        Ok(Call { ticket, function, client, target, is_found: false, work, at: now, once_ms })
+        Ok(Call { ticket, function, client, target, is_found: false, work, at: now, once_ms, waits_until: None })
     }
 
     /// Where a task is due, in Unix seconds.

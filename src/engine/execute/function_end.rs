@@ -4,7 +4,7 @@ use super::settle::{Links, concerns_the_service, doubted, written};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, NoteTarget, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
-use crate::core::function::{Answer, Call, Work};
+use crate::core::function::{Answer, Call, LEFT, TOLD, Work};
 use crate::core::id::{ContactId, LeadId, PipelineId, StatusId, UserId};
 use crate::core::link::{Bases, DealLink};
 use crate::core::model::Lead;
@@ -12,8 +12,13 @@ use crate::core::plan::Notice;
 use crate::core::retry::{self, Next};
 use crate::engine::function::gone;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, Mark, NewAction, OutboxRow, Stored, Subject};
-use serde_json::json;
+use crate::ports::store::{Change, JournalEntry, JournalRow, Mark, NewAction, OutboxRow, Stored, Subject};
+use serde_json::{Value, json};
+
+/// Journal lines in which it is looked who came first.
+const LINES_MAX: u32 = 16;
+/// After this nobody waits at another node any more.
+const GONE_MS: i64 = 3_000;
 
 /// How soon a change is made again after somebody else's came in between.
 const CHANGED_MS: i64 = 300;
@@ -184,7 +189,12 @@ impl Bridge {
             let detail = json!({ "at": call.at, "answer": answer });
             changes.push(self.journal(Notice { subject: call.subject(), kind: "answered", detail }));
         }
-        if self.desk.awaits(&call.ticket) {
+        if call.waits_until.is_some() {
+            let (at, subject) = (call.at, call.subject());
+            let detail = json!({ "at": call.at, "answer": answer });
+            changes.push(Change::Journal(JournalEntry { at, subject, kind: TOLD, detail }));
+        }
+        if self.desk.awaits(&call.ticket) || call.waits_until.is_some() {
             links.answers.push((call.clone(), answer));
         } else {
             changes.extend(self.late(call, &answer));
@@ -195,11 +205,24 @@ impl Bridge {
     pub(super) async fn tell_bots(&self, answers: Vec<(Call, Answer)>) -> Stored<()> {
         let mut late = Vec::new();
         for (call, answer) in answers {
-            if !self.desk.tell(&call.ticket, answer.clone()) {
+            if !self.desk.tell(&call.ticket, answer.clone()) && !self.is_told_elsewhere(&call).await? {
                 late.extend(self.late(&call, &answer));
             }
         }
         self.commit(late).await
+    }
+
+    /// True when the node at which the bot waits takes the answer: it has not left before the answer was told. One
+    /// that would have left long ago is not there any more.
+    async fn is_told_elsewhere(&self, call: &Call) -> Stored<bool> {
+        let Some(until) = call.waits_until else { return Ok(false) };
+        let lines = self.store().journal(self.name(), &call.subject(), LINES_MAX).await?;
+        let of_call = |line: &&JournalRow| line.detail.get("at").and_then(Value::as_i64) == Some(call.at.0);
+        // Newest first, and of one time in the order of their commits: the last of these two came first.
+        let first = lines.iter().filter(of_call).rfind(|line| line.kind == TOLD || line.kind == LEFT);
+        let has_left = first.is_some_and(|line| line.kind == LEFT);
+        let is_gone = self.now().since(until) > GONE_MS && !lines.iter().any(|line| line.kind == LEFT);
+        Ok(!has_left && !is_gone)
     }
 
     fn late(&self, call: &Call, answer: &Answer) -> [Change; 2] {

@@ -10,8 +10,9 @@ use super::writer::{Request, Transaction};
 use super::{inbox, links, marks, outbox};
 use crate::core::id::{ActionId, ContactId};
 use crate::ports::store::{Change, Cursor, JournalEntry, Mark, NewAction, Subject};
+use crate::store::order::{Table, gather, parts, table};
 use async_trait::async_trait;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem::discriminant;
 
 /// Applies changes to one bridge.
@@ -42,40 +43,6 @@ impl Request for Commit {
         }
         applying.flush(tables).await?;
         Ok(applying.actions)
-    }
-}
-
-/// The tables that changes go to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Table {
-    Inbox,
-    Clients,
-    Deals,
-    Contacts,
-    Keys,
-    Marks,
-    Outbox,
-    Journal,
-    Cursors,
-    Texts,
-}
-
-fn table(change: &Change) -> Table {
-    match change {
-        Change::InboxDone(_) | Change::InboxHold(..) | Change::InboxDead(..) | Change::InboxRetry(..) => Table::Inbox,
-        Change::PutClient(_) => Table::Clients,
-        Change::PutDeal(_) => Table::Deals,
-        Change::PutContact(_) | Change::ForgetContact(_) => Table::Contacts,
-        Change::PutKeys(..) => Table::Keys,
-        Change::Mark(_) | Change::Unmark(..) => Table::Marks,
-        Change::AddAction(_)
-        | Change::CancelSlot(_)
-        | Change::ActionDone(_)
-        | Change::ActionRetry { .. }
-        | Change::ActionDead { .. } => Table::Outbox,
-        Change::Journal(_) => Table::Journal,
-        Change::PutCursor(..) => Table::Cursors,
-        Change::PutText(..) => Table::Texts,
     }
 }
 
@@ -240,23 +207,4 @@ impl Applying<'_, '_> {
         query.execute(&mut *self.tx.connection).await?;
         Ok(())
     }
-}
-
-fn gather<'c, T>(run: &[&'c Change], pick: impl Fn(&'c Change) -> Option<T>) -> Vec<T> {
-    run.iter().filter_map(|change| pick(change)).collect()
-}
-
-/// Splits a run so that nothing comes twice in a part.
-fn parts<'a, T, K: Ord + Copy>(run: &'a [T], key: impl Fn(&'a T) -> Option<K>) -> Vec<&'a [T]> {
-    let (mut parts, mut start, mut seen) = (Vec::new(), 0, BTreeSet::new());
-    for (place, item) in run.iter().enumerate() {
-        let Some(key) = key(item) else { continue };
-        if !seen.insert(key) {
-            parts.push(&run[start..place]);
-            start = place;
-            seen = BTreeSet::from([key]);
-        }
-    }
-    parts.push(&run[start..]);
-    parts
 }

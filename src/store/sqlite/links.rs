@@ -1,12 +1,12 @@
 //! Links, contacts and the keys that lead to them: written in runs, read by id.
 
-use super::compact::{client_link, client_texts, deal_link, deal_texts};
 use super::rows::{Reading, json};
 use super::trouble::Tried;
 use super::writer::Transaction;
 use crate::core::id::ContactId;
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::people::MatchKey;
+use crate::store::compact::{client_link, client_texts, deal_link, deal_texts};
 use crate::store::limits::stored_id;
 use sqlx::sqlite::SqliteRow;
 

@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file, one writer with group commit, a few readers.
 
 mod changes;
-mod compact;
+mod copying;
 mod examine;
 mod inbox;
 mod links;
@@ -28,22 +28,14 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Writer, stopped};
 
+pub use super::Access;
+pub use copying::SqliteCopy;
 pub use examine::{Examined, examine};
 pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest
 /// bodies must not take more than a small server has.
 const BODIES_KIB_MAX: u32 = 32 * 1024;
-
-/// Who opens a database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// The one daemon that drives it. Makes the file if needed and applies migrations; a second one is refused.
-    Driver,
-    /// A command beside the daemon. It reads, and may commit: the two wait for each other. The
-    /// database must be there and up to date.
-    Shared,
-}
 
 /// How a database is opened.
 #[derive(Debug, Clone)]

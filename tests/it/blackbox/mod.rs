@@ -11,6 +11,7 @@ mod first_run;
 mod functions;
 mod hooks;
 mod messages;
+mod nodes;
 mod oauth;
 mod round_trip;
 mod running;
@@ -72,6 +73,13 @@ impl Place {
     /// The same with another version of amoCRM's API.
     fn speaking(self, api: &str) -> Place {
         self.write(&self.config.text().replace("[bridge.amo]\n", &format!("[bridge.amo]\napi = \"{api}\"\n")));
+        self
+    }
+
+    /// The same with another store.
+    fn keeping_in(mut self, url: &str) -> Place {
+        self.config.store_url = url.to_owned();
+        self.write(&self.config.text());
         self
     }
 

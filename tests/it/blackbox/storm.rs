@@ -15,8 +15,8 @@ const SENDERS: usize = 8;
 /// A kill comes at most so long after its part of the storm was let loose.
 const MOMENT_MAX_MS: usize = 1_500;
 /// How often a lively town is scanned for changed variables, and how often in a storm.
-const SCAN_OFTEN: &str = "reconcile = \"*/5 * * * * *\"";
-const SCAN_SELDOM: &str = "reconcile = \"0 */2 * * * *\"";
+pub(super) const SCAN_OFTEN: &str = "reconcile = \"*/5 * * * * *\"";
+pub(super) const SCAN_SELDOM: &str = "reconcile = \"0 */2 * * * *\"";
 /// What was under way at a kill is looked for during a minute before it counts as not written, so
 /// the end takes longer than other states do.
 const CALM_MAX: Duration = Duration::from_secs(240);
@@ -25,15 +25,15 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// How big a storm is, and the seed of everything that happens in it by chance.
 #[derive(Debug, Clone, Copy)]
-struct Storm {
-    seed: u64,
-    people: usize,
-    messages: usize,
-    kills: usize,
+pub(super) struct Storm {
+    pub(super) seed: u64,
+    pub(super) people: usize,
+    pub(super) messages: usize,
+    pub(super) kills: usize,
 }
 
 /// A message that will be written, and by whom.
-struct Letter {
+pub(super) struct Letter {
     person: usize,
     door: usize,
     text: String,
@@ -41,7 +41,7 @@ struct Letter {
 
 impl Storm {
     /// The letters of each sender: one person's letters go through one sender, in order.
-    fn letters(&self, town: &Town, dice: &mut Dice) -> Vec<Vec<Letter>> {
+    pub(super) fn letters(&self, town: &Town, dice: &mut Dice) -> Vec<Vec<Letter>> {
         let mut letters: Vec<Vec<Letter>> = (0..SENDERS).map(|_| Vec::new()).collect();
         for number in 0..self.messages {
             // Everybody writes at least once, so everybody's contact is there in the end.
@@ -65,7 +65,7 @@ impl Storm {
         let gate = Arc::new(Semaphore::new(0));
         let mut senders = JoinSet::new();
         for letters in self.letters(&town, &mut dice) {
-            senders.spawn(send(Arc::clone(&town), place.hook(SECRET), letters, Arc::clone(&gate)));
+            senders.spawn(send(Arc::clone(&town), vec![place.hook(SECRET)], letters, Arc::clone(&gate)));
         }
         let mut daemon = place.start();
         place.ready().await;
@@ -84,7 +84,7 @@ impl Storm {
         Arc::into_inner(town).expect("the senders are done").close().await;
     }
 
-    async fn calm(&self, place: &Place, town: &Town) {
+    pub(super) async fn calm(&self, place: &Place, town: &Town) {
         let began = Instant::now();
         while place.status()["idle"] != true {
             let amo = town.amo(|amo, _| amo.statistics().by_status.clone());
@@ -94,7 +94,7 @@ impl Storm {
     }
 
     /// Exactly what was said, in the contact of whoever said it; one contact for everybody.
-    fn judge(&self, town: &Town, contacts_before: usize) {
+    pub(super) fn judge(&self, town: &Town, contacts_before: usize) {
         let found = lines(town);
         let entered = town.entered();
         let mut said: BTreeMap<i64, Vec<String>> = BTreeMap::new();
@@ -130,10 +130,11 @@ impl Storm {
     }
 }
 
-/// Lets each letter be written and posts its webhook until it is answered with 200: what broke off
-/// may have been stored, and comes again.
-async fn send(town: Arc<Town>, hook: String, letters: Vec<Letter>, gate: Arc<Semaphore>) {
+/// Lets each letter be written and posts its webhook, to one node after the other, until it is answered with 200:
+/// what broke off may have been stored, and comes again.
+pub(super) async fn send(town: Arc<Town>, hooks: Vec<String>, letters: Vec<Letter>, gate: Arc<Semaphore>) {
     let client = client();
+    let mut turns = hooks.iter().cycle();
     for Letter { person, door, text } in letters {
         gate.acquire().await.expect("nobody closes it").forget();
         let number = town.enter(person, door).expect("a person");
@@ -144,7 +145,8 @@ async fn send(town: Arc<Town>, hook: String, letters: Vec<Letter>, gate: Arc<Sem
         assert_eq!(bodies.len(), 1);
         let began = Instant::now();
         loop {
-            let post = client.post(&hook).header("content-type", "application/json").body(bodies[0].body.clone());
+            let hook = turns.next().expect("there is a node");
+            let post = client.post(hook).header("content-type", "application/json").body(bodies[0].body.clone());
             match post.send().await.ok().map(|answer| answer.status().as_u16()) {
                 Some(200) => break,
                 None | Some(503) => tokio::time::sleep(LOOK / 5).await,

@@ -1,4 +1,4 @@
-//! Random steps, done to both kinds of store at once: whatever can be asked must be answered alike.
+//! Random steps, done to two kinds of store at once: whatever can be asked must be answered alike.
 //!
 //! The memory is the model. Ids may differ (a database may skip some), so rows are compared by the order in
 //! which they were given out.
@@ -20,9 +20,13 @@ use salebridge::ports::store::{
     Change, Cursor, DeadLetter, JournalEntry, Mark, NewAction, NewInbox, OutboxRow, Received, Source, Store, Subject,
 };
 use std::sync::Arc;
+use tokio::runtime::Runtime;
 
 /// Sequences that are tried; each has a bridge of its own.
 const CASES: u32 = 240;
+
+/// A server is asked over a socket, three times as slowly as a file.
+const CASES_OF_SERVER: u32 = 80;
 
 /// Bodies that may wait: few, so that some are refused.
 const WAITING_MAX: u64 = 6;
@@ -341,8 +345,8 @@ impl Player {
 const PICTURE_EVERY: usize = 3;
 
 /// Does the steps to both stores and compares as they go.
-async fn play(model: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, bridge: &str, steps: Vec<Step>) -> Result<(), String> {
-    let (mut one, mut two) = (Player::new(model, bridge), Player::new(sqlite, bridge));
+async fn play(model: &Arc<dyn Store>, other: &Arc<dyn Store>, bridge: &str, steps: Vec<Step>) -> Result<(), String> {
+    let (mut one, mut two) = (Player::new(model, bridge), Player::new(other, bridge));
     let last = steps.len().saturating_sub(1);
     for (place, step) in steps.into_iter().enumerate() {
         let (expected, found) = (one.step(step.clone()).await, two.step(step.clone()).await);
@@ -361,22 +365,38 @@ async fn play(model: &Arc<dyn Store>, sqlite: &Arc<dyn Store>, bridge: &str, ste
     Ok(())
 }
 
-#[test]
-fn both_stores_do_the_same() {
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+/// Holds a store to the model, in so many sequences.
+fn hold(runtime: &Runtime, other: &Arc<dyn Store>, cases: u32) {
     let model = runtime.block_on(super::memory_store(WAITING_MAX));
-    let sqlite = runtime.block_on(super::sqlite_store(WAITING_MAX));
     let seed = RngSeed::Fixed(20_261_101);
-    let config = Config { cases: CASES, rng_seed: seed, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, rng_seed: seed, failure_persistence: None, ..Config::default() };
     let case = std::cell::Cell::new(0);
     let outcome = TestRunner::new(config).run(&vec(step(), 1..25), |steps| {
         case.set(case.get() + 1);
         let bridge = format!("{SHOP}{}", case.get());
-        let played = runtime.block_on(play(&model.store, &sqlite.store, &bridge, steps));
+        let played = runtime.block_on(play(&model.store, other, &bridge, steps));
         played.map_err(TestCaseError::fail)
     });
     if let Err(error) = outcome {
         panic!("{error}");
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
+#[test]
+fn sqlite_does_the_same_as_memory() {
+    let runtime = runtime();
+    let sqlite = runtime.block_on(super::sqlite_store(WAITING_MAX));
+    hold(&runtime, &sqlite.store, CASES);
+}
+
+#[test]
+fn postgres_does_the_same_as_memory() {
+    let runtime = runtime();
+    if let Some(postgres) = runtime.block_on(super::postgres_store(WAITING_MAX)) {
+        hold(&runtime, &postgres.store, CASES_OF_SERVER);
     }
 }

@@ -4,17 +4,39 @@
 //! Every form is taken apart and put together field by field: a field added in `core` does not
 //! compile until it has a letter here.
 
-use super::rows::{Reading, Word, json};
-use super::trouble::Tried;
+use super::words::{Word, json};
 use crate::core::action::Side;
 use crate::core::flips::Flips;
 use crate::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use crate::core::link::{Base, Bases, ClientLink, Content, DealLink};
 use crate::core::model::Client;
 use crate::core::time::Millis;
+use crate::ports::store::Stored;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A row of either database that is being read.
+pub(super) trait Columns {
+    /// What can go wrong.
+    type Trouble;
+
+    /// A whole number.
+    fn number(&self, column: &'static str) -> Result<i64, Self::Trouble>;
+
+    /// An id of a service.
+    fn id(&self, column: &'static str) -> Result<u64, Self::Trouble>;
+
+    /// An id of a service that may be missing.
+    fn id_if_any(&self, column: &'static str) -> Result<Option<u64>, Self::Trouble>;
+
+    /// A time that may be missing.
+    fn millis_if_any(&self, column: &'static str) -> Result<Option<Millis>, Self::Trouble>;
+
+    /// A structure.
+    fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Self::Trouble>;
+}
 
 #[derive(Serialize, Deserialize)]
 struct ClientFacts<'a> {
@@ -111,17 +133,17 @@ fn whole_flips((last, count, since, frozen): (Option<i64>, u32, Millis, u8)) -> 
     Flips { last: last.and_then(Side::from_number), count, since, frozen: frozen != 0 }
 }
 
-fn bases_text(bases: &Bases) -> Tried<String> {
+fn bases_text(bases: &Bases) -> Stored<String> {
     json(&bases.iter().map(|(rule, base)| (rule.as_str(), short(base))).collect::<BTreeMap<_, _>>())
 }
 
-fn read_bases(row: &Reading<'_>) -> Tried<Bases> {
+fn read_bases<R: Columns>(row: &R) -> Result<Bases, R::Trouble> {
     let bases: BTreeMap<String, ShortBase<'static>> = row.json("bases")?;
     Ok(bases.into_iter().map(|(rule, base)| (rule, whole(base))).collect())
 }
 
 /// Facts and bases of a client's link.
-pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
+pub(super) fn client_texts(link: &ClientLink) -> Stored<(String, String)> {
     let ClientLink { client, contact: _, unmatched, bases, last_message_at: _, revision: _ } = link;
     let Client { id: _, platform_id, group, messenger, name, tag, created_at } = client;
     let facts = ClientFacts {
@@ -137,7 +159,7 @@ pub(super) fn client_texts(link: &ClientLink) -> Tried<(String, String)> {
 }
 
 /// A client's link from its row.
-pub(super) fn client_link(row: &Reading<'_>) -> Tried<ClientLink> {
+pub(super) fn client_link<R: Columns>(row: &R) -> Result<ClientLink, R::Trouble> {
     let facts: ClientFacts<'static> = row.json("facts")?;
     Ok(ClientLink {
         client: Client {
@@ -153,12 +175,12 @@ pub(super) fn client_link(row: &Reading<'_>) -> Tried<ClientLink> {
         unmatched: facts.unmatched,
         bases: read_bases(row)?,
         last_message_at: row.millis_if_any("last_message_at")?,
-        revision: row.get("revision")?,
+        revision: row.number("revision")?,
     })
 }
 
 /// Facts and bases of a lead's link.
-pub(super) fn deal_texts(link: &DealLink) -> Tried<(String, String)> {
+pub(super) fn deal_texts(link: &DealLink) -> Stored<(String, String)> {
     let DealLink {
         lead: _,
         contact: _,
@@ -188,7 +210,7 @@ pub(super) fn deal_texts(link: &DealLink) -> Tried<(String, String)> {
 }
 
 /// A lead's link from its row.
-pub(super) fn deal_link(row: &Reading<'_>) -> Tried<DealLink> {
+pub(super) fn deal_link<R: Columns>(row: &R) -> Result<DealLink, R::Trouble> {
     let facts: DealFacts<'static> = row.json("facts")?;
     Ok(DealLink {
         lead: LeadId(row.id("lead")?),
@@ -203,6 +225,6 @@ pub(super) fn deal_link(row: &Reading<'_>) -> Tried<DealLink> {
         version: facts.version,
         fingerprint: facts.fingerprint.into_owned(),
         bases: read_bases(row)?,
-        revision: row.get("revision")?,
+        revision: row.number("revision")?,
     })
 }

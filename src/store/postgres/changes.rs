@@ -1,0 +1,221 @@
+//! A commit: changes in order, but as few statements as possible.
+//!
+//! A statement costs about the same for one row as for many, and a pass records hundreds of changes at
+//! once. Changes of different tables do not see each other, so each table's are gathered, and runs
+//! of one kind become one statement.
+
+use super::rows::{json, storable};
+use super::trouble::Tried;
+use super::writer::{Request, Transaction};
+use super::{inbox, links, marks, outbox};
+use crate::core::id::{ActionId, ContactId};
+use crate::core::link::{ClientLink, ContactSeen, DealLink};
+use crate::ports::store::{Change, Cursor, JournalEntry, Mark, NewAction, Subject};
+use crate::store::order::{Table, gather, parts, table};
+use async_trait::async_trait;
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+
+/// Applies changes to one bridge.
+pub(super) struct Commit {
+    pub(super) changes: Vec<Change>,
+}
+
+#[async_trait]
+impl Request for Commit {
+    type Answer = Vec<ActionId>;
+
+    async fn apply(&self, tx: &mut Transaction<'_>) -> Tried<Vec<ActionId>> {
+        let mut applying = Applying { tx, actions: Vec::new() };
+        let mut tables: BTreeMap<Table, Vec<&Change>> = BTreeMap::new();
+        for change in &self.changes {
+            if let Change::ForgetContact(contact) = change {
+                // It touches several tables: what was decided before it goes before it.
+                applying.flush(std::mem::take(&mut tables)).await?;
+                links::forget(applying.tx, *contact).await?;
+            } else {
+                tables.entry(table(change)).or_default().push(change);
+            }
+        }
+        applying.flush(tables).await?;
+        Ok(applying.actions)
+    }
+}
+
+const JOURNAL: &str = "INSERT INTO journal (bridge, at, subject, kind, detail) \
+     SELECT $1, at, subject, kind, detail FROM unnest($2::bigint[], $3::text[], $4::text[], $5::text[]) \
+     WITH ORDINALITY AS new (at, subject, kind, detail, place) ORDER BY place";
+
+const PUT_CURSOR: &str = "INSERT INTO cursors (bridge, name, at, moved_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (bridge, name) DO UPDATE SET at = excluded.at, moved_at = excluded.moved_at";
+
+const PUT_TEXT: &str = "INSERT INTO texts (bridge, name, value) VALUES ($1, $2, $3) \
+     ON CONFLICT (bridge, name) DO UPDATE SET value = excluded.value";
+
+struct Applying<'t, 'w> {
+    tx: &'t mut Transaction<'w>,
+    actions: Vec<ActionId>,
+}
+
+impl Applying<'_, '_> {
+    async fn flush(&mut self, tables: BTreeMap<Table, Vec<&Change>>) -> Tried<()> {
+        for changes in tables.into_values() {
+            for run in changes.chunk_by(|a, b| discriminant(*a) == discriminant(*b)) {
+                self.run(run).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies changes of one kind. All match the arm that the first one matched.
+    async fn run(&mut self, run: &[&Change]) -> Tried<()> {
+        match run.first() {
+            Some(Change::PutClient(_)) => {
+                let links: Vec<_> = gather(run, |change| match change {
+                    Change::PutClient(link) => Some(&**link),
+                    _ => None,
+                });
+                for part in parts(&links, |link: &&ClientLink| Some(link.client.id)) {
+                    links::put_clients(self.tx, part).await?;
+                }
+                Ok(())
+            }
+            Some(Change::PutDeal(_)) => {
+                let links: Vec<_> = gather(run, |change| match change {
+                    Change::PutDeal(link) => Some(&**link),
+                    _ => None,
+                });
+                for part in parts(&links, |link: &&DealLink| Some(link.lead)) {
+                    links::put_deals(self.tx, part).await?;
+                }
+                Ok(())
+            }
+            Some(Change::PutContact(_)) => {
+                let seen: Vec<_> = gather(run, |change| match change {
+                    Change::PutContact(seen) => Some(seen),
+                    _ => None,
+                });
+                for part in parts(&seen, |seen: &&ContactSeen| Some(seen.contact)) {
+                    links::put_contacts(self.tx, part).await?;
+                }
+                Ok(())
+            }
+            Some(Change::PutKeys(..)) => self.put_keys(run).await,
+            Some(Change::Mark(_)) => self.mark(run).await,
+            Some(Change::Unmark(..)) => {
+                let seen: Vec<(Subject, i64)> = gather(run, |change| match change {
+                    Change::Unmark(subject, revision) => Some((*subject, *revision)),
+                    _ => None,
+                });
+                marks::unmark(self.tx, &seen).await
+            }
+            Some(Change::AddAction(_)) => self.add_actions(run).await,
+            Some(Change::ActionDone(_)) => {
+                let ids: Vec<ActionId> = gather(run, |change| match change {
+                    Change::ActionDone(id) => Some(*id),
+                    _ => None,
+                });
+                outbox::drop_rows(self.tx, &ids).await
+            }
+            Some(Change::Journal(_)) => self.journal(run).await,
+            _ => self.one_by_one(run).await,
+        }
+    }
+
+    /// Changes that are rare, or alone in their commit.
+    async fn one_by_one(&mut self, run: &[&Change]) -> Tried<()> {
+        for change in run {
+            match change {
+                Change::InboxDone(ids) => inbox::done(self.tx, ids).await?,
+                Change::InboxHold(client, due) => inbox::hold(self.tx, *client, *due).await?,
+                Change::InboxDead(id, reason) => inbox::dead(self.tx, *id, reason).await?,
+                Change::InboxRetry(id, due) => inbox::retry(self.tx, *id, *due).await?,
+                Change::CancelSlot(slot) => outbox::cancel(self.tx, slot).await?,
+                Change::ActionRetry { id, not_before, attempts, in_doubt, fault } => {
+                    let (id, not_before, attempts, in_doubt) = (*id, *not_before, *attempts, *in_doubt);
+                    let retry = outbox::Retry { id, not_before, attempts, in_doubt, fault };
+                    outbox::retry(self.tx, retry).await?;
+                }
+                Change::ActionDead { id, fault, at } => outbox::dead(self.tx, *id, fault, *at).await?,
+                Change::PutCursor(name, cursor) => self.put_cursor(name, *cursor).await?,
+                Change::PutText(name, text) => self.put_text(name, text).await?,
+                Change::ForgetContact(_)
+                | Change::PutClient(_)
+                | Change::PutDeal(_)
+                | Change::PutContact(_)
+                | Change::PutKeys(..)
+                | Change::Mark(_)
+                | Change::Unmark(..)
+                | Change::AddAction(_)
+                | Change::ActionDone(_)
+                | Change::Journal(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A contact that comes again starts a new statement: what came first must be undone by it.
+    async fn put_keys(&mut self, run: &[&Change]) -> Tried<()> {
+        let keys = gather(run, |change| match change {
+            Change::PutKeys(contact, keys) => Some((*contact, keys.as_slice())),
+            _ => None,
+        });
+        for part in parts(&keys, |(contact, _): &(ContactId, _)| Some(*contact)) {
+            links::put_keys(self.tx, part).await?;
+        }
+        Ok(())
+    }
+
+    async fn mark(&mut self, run: &[&Change]) -> Tried<()> {
+        let all: Vec<&Mark> = gather(run, |change| match change {
+            Change::Mark(mark) => Some(mark),
+            _ => None,
+        });
+        for part in parts(&all, |mark| Some(mark.subject)) {
+            marks::mark(self.tx, part).await?;
+        }
+        Ok(())
+    }
+
+    /// A slot that comes again starts a new statement: the later action replaces the earlier one.
+    async fn add_actions(&mut self, run: &[&Change]) -> Tried<()> {
+        let all: Vec<&NewAction> = gather(run, |change| match change {
+            Change::AddAction(new) => Some(&**new),
+            _ => None,
+        });
+        for part in parts(&all, |new| new.slot.as_deref()) {
+            let added = outbox::add(self.tx, part).await?;
+            self.actions.extend(added);
+        }
+        Ok(())
+    }
+
+    async fn journal(&mut self, run: &[&Change]) -> Tried<()> {
+        let entries: Vec<&JournalEntry> = gather(run, |change| match change {
+            Change::Journal(entry) => Some(entry),
+            _ => None,
+        });
+        let (mut times, mut subjects, mut kinds, mut details) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for entry in entries {
+            times.push(entry.at.0);
+            subjects.push(storable(&entry.subject).into_owned());
+            kinds.push(entry.kind);
+            details.push(json(&entry.detail)?);
+        }
+        let query = sqlx::query(JOURNAL).bind(self.tx.bridge).bind(times).bind(subjects).bind(kinds).bind(details);
+        query.execute(&mut *self.tx.connection).await?;
+        Ok(())
+    }
+
+    async fn put_cursor(&mut self, name: &'static str, cursor: Cursor) -> Tried<()> {
+        let query = sqlx::query(PUT_CURSOR).bind(self.tx.bridge).bind(name).bind(cursor.at.0).bind(cursor.moved_at.0);
+        query.execute(&mut *self.tx.connection).await?;
+        Ok(())
+    }
+
+    async fn put_text(&mut self, name: &'static str, text: &str) -> Tried<()> {
+        let query = sqlx::query(PUT_TEXT).bind(self.tx.bridge).bind(name).bind(storable(text));
+        query.execute(&mut *self.tx.connection).await?;
+        Ok(())
+    }
+}

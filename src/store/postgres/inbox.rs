@@ -1,0 +1,60 @@
+//! Pushed bodies after they were taken in: dealt with, held, given up, tried again.
+
+use super::rows::storable;
+use super::trouble::Tried;
+use super::writer::Transaction;
+use crate::core::id::{ClientId, InboxId};
+use crate::core::time::Millis;
+use crate::store::limits::stored_id;
+
+/// Bodies that are dealt with. Without a dedupe key nothing of them is needed any more.
+pub(super) const DELETE_DONE: &str =
+    "DELETE FROM inbox WHERE bridge = $1 AND id = ANY ($2::bigint[]) AND dedupe IS NULL AND state <> 1";
+
+/// With a key, it stays.
+pub(super) const EMPTY_DONE: &str = "UPDATE inbox SET state = 1, client = NULL, message = NULL, reason = NULL, body = NULL \
+     WHERE bridge = $1 AND id = ANY ($2::bigint[]) AND dedupe IS NOT NULL AND state <> 1";
+
+/// A body that cannot be dealt with. Those done are gone.
+pub(super) const KILL: &str = "UPDATE inbox SET state = 2, reason = $3 WHERE bridge = $1 AND id = $2 AND state <> 1";
+
+/// A dead body that is to be tried again.
+pub(super) const RETRY: &str =
+    "UPDATE inbox SET state = 0, due = $3, reason = NULL WHERE bridge = $1 AND id = $2 AND state = 2";
+
+/// A client's waiting bodies.
+pub(super) const HOLD: &str = "UPDATE inbox SET due = $3 WHERE bridge = $1 AND client = $2 AND state = 0";
+
+/// Dedupe keys that are old enough to go.
+pub(super) const PRUNE: &str = "DELETE FROM inbox WHERE id = ANY (ARRAY(SELECT id FROM inbox \
+     WHERE bridge = $1 AND state = 1 AND received_at < $2 ORDER BY received_at, id LIMIT $3))";
+
+/// Drops bodies and keeps their keys. The usual case, bodies with keys, is one statement.
+pub(super) async fn done(tx: &mut Transaction<'_>, ids: &[InboxId]) -> Tried<()> {
+    let ids: Vec<i64> = ids.iter().map(|id| id.0).collect();
+    let emptied = sqlx::query(EMPTY_DONE).bind(tx.bridge).bind(&ids).execute(&mut *tx.connection).await?;
+    if emptied.rows_affected() < ids.len() as u64 {
+        sqlx::query(DELETE_DONE).bind(tx.bridge).bind(&ids).execute(&mut *tx.connection).await?;
+    }
+    Ok(())
+}
+
+/// Makes a body a dead letter, or gives a dead one another reason.
+pub(super) async fn dead(tx: &mut Transaction<'_>, id: InboxId, reason: &str) -> Tried<()> {
+    let query = sqlx::query(KILL).bind(tx.bridge).bind(id.0).bind(storable(reason));
+    query.execute(&mut *tx.connection).await?;
+    Ok(())
+}
+
+/// Lets a dead body wait again.
+pub(super) async fn retry(tx: &mut Transaction<'_>, id: InboxId, due: Millis) -> Tried<()> {
+    sqlx::query(RETRY).bind(tx.bridge).bind(id.0).bind(due.0).execute(&mut *tx.connection).await?;
+    Ok(())
+}
+
+/// Puts a client's waiting bodies off.
+pub(super) async fn hold(tx: &mut Transaction<'_>, client: ClientId, due: Millis) -> Tried<()> {
+    let client = stored_id("client", client.0)?;
+    sqlx::query(HOLD).bind(tx.bridge).bind(client).bind(due.0).execute(&mut *tx.connection).await?;
+    Ok(())
+}
