@@ -20,8 +20,8 @@ use std::path::{Path, PathBuf};
 const BASE: &str = r#"
 [[bridge]]
 name = "shop"
-amo = { url = "https://example.amocrm.ru", token = { env = "AMO_TOKEN" } }
-salebot = { api_key = { env = "SALEBOT_API_KEY" }, webhook_secret = { env = "SALEBOT_WEBHOOK_SECRET" } }
+amo = { url = "https://example.amocrm.ru", token = "t" }
+salebot = { api_key = "k", webhook_secret = "0123456789abcdef0123456789abcdef" }
 "#;
 
 /// Pages whose first column quotes the program, and nothing but the program.
