@@ -271,7 +271,12 @@ fn discarded(detail: &DeadDetail, now: Millis) -> Vec<Change> {
 
 fn journal(detail: &DeadDetail, kind: &'static str, at: Millis) -> Change {
     let letter = &detail.letter;
-    let (subject, what) = (letter.subject.clone(), json!({ "dead_letter": letter.what, "reason": letter.reason }));
+    let rules: Vec<&str> = match &detail.content {
+        DeadContent::Action(row) => row.action.confirms().iter().map(|confirm| confirm.rule.as_str()).collect(),
+        DeadContent::Body(_) | DeadContent::Unreadable(_) => Vec::new(),
+    };
+    let what = json!({ "dead_letter": letter.what, "reason": letter.reason, "rules": rules });
+    let subject = letter.subject.clone();
     Change::Journal(JournalEntry { at, subject, kind, detail: what })
 }
 

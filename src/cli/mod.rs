@@ -6,15 +6,18 @@ mod config;
 mod dead_letters;
 mod demo;
 mod doctor;
+mod explain;
 mod hooks;
 mod init;
 mod manual;
 mod migrate;
+mod plan;
 mod release;
 mod run;
 mod sandbox;
 mod status;
 mod store;
+mod verify;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -43,6 +46,12 @@ enum Command {
     Init(Box<init::Arguments>),
     /// Try everything a bridge needs, and say what to do about what is missing
     Doctor(doctor::Arguments),
+    /// What would be written now, value by value; writes nothing
+    Plan(plan::Arguments),
+    /// Which event, pair and action gave a value: of a contact, a client or a lead
+    Explain(explain::Arguments),
+    /// Do both sides agree? Every difference with its cause; writes nothing
+    Verify(verify::Arguments),
     /// How every bridge is doing
     Status(status::Arguments),
     /// What will not succeed without a human: list, show, retry, discard
@@ -118,6 +127,9 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Backfill(options) => backfill::run(&path, &options).await,
         Command::Init(options) => init::run(named, &options).await,
         Command::Doctor(options) => doctor::run(&path, &options).await,
+        Command::Plan(options) => plan::run(&path, &options).await,
+        Command::Explain(options) => explain::run(&path, &options).await,
+        Command::Verify(options) => verify::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Hooks(command) => hooks::run(&path, &command).await,

@@ -28,6 +28,9 @@ pub struct Clock {
     ahead_ms: i64,
 }
 
+/// Days for which lines of the journal are kept.
+pub const JOURNAL_KEPT_DAYS: i64 = 30;
+
 /// Time zones differ by whole half hours, but for a few with quarters.
 const ZONE_STEP_MS: i64 = 1_800_000;
 /// No zone is further ahead of UTC than this.

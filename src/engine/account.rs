@@ -3,14 +3,12 @@
 
 use super::Bridge;
 use crate::core::model::Account;
-use crate::core::plan::ground::Ground;
+use crate::core::plan::ground::{Ground, KEPT_ACCOUNT};
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::Change;
 use std::sync::Arc;
 
-/// Where the metadata is kept in the store.
-const KEPT: &str = "account";
 /// How long it is good for.
 const FRESH_MS: i64 = 3_600_000;
 /// The wait after a failure.
@@ -50,7 +48,7 @@ impl Bridge {
 
     /// Starts from what is in the store, so that a restart does not wait for amoCRM.
     async fn load_kept_account(&self) {
-        let kept = self.store().text(self.name(), KEPT).await.ok().flatten();
+        let kept = self.store().text(self.name(), KEPT_ACCOUNT).await.ok().flatten();
         if let Some(account) = kept.and_then(|text| serde_json::from_str::<Account>(&text).ok()) {
             self.set_ground(account);
         }
@@ -58,7 +56,7 @@ impl Bridge {
 
     async fn keep_account(&self, account: &Account) {
         let Ok(text) = serde_json::to_string(account) else { return };
-        if let Err(error) = self.commit(vec![Change::PutText(KEPT, text)]).await {
+        if let Err(error) = self.commit(vec![Change::PutText(KEPT_ACCOUNT, text)]).await {
             tracing::warn!(bridge = self.name(), %error, "the account's metadata was not kept");
         }
     }

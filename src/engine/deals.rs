@@ -115,10 +115,8 @@ impl Bridge {
         news_since: Option<Millis>,
     ) -> Stored<Result<Draft, Fault>> {
         let contact = lead.person();
-        let client = chosen_client(link, contact, &memory.clients);
-        let others =
-            memory.by_contact.iter().filter(|deal| deal.contact == contact && deal.open && deal.lead != lead.id);
-        let is_current = lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id);
+        let client = deal::chosen_client(link, contact, &memory.clients);
+        let is_current = deal::is_current(lead, &memory.by_contact);
         let Speech { variables, order, order_status } =
             match self.read_deal(ground, lead, client, link, is_current, priority).await {
                 Ok(read) => read,
@@ -168,7 +166,7 @@ impl Bridge {
         };
         let drafts = deals.iter().zip(&leads).map(|(link, lead)| {
             let contact = lead.person();
-            let client = chosen_client(Some(link), contact, &memory.clients);
+            let client = deal::chosen_client(Some(link), contact, &memory.clients);
             let contact = contact.and_then(|contact| memory.contacts.get(&contact));
             let (plan, next) = deal::plan_gone(ground, lead, link, contact, client);
             let mut draft = Draft::about(Subject::Lead(lead.id));
@@ -217,20 +215,4 @@ impl Bridge {
         let pending = self.store().pending(self.name(), &keys).await?;
         Ok(pending.iter().flat_map(doubts).collect())
     }
-}
-
-/// Whose order it is: the one it became, else the person's client that wrote last.
-fn chosen_client<'a>(
-    link: Option<&DealLink>,
-    contact: Option<ContactId>,
-    clients: &'a [ClientLink],
-) -> Option<&'a ClientLink> {
-    let own = clients
-        .iter()
-        .filter(|client| contact.is_some() && client.contact == contact && !client.client.is_group_chat());
-    let bound = link.and_then(|link| Some((link.client?, link.ordered)));
-    let bound_client = bound.and_then(|(bound, ordered)| {
-        clients.iter().find(|client| client.client.id == bound && (ordered || client.contact == contact))
-    });
-    bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
 }

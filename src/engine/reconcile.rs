@@ -25,7 +25,7 @@ const CATCH_UP_PAGES_MAX: u32 = 10;
 /// The wait after a look that failed; it doubles, and ends with the schedule.
 const RETRY_MS: i64 = 15_000;
 /// Journal lines and dedupe keys are kept this long …
-const KEPT_MS: i64 = 30 * 86_400_000;
+const KEPT_MS: i64 = crate::core::gap::JOURNAL_KEPT_DAYS * 86_400_000;
 /// … or until so long before what is proven: a message that may be read again must still be known …
 const KEPT_BEHIND_MS: i64 = 86_400_000;
 /// … and dropped in portions of this many rows.

@@ -1,9 +1,11 @@
 //! Calls of bots over HTTP, through the real engine, to the simulated services.
 
 mod calling;
+mod conversation;
 mod door;
 mod each;
 mod failing;
+mod matrix;
 mod once;
 
 use salebridge::app::daemon::Daemon;
@@ -35,17 +37,23 @@ struct Shop {
     /// The client of a person who is a contact.
     client: i64,
     contact: u64,
+    /// The version of amoCRM's API that the daemon speaks.
+    api: &'static str,
 }
 
 impl Shop {
     async fn open() -> Shop {
+        Shop::speaking("v2").await
+    }
+
+    async fn speaking(api: &'static str) -> Shop {
         let mut options = TownOptions { seed: 7, contacts: 20, people: 10, ..TownOptions::new(town::clock()) };
         options.amo.token = AMO_TOKEN.to_owned();
         let town = Town::found(options, Faults::none()).await.expect("free ports");
         let folder = tempfile::tempdir().expect("a temporary folder");
         let client = town.enter(0, 0).expect("a regular");
         let contact = town.cast().people[0].contact.expect("a regular is a contact");
-        let mut shop = Shop { town, folder, daemon: None, client, contact };
+        let mut shop = Shop { town, folder, daemon: None, client, contact, api };
         shop.start().await;
         shop
     }
@@ -71,6 +79,9 @@ impl Shop {
         };
         let secret = format!("webhook_secret = \"{SECRET}\"\n");
         let text = config.text().replace(&secret, &format!("{secret}functions_token = \"{TOKEN}\"\n"));
+        let url = format!("[bridge.amo]\nurl = \"{}\"\n", self.town.amo_url());
+        let text = text.replace(&url, &format!("{url}api = \"{}\"\n", self.api));
+        assert!(text.contains(&format!("api = \"{}\"", self.api)), "{text}");
         let env = |_: &str| None;
         let checks = Checks::new(&env, jiff::Timestamp::UNIX_EPOCH);
         check_text("shop.toml", Path::new(""), &text, &checks).expect("a good configuration")

@@ -181,6 +181,20 @@ fn the_tests_that_promises_name_are_there() {
     assert_eq!(missing, Vec::<&String>::new());
 }
 
+/// What differs between the two versions of amoCRM's API is named with the test that shows it.
+#[test]
+fn the_tests_that_versions_name_are_there() {
+    let sources: String = rust_sources().into_iter().map(|source| source.text).collect();
+    let page = texts().into_iter().find(|source| source.path == "docs/api-versions.md").expect("the page");
+    let rows: Vec<&str> = page.text.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    assert!(rows.len() >= 17, "every row of the map: {}", rows.len());
+    let unshown: Vec<&&str> = rows.iter().filter(|row| test_names(row).is_empty()).collect();
+    assert_eq!(unshown, Vec::<&&str>::new());
+    let named = test_names(&page.text);
+    let missing: Vec<&String> = named.iter().filter(|name| !sources.contains(&format!("fn {name}("))).collect();
+    assert_eq!(missing, Vec::<&String>::new());
+}
+
 /// What stands in the last column of a table, between backticks, and is spelled like a function.
 fn test_names(page: &str) -> Vec<String> {
     let last = |line: &str| line.trim_end_matches('|').rsplit('|').next().unwrap_or_default().to_owned();

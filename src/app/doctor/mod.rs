@@ -241,19 +241,24 @@ async fn bridge(config: &Config, bridge: &Bridge, machine: &Machine) -> (String,
 
 /// The services, asked so slowly that amoCRM's limit holds together with a running daemon.
 fn ask(bridge: &Bridge, machine: &Machine) -> Result<Asked, (String, String)> {
+    let rate = rate(bridge, machine.is_driven)?;
+    let failed = |error: anyhow::Error| (format!("{error:#}"), "correct the configuration".to_owned());
+    let transport = wire::transport().map_err(failed)?;
+    let outside = Outside { transport, env: Arc::new(crate::app::env::SystemEnv), public_url: None };
+    Ok(wire::asked(bridge, &machine.store, &outside, rate))
+}
+
+/// Requests a second to each service. Errors: the daemon leaves no room; what was found, what to do.
+pub(super) fn rate(bridge: &Bridge, is_driven: bool) -> Result<f64, (String, String)> {
     let room = AMO_LIMIT_PER_SECOND - bridge.amo.requests_per_second;
-    let rate = match machine.is_driven {
+    Ok(match is_driven {
         true if room < ASKED_PER_SECOND / 4.0 => {
             let found = "the running daemon may use all seven requests a second that amoCRM allows";
             return Err((found.to_owned(), "set amo.requests_per_second = 6, or stop the daemon for this".to_owned()));
         }
         true => room.min(ASKED_PER_SECOND),
         false => ALONE_PER_SECOND,
-    };
-    let failed = |error: anyhow::Error| (format!("{error:#}"), "correct the configuration".to_owned());
-    let transport = wire::transport().map_err(failed)?;
-    let outside = Outside { transport, env: Arc::new(crate::app::env::SystemEnv), public_url: None };
-    Ok(wire::asked(bridge, &machine.store, &outside, rate))
+    })
 }
 
 /// How far a server's clock is from ours. `before` and `after`: ours around the request.

@@ -4,7 +4,7 @@ use super::ground::Ground;
 use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
 use crate::core::fingerprint;
-use crate::core::id::{ClientId, PipelineId, StatusId};
+use crate::core::id::{ClientId, ContactId, PipelineId, StatusId};
 use crate::core::link::{Base, ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Fields, Lead, Order, OrderStatus, Variables};
@@ -223,10 +223,16 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
     }
 }
 
-/// One pair; none where the other side of it does not exist, or speaks of another lead.
-fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client: ClientId) -> Option<Merged> {
+/// What Salebot has for a pair of a lead: `None` where the other side of it does not exist, or speaks of another lead;
+/// `Some(None)` where it was not read.
+pub(super) fn salebot_content(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &DealSeen<'_>,
+    client: ClientId,
+) -> Option<Option<Content>> {
     let order = seen.link.and_then(|link| link.order);
-    let text: Option<Content> = match &rule.rule.salebot {
+    Some(match &rule.rule.salebot {
         SalebotField::Client(_) if !seen.is_current => return None,
         SalebotField::Client(name) => {
             seen.variables.map(|variables| variables.get(name).cloned().into_iter().collect())
@@ -242,7 +248,12 @@ fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client:
                 .into_iter()
                 .collect(),
         ),
-    };
+    })
+}
+
+/// One pair; none where the other side of it does not exist, or speaks of another lead.
+fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client: ClientId) -> Option<Merged> {
+    let text = salebot_content(ground, rule, seen, client)?;
     let amo = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
     let empty = Default::default();
     let bases = seen.link.map_or(&empty, |link| &link.bases);
@@ -380,4 +391,28 @@ pub fn edited_fingerprint(lead: &Lead, edits: &[Edit]) -> String {
         Edit::FirstName(_) | Edit::LastName(_) | Edit::CompanyName(_) | Edit::Contact(_) => String::new(),
     };
     fingerprint::of(&edits.iter().map(held).collect::<Vec<_>>())
+}
+
+/// Whose order it is: the one it became, else the person's client that wrote last.
+pub fn chosen_client<'a>(
+    link: Option<&DealLink>,
+    contact: Option<ContactId>,
+    clients: &'a [ClientLink],
+) -> Option<&'a ClientLink> {
+    let own = clients
+        .iter()
+        .filter(|client| contact.is_some() && client.contact == contact && !client.client.is_group_chat());
+    let bound = link.and_then(|link| Some((link.client?, link.ordered)));
+    let bound_client = bound.and_then(|(bound, ordered)| {
+        clients.iter().find(|client| client.client.id == bound && (ordered || client.contact == contact))
+    });
+    bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
+}
+
+/// True when the client's variables speak of this lead: it is the newest open one of its contact. `deals`: those of the
+/// contact that are known.
+pub fn is_current(lead: &Lead, deals: &[DealLink]) -> bool {
+    let contact = lead.person();
+    let others = deals.iter().filter(|deal| deal.contact == contact && deal.open && deal.lead != lead.id);
+    lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id)
 }

@@ -11,6 +11,9 @@ use crate::core::shape::{self, Record};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 
+/// The name under which the account's metadata is kept in the store: an [`Account`].
+pub const KEPT_ACCOUNT: &str = "account";
+
 /// Everything a plan stands on besides the records themselves.
 #[derive(Debug, Clone)]
 pub struct Ground {

@@ -5,10 +5,12 @@
 //! - [`arrival`]: who is this client? An existing contact, a new one, or nobody yet.
 //! - [`person`]: a contact and its clients: values both ways.
 //! - [`deal`]: a lead, its order and its client: values, callbacks; [`stage`]: its stage.
+//! - [`inspect`]: what a plan makes of each pair, for people who ask.
 
 pub mod arrival;
 pub mod deal;
 pub mod ground;
+pub mod inspect;
 pub mod person;
 pub mod stage;
 

@@ -179,7 +179,7 @@ fn merge_client(
 }
 
 /// What Salebot has: none where it was not read.
-fn salebot_content(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>) -> Option<Content> {
+pub(super) fn salebot_content(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>) -> Option<Content> {
     match &rule.rule.salebot {
         SalebotField::Client(name) => Some(client.variables?.get(name).cloned().into_iter().collect()),
         SalebotField::Fact(fact) => Some(client_fact(&client.link.client, *fact, &ground.zone).into_iter().collect()),

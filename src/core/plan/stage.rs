@@ -83,6 +83,26 @@ fn merged(ground: &Ground, seen: &DealSeen<'_>) -> Option<Merged> {
     Some(merged)
 }
 
+/// Where the lead stands and where its order does, told alike; none where the table does not compare them.
+pub(super) fn sides(ground: &Ground, seen: &DealSeen<'_>) -> Option<(Content, Content)> {
+    let orders = &ground.policy.orders;
+    seen.link.and_then(|link| link.order).filter(|_| orders.enabled && seen.lead.is_open())?;
+    let amo = here(orders, seen.lead.pipeline, seen.lead.status)?;
+    let closed = match seen.order_status {
+        Some(OrderStatus::Won) => Some(StatusId::WON),
+        Some(OrderStatus::Lost) => Some(StatusId::LOST),
+        Some(OrderStatus::Active) | None => None,
+    };
+    let salebot = match closed {
+        Some(status) => here(orders, seen.lead.pipeline, status).map(spelled)?,
+        None => {
+            let state = seen.order?.state?;
+            orders.stages.iter().any(|row| row.state == state).then(|| spelled_state(state.0))?
+        }
+    };
+    Some((spelled(amo), salebot))
+}
+
 /// Where the order stands; as it was last seen, where the table does not know its stage.
 fn order_content(orders: &Orders, seen: &DealSeen<'_>, known: Option<&Content>) -> Option<Content> {
     if orders.direction != Direction::Both {

@@ -14,17 +14,18 @@ use crate::core::plan::stage::STAGE_PAIR;
 use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
 use crate::core::time::Millis;
+use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Links that a settlement changes, loaded once and written once.
 #[derive(Default)]
 pub(super) struct Links {
     clients: BTreeMap<ClientId, ClientLink>,
     deals: BTreeMap<LeadId, DealLink>,
-    touched_clients: std::collections::BTreeSet<ClientId>,
-    touched_deals: std::collections::BTreeSet<LeadId>,
+    touched_clients: BTreeSet<ClientId>,
+    touched_deals: BTreeSet<LeadId>,
     frozen: Vec<Frozen>,
     /// Answers for bots, by the tickets of their calls.
     pub(super) answers: Vec<(Call, Answer)>,
@@ -217,7 +218,8 @@ impl Bridge {
             }
             _ => {}
         }
-        let (subject, detail) = done_line(&row.action, outcome);
+        let (subject, mut detail) = done_line(&row.action, outcome);
+        chain(row, &mut detail);
         changes.push(self.journal(Notice { subject, kind: "done", detail }));
     }
 
@@ -330,6 +332,24 @@ fn done_line(action: &Action, outcome: &Outcome) -> (String, serde_json::Value) 
         }
         _ => (action.key(), json!({ "action": name })),
     }
+}
+
+/// What `explain` tells of an action besides: which pairs led to it, what set it off, when it was decided and first
+/// sent. Bounded by the mapping.
+fn chain(row: &OutboxRow, detail: &mut serde_json::Value) {
+    let rules: BTreeSet<&str> = row.action.confirms().iter().map(|confirm| confirm.rule.as_str()).collect();
+    if !rules.is_empty() {
+        detail["rules"] = json!(rules);
+    }
+    detail["trigger"] = match row.priority {
+        Priority::Person => "person",
+        Priority::Poll => "poll",
+        Priority::Background => "background",
+    }
+    .into();
+    detail["decided_at"] = json!(row.created_at);
+    detail["sent_at"] = json!(row.first_attempt_at);
+    detail["attempts"] = row.attempts.into();
 }
 
 /// The fault with the time since which it is not known whether the action was done.

@@ -64,6 +64,11 @@ async fn damage(connection: &mut SqliteConnection) -> Result<Option<String>, sql
     Ok((found != "ok").then_some(found))
 }
 
+/// True when somebody drives the file now.
+pub fn is_driven(path: &Path) -> bool {
+    driver(path).is_some()
+}
+
 /// Who holds the lock of the one that drives the file. It is asked for and given back at once.
 fn driver(path: &Path) -> Option<String> {
     let resolved = open::resolved(path).ok()?;

@@ -30,7 +30,7 @@ use writer::{Job, Queued, Request, Writer, stopped};
 
 pub use super::Access;
 pub use copying::SqliteCopy;
-pub use examine::{Examined, examine};
+pub use examine::{Examined, examine, is_driven};
 pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest

@@ -7,6 +7,7 @@ mod commands;
 mod crash;
 mod dead_letters;
 mod doctor;
+mod explain;
 mod first_run;
 mod functions;
 mod hooks;
@@ -17,6 +18,7 @@ mod round_trip;
 mod running;
 mod secrets;
 mod storm;
+mod verify;
 
 use assert_cmd::cargo::CommandCargoExt;
 use salebridge::app::town::{self, BRIDGE, Pace, TownConfig};

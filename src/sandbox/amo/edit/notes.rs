@@ -42,6 +42,7 @@ impl Amo {
             text: text.to_owned(),
             complete_till_at,
             is_completed: false,
+            result: None,
             created_at: now_s,
             updated_at: now_s,
             created_by: self.manager,

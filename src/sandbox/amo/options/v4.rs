@@ -27,6 +27,9 @@ pub struct V4Options {
     pub dates: Dates,
     /// The token's user may see the users.
     pub shows_users: bool,
+    /// A change that sends back what only reading has (`account_id`, `_links`, a field's name) is refused;
+    /// published clients send whole records back, so by default such members are ignored.
+    pub refuses_echo: bool,
     /// The most custom fields of one page: 50 in the text, 250 in the table.
     pub custom_fields_rows: usize,
 }
@@ -46,6 +49,7 @@ impl Default for V4Options {
             sample_enums: false,
             dates: Dates::Unix,
             shows_users: true,
+            refuses_echo: false,
             custom_fields_rows: 250,
         }
     }

@@ -232,6 +232,8 @@ pub struct Task {
     pub complete_till_at: i64,
     /// Done.
     pub is_completed: bool,
+    /// What came of it, where somebody said so with v4; v2 has notes for it.
+    pub result: Option<String>,
     /// Creation, in Unix seconds.
     pub created_at: i64,
     /// Last change, in Unix seconds.

@@ -234,6 +234,12 @@ impl World {
         Tag { id, name: text.to_owned() }
     }
 
+    /// The tags of one kind of records, by id.
+    pub(in crate::sandbox::amo) fn tags_of(&self, kind: RecordKind) -> impl Iterator<Item = Tag> {
+        let named = self.tag_names.range((kind, 0)..=(kind, u64::MAX));
+        named.map(|((_, id), name)| Tag { id: *id, name: name.clone() })
+    }
+
     fn tag_numbered(&self, kind: RecordKind, id: u64) -> Option<Tag> {
         self.tag_names.get(&(kind, id)).map(|name| Tag { id, name: name.clone() })
     }

@@ -1,6 +1,7 @@
 //! The simulated amoCRM against the documentation, call by call.
 
 mod account;
+mod clients;
 mod contacts;
 mod edit;
 mod fields;

@@ -60,6 +60,7 @@ fn rescheduled(form: &Form, task: &Task) -> Result<Task, Fault> {
         task_type: task_type(form)?.unwrap_or(task.task_type),
         complete_till_at: deadline(form)?.unwrap_or(task.complete_till_at),
         is_completed: is_completed(form)?.unwrap_or(task.is_completed),
+        result: task.result.clone(),
         responsible_user_id: form.user("responsible_user_id")?.unwrap_or(task.responsible_user_id),
         changed_at_ms: form.call.now_ms,
         ..task
@@ -77,6 +78,7 @@ fn parse(world: &World, call: &Call, item: &Object) -> Result<Task, Fault> {
         text: form.text("text")?.filter(|t| !t.is_empty()).ok_or_else(|| required("text"))?,
         complete_till_at: deadline(&form)?.ok_or_else(|| required("complete_till_at"))?,
         is_completed: is_completed(&form)?.unwrap_or(false),
+        result: None,
         created_at,
         updated_at: form.time("updated_at")?.unwrap_or(created_at),
         created_by: form.number("created_by")?.unwrap_or(call.author),

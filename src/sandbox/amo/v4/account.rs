@@ -23,6 +23,11 @@ pub(super) fn get(world: &World, call: &Call) -> Response {
         "country": "RU",
         "currency": account.currency,
         "current_user_id": account.current_user,
+        "customers_mode": "disabled",
+        "is_unsorted_on": false,
+        "is_loss_reason_enabled": false,
+        "is_helpbot_enabled": false,
+        "is_technical_account": false,
         "contact_name_display_order": 1,
         "_links": self_link("/api/v4/account"),
     });
@@ -36,6 +41,13 @@ pub(super) fn get(world: &World, call: &Call) -> Response {
             "date_pattern": "d.m.Y H:i", "short_date_pattern": "d.m.Y", "time_format": "H:i:s",
             "timezone": account.timezone, "timezone_offset": offset,
         });
+    }
+    if call.has_with("users_groups") {
+        let groups = account.groups.iter().map(|(id, name)| json!({ "id": id, "name": name, "uuid": null }));
+        body["_embedded"]["users_groups"] = groups.collect();
+    }
+    if call.has_with("version") {
+        body["version"] = 12.into();
     }
     if call.has_with("task_types") {
         let types = account.task_types.iter().map(|(id, name)| json!({ "id": id, "name": name }));
@@ -84,6 +96,15 @@ pub(super) fn pipelines(world: &World, call: &Call) -> Response {
         "_embedded": { "pipelines": items },
     });
     answer::json(call, 200, &body)
+}
+
+/// `GET /api/v4/leads/pipelines`, one of them by its id.
+pub(super) fn one_pipeline(world: &World, call: &Call, id: &str) -> Response {
+    let found = id.parse().ok().and_then(|id: u64| world.account.pipelines.get(&id));
+    found.map_or_else(
+        || problem(call, 404, "the pipeline was not found"),
+        |found| answer::json(call, 200, &pipeline(found)),
+    )
 }
 
 fn pipeline(pipeline: &Pipeline) -> Value {

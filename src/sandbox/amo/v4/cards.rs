@@ -6,7 +6,10 @@ use serde_json::{Value, json};
 
 use super::batch::{self, Checked};
 use super::listing::{CardFilter, address, order, sheet, written};
-use super::{Refusal, fields, list_of, missing, number, only, problem, read, self_link, sent, text, time, user};
+use super::{
+    Refusal, fields, list_of, missing, number, only, problem, read, self_link, sent, single, single_answer, text, time,
+    user,
+};
 use crate::sandbox::amo::answer;
 use crate::sandbox::amo::call::Call;
 use crate::sandbox::amo::state::patch::{Patch, RecordKind, Stage, TagName};
@@ -37,6 +40,21 @@ const OF_CONTACTS: [&str; 2] = ["first_name", "last_name"];
 const OF_LEADS: [&str; 5] = ["price", "status_id", "pipeline_id", "loss_reason_id", "closed_at"];
 /// Members of changes alone (tags page).
 const OF_CHANGES: [&str; 2] = ["tags_to_add", "tags_to_delete"];
+
+/// Members that only reading has: clients that send a whole record back send them too.
+const READ_ONLY: [&str; 11] = [
+    "group_id",
+    "closest_task_at",
+    "is_deleted",
+    "is_unsorted",
+    "account_id",
+    "_links",
+    "score",
+    "labor_cost",
+    "source_id",
+    "is_price_modified_by_robot",
+    "loss_reason",
+];
 
 /// `/api/v4/{kind}`.
 pub(super) fn serve(world: &mut World, call: &Call, kind: RecordKind) -> Response {
@@ -92,17 +110,12 @@ fn write(world: &mut World, call: &Call, kind: RecordKind, is_change: bool) -> R
 }
 
 fn patch_one(world: &mut World, call: &Call, kind: RecordKind, id: u64) -> Response {
-    match serde_json::from_slice::<Value>(&call.request.body) {
-        Ok(Value::Object(mut item)) => {
-            item.insert("id".into(), id.into());
-            let items = [Value::Object(item)];
-            let result = batch::write(world, call, &items, |world, item| check(world, call, kind, item, true));
-            let one = |items: Vec<Value>| answer::json(call, 200, &items.into_iter().next().unwrap_or_default());
-            result.map_or_else(|response| response, one)
-        }
-        Ok(_) => problem(call, 405, "a list is not supported here"),
-        Err(_) => problem(call, 400, "the request must be JSON"),
-    }
+    let items = match single(call, id) {
+        Ok(item) => [item],
+        Err(response) => return response,
+    };
+    let result = batch::write(world, call, &items, |world, item| check(world, call, kind, item, true));
+    result.map_or_else(|response| response, |items| single_answer(call, items))
 }
 
 /// Checks one item; what comes back writes it.
@@ -119,7 +132,8 @@ fn check<'a>(
         RecordKind::Company => &[],
     };
     let changes: &[&str] = if is_change { &OF_CHANGES } else { &[] };
-    only(item, "", &[&COMMON, own, changes].concat())?;
+    let echoed: &[&str] = if is_change && !call.options.v4.refuses_echo { &READ_ONLY } else { &[] };
+    only(item, "", &[&COMMON, own, changes, echoed].concat())?;
     let card = if is_change { Some(stored(world, call, kind, item)?) } else { None };
     let patch = patch(world, call, kind, item, card)?;
     let id = card.map(|card| card.id);
@@ -173,7 +187,7 @@ fn patch(world: &World, call: &Call, kind: RecordKind, item: &Object, card: Opti
         tags: tags(item, card)?,
         fields: fields::parse(call, world.fields_of(kind), item)?,
         company_name: None,
-        links: links(world, kind, item, card.is_some())?,
+        links: links(world, call, kind, item, card.is_some())?,
         unlinks: Vec::new(),
         stage: stage(world, item, card.map(|card| card.id))?,
         price: price.transpose()?,
@@ -209,12 +223,26 @@ fn names(tags: &Value, path: &str) -> Result<Vec<TagName>, Refusal> {
 }
 
 /// The records a new lead is linked to; nothing but tags may be embedded elsewhere.
-fn links(world: &World, kind: RecordKind, item: &Object, is_change: bool) -> Result<Vec<Element>, Refusal> {
+fn links(
+    world: &World,
+    call: &Call,
+    kind: RecordKind,
+    item: &Object,
+    is_change: bool,
+) -> Result<Vec<Element>, Refusal> {
     let Some(embedded) = sent(item, "_embedded") else { return Ok(Vec::new()) };
     let embedded = embedded.as_object().ok_or_else(|| Refusal::of_type("_embedded"))?;
     let takes_links = kind == RecordKind::Lead && !is_change;
-    let known: &[&str] = if takes_links { &["tags", "contacts", "companies"] } else { &["tags"] };
+    let echoes = is_change && !call.options.v4.refuses_echo;
+    let known: &[&str] = match (takes_links, echoes) {
+        (true, _) => &["tags", "contacts", "companies"],
+        (false, true) => &["tags", "contacts", "companies", "leads", "customers", "catalog_elements", "loss_reason"],
+        (false, false) => &["tags"],
+    };
     only(embedded, "_embedded", known)?;
+    if !takes_links {
+        return Ok(Vec::new());
+    }
     let kinds = BTreeMap::from([("contacts", ElementKind::Contact), ("companies", ElementKind::Company)]);
     let mut found = Vec::new();
     for (name, kind) in kinds {

@@ -21,7 +21,8 @@ pub(super) fn parse(call: &Call, fields: &[Field], item: &Object) -> Result<BTre
     for (place, entry) in entries.as_array().ok_or_else(|| Refusal::of_type(KEY))?.iter().enumerate() {
         let path = at(KEY, place);
         let entry = entry.as_object().ok_or_else(|| Refusal::of_type(&path))?;
-        only(entry, &path, &["field_id", "field_code", "values"])?;
+        let echoed: &[&str] = if call.options.v4.refuses_echo { &[] } else { &["field_name", "field_type"] };
+        only(entry, &path, &[&["field_id", "field_code", "values"], echoed].concat())?;
         let field = field(fields, entry, &path)?;
         let path = at(&path, "values");
         let values = match entry.get("values") {

@@ -11,6 +11,7 @@ mod links;
 mod listing;
 mod notes;
 mod read;
+mod tags;
 mod tasks;
 
 use super::answer;
@@ -41,14 +42,21 @@ pub(super) fn serve(world: &mut World, call: &Call) -> Response {
         ("GET", ["users"]) => account::users(world, call),
         ("GET", ["users", id]) => account::one_user(world, call, id),
         ("GET", ["leads", "pipelines"]) => account::pipelines(world, call),
+        ("GET", ["leads", "pipelines", id]) => account::one_pipeline(world, call, id),
         ("GET", [kind, "custom_fields"]) => of_kind(call, kind, |kind| account::custom_fields(world, call, kind)),
         (_, ["webhooks"]) => manage::v4(world, call).unwrap_or_else(|(status, words)| problem(call, status, words)),
         ("GET", ["events"]) => events::list(world, call),
         (_, ["tasks"]) => tasks::serve(world, call),
+        (_, ["tasks", id]) => of_number(call, id, |id| tasks::serve_one(world, call, id)),
+        (_, [kind, "tags"]) => of_kind(call, kind, |kind| tags::serve(world, call, kind)),
         (_, [kind, "notes"]) => of_kind(call, kind, |kind| notes::serve(world, call, kind, None)),
+        (_, [kind, "notes", id]) => of_record(call, kind, id, |kind, id| notes::serve_one(world, call, kind, None, id)),
         (_, [kind]) => of_kind(call, kind, |kind| cards::serve(world, call, kind)),
         (_, [kind, id]) => of_record(call, kind, id, |kind, id| cards::serve_one(world, call, kind, id)),
         (_, [kind, id, "notes"]) => of_record(call, kind, id, |kind, id| notes::serve(world, call, kind, Some(id))),
+        (_, [kind, id, "notes", note]) => of_record(call, kind, id, |kind, id| {
+            of_number(call, note, |note| notes::serve_one(world, call, kind, Some(id), note))
+        }),
         (_, [kind, id, what]) => {
             of_record(call, kind, id, |kind, id| links::serve(world, call, kind.element(id), what))
         }
@@ -87,6 +95,27 @@ fn of_record(call: &Call, name: &str, id: &str, serve: impl FnOnce(RecordKind, u
         (Some(kind), Ok(id)) => serve(kind, id),
         _ => nothing_here(call),
     }
+}
+
+fn of_number(call: &Call, id: &str, serve: impl FnOnce(u64) -> Response) -> Response {
+    id.parse().map_or_else(|_| nothing_here(call), serve)
+}
+
+/// The item of a change at the address of one record: a single object, here with the record's id.
+fn single(call: &Call, id: u64) -> Result<Value, Response> {
+    match serde_json::from_slice::<Value>(&call.request.body) {
+        Ok(Value::Object(mut item)) => {
+            item.insert("id".into(), id.into());
+            Ok(Value::Object(item))
+        }
+        Ok(_) => Err(problem(call, 405, "a list is not supported here")),
+        Err(_) => Err(problem(call, 400, "the request must be JSON")),
+    }
+}
+
+/// The answer to such a change: what a list of one would have answered for its only item.
+fn single_answer(call: &Call, items: Vec<Value>) -> Response {
+    answer::json(call, 200, &items.into_iter().next().unwrap_or_default())
 }
 
 /// The answer to the address of a record that does not exist.
@@ -181,11 +210,18 @@ fn number(object: &Object, path: &str, key: &str) -> Result<Option<u64>, Refusal
 }
 
 fn time(object: &Object, key: &str) -> Result<Option<i64>, Refusal> {
-    sent(object, key).map(|value| value.as_i64().ok_or_else(|| Refusal::of_type(key))).transpose()
+    sent(object, key).map(|value| whole(value).ok_or_else(|| Refusal::of_type(key))).transpose()
 }
 
 fn flag(object: &Object, key: &str) -> Result<Option<bool>, Refusal> {
     sent(object, key).map(|value| value.as_bool().ok_or_else(|| Refusal::of_type(key))).transpose()
+}
+
+/// A whole number; published clients send times as `1700000000.0`.
+fn whole(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "far inside what an integer holds")]
+    let from_float = |seconds: f64| (seconds.fract() == 0.0 && seconds.abs() < 1e12).then_some(seconds as i64);
+    value.as_i64().or_else(|| value.as_f64().and_then(from_float))
 }
 
 /// A user who may be in charge.

@@ -38,6 +38,9 @@ pub(super) fn lead(world: &World, call: &Call, lead: &Lead) -> Value {
     object.insert("loss_reason_id".into(), Value::Null);
     object.insert("closed_at".into(), if lead.closed_at == 0 { Value::Null } else { lead.closed_at.into() });
     let mut embedded = embedded(&lead.card, lead.company_id);
+    if call.has_with("loss_reason") {
+        embedded["loss_reason"] = json!([]);
+    }
     if call.has_with("contacts") {
         // Contacts in the trash left the lead's side of the link.
         let live = lead.contact_ids.iter().filter(|id| world.contacts.contains(**id)).enumerate();

@@ -4,7 +4,11 @@ use serde_json::{Value, json};
 
 use super::batch::{self, Checked};
 use super::listing::{Span, filter_ids, filter_texts, is_asked, order, sheet, written};
-use super::{Refusal, entity_type, flag, kind_named, number, only, problem, self_link, text, time, user};
+use super::{
+    Refusal, entity_type, flag, kind_named, missing, number, only, problem, self_link, sent, single, single_answer,
+    text, time, user,
+};
+use crate::sandbox::amo::answer;
 use crate::sandbox::amo::call::Call;
 use crate::sandbox::amo::state::records::{Element, Task};
 use crate::sandbox::amo::state::world::World;
@@ -29,12 +33,32 @@ const MEMBERS: [&str; 14] = [
     "request_id",
 ];
 
+/// Members that only reading has.
+const READ_ONLY: [&str; 5] = ["updated_by", "group_id", "account_id", "_links", "_embedded"];
+
 /// `/api/v4/tasks`.
 pub(super) fn serve(world: &mut World, call: &Call) -> Response {
     match call.request.method.as_str() {
         "GET" => list(world, call),
         "POST" => write(world, call, false),
         "PATCH" => write(world, call, true),
+        _ => problem(call, 405, "this method is not supported here"),
+    }
+}
+
+/// `/api/v4/tasks/{id}`.
+pub(super) fn serve_one(world: &mut World, call: &Call, id: u64) -> Response {
+    let Some(task) = world.tasks.get(id) else { return missing(call) };
+    match call.request.method.as_str() {
+        "GET" => answer::json(call, 200, &item(world, task)),
+        "PATCH" => {
+            let items = match single(call, id) {
+                Ok(item) => [item],
+                Err(response) => return response,
+            };
+            let result = batch::write(world, call, &items, |world, item| checked(world, call, item, true));
+            result.map_or_else(|response| response, |items| single_answer(call, items))
+        }
         _ => problem(call, 405, "this method is not supported here"),
     }
 }
@@ -70,7 +94,7 @@ fn item(world: &World, task: &Task) -> Value {
         "is_completed": task.is_completed,
         "task_type_id": task.task_type,
         "text": task.text,
-        "result": [],
+        "result": task.result.as_ref().map_or_else(|| json!([]), |text| json!({ "text": text })),
         "complete_till": task.complete_till_at,
         "account_id": world.account.id,
         "_links": self_link(&format!("/api/v4/tasks/{}", task.id)),
@@ -82,11 +106,14 @@ fn write(world: &mut World, call: &Call, is_change: bool) -> Response {
         Ok(items) => items,
         Err(response) => return response,
     };
-    let result = batch::write(world, call, &items, |world, item| {
-        only(item, "", &MEMBERS)?;
-        if is_change { changed(world, call, item) } else { made(world, call, item) }
-    });
+    let result = batch::write(world, call, &items, |world, item| checked(world, call, item, is_change));
     result.map_or_else(|response| response, |items| written(call, "tasks", items))
+}
+
+fn checked<'a>(world: &World, call: &'a Call<'a>, item: &Object, is_change: bool) -> Result<Checked<'a>, Refusal> {
+    let echoed: &[&str] = if is_change && !call.options.v4.refuses_echo { &READ_ONLY } else { &[] };
+    only(item, "", &[&MEMBERS, echoed].concat())?;
+    if is_change { changed(world, call, item) } else { made(world, call, item) }
 }
 
 fn made<'a>(world: &World, call: &'a Call<'a>, item: &Object) -> Result<Checked<'a>, Refusal> {
@@ -103,6 +130,7 @@ fn made<'a>(world: &World, call: &'a Call<'a>, item: &Object) -> Result<Checked<
         updated_at: time(item, "updated_at")?.unwrap_or(created_at),
         created_by: number(item, "", "created_by")?.unwrap_or(call.author),
         responsible_user_id: user(world, call, item, "responsible_user_id")?.unwrap_or(call.author),
+        result: outcome(item)?,
         changed_at_ms: call.now_ms,
     };
     Ok(Box::new(move |world| json!({ "id": world.add_task(task, call.now_ms) })))
@@ -117,6 +145,7 @@ fn changed<'a>(world: &World, call: &'a Call<'a>, item: &Object) -> Result<Check
         is_completed: flag(item, "is_completed")?.unwrap_or(task.is_completed),
         task_type: task_type(world, item)?.unwrap_or(task.task_type),
         responsible_user_id: user(world, call, item, "responsible_user_id")?.unwrap_or(task.responsible_user_id),
+        result: outcome(item)?.or_else(|| task.result.clone()),
         updated_at: time(item, "updated_at")?.unwrap_or(call.now_s()),
         changed_at_ms: call.now_ms,
         ..task
@@ -126,6 +155,16 @@ fn changed<'a>(world: &World, call: &'a Call<'a>, item: &Object) -> Result<Check
         world.tasks.change(changed.id, call.now_ms, |task| *task = changed);
         answer
     }))
+}
+
+/// What came of it: `{"text":…}`; the empty form of reading says nothing.
+fn outcome(item: &Object) -> Result<Option<String>, Refusal> {
+    match sent(item, "result") {
+        None => Ok(None),
+        Some(Value::Array(none)) if none.is_empty() => Ok(None),
+        Some(Value::Object(result)) => Ok(text(result, "result", "text")?.map(str::to_owned)),
+        Some(_) => Err(Refusal::of_type("result")),
+    }
 }
 
 fn element(world: &World, item: &Object) -> Result<Element, Refusal> {
