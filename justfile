@@ -46,3 +46,4 @@ deny:
 # What systemd makes of the service's rights (needs systemd).
 units:
     systemd-analyze security --offline=true systemd/salebridge.service
+    systemd-analyze security --offline=true systemd/salebridge-backfill@.service

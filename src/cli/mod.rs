@@ -99,6 +99,11 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
 /// sysexits.h: the configuration is at fault. systemd is told not to restart on it.
 const EXIT_CONFIG: u8 = 78;
 
+/// The commands with all their flags, for what is written about them: pages and their tests.
+pub fn command() -> clap::Command {
+    <Arguments as clap::CommandFactory>::command()
+}
+
 /// Runs the command of this process.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -7,6 +7,7 @@
 
 mod amocrm_adapter;
 mod blackbox;
+mod docs;
 mod functions;
 mod guards;
 mod hooks;
