@@ -302,7 +302,8 @@ async fn a_long_lived_token_needs_no_login_and_its_end_is_announced() {
         place.logged().lines().filter(|line| line.contains("ERROR") && line.contains("has expired on")).count(),
         1
     );
-    assert!(text(&place.said(&["status"])).contains("The key to amoCRM:"));
+    let told = text(&place.said(&["status"]));
+    assert!(told.contains("key to amoCRM") && told.contains("has expired on 2001-09-09"), "{told}");
     assert_eq!(daemon.stop().await.code(), Some(0));
     // One that tells nothing works like any other.
     place.write(&place.config.text());
