@@ -154,7 +154,7 @@ fn calls_of_scenario() -> u64 {
 }
 
 /// Of so many calls one is tried in every run of the tests; `crash_long` tries all.
-const STRIDE: u64 = 24;
+const STRIDE: u64 = 48;
 
 /// `SIM_POINT=17` tries that call, printing what happens.
 #[test]
