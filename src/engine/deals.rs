@@ -1,9 +1,9 @@
 //! Leads that were read, with their orders and clients.
 
-use super::Bridge;
 use super::passes::Looked;
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
+use super::{Bridge, Failure};
 use crate::core::action::{Confirm, client_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
@@ -46,9 +46,10 @@ impl Bridge {
         news_since: Option<Millis>,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
-        let memory = match self.remember(ground, &leads, priority).await? {
+        let memory = match self.remember_with_owners(ground, &leads, priority, looked).await {
             Ok(memory) => memory,
-            Err(fault) => {
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Fault(fault)) => {
                 let marked = leads.iter().filter(|_| looked.marks_failures).map(|lead| self.lead_again(lead.id));
                 looked.drafts.extend(marked.collect::<Vec<_>>());
                 looked.put_off(leads.iter().map(|lead| Subject::Lead(lead.id)), fault);
@@ -79,7 +80,24 @@ impl Bridge {
         Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 
-    async fn remember(&self, ground: &Ground, leads: &[Lead], priority: Priority) -> Stored<Result<Memory, Fault>> {
+    /// What is remembered, after a look at who had these leads before.
+    async fn remember_with_owners(
+        &self,
+        ground: &Ground,
+        leads: &[Lead],
+        priority: Priority,
+        looked: &mut Looked,
+    ) -> Result<Memory, Failure> {
+        let memory = self.remember(ground, leads, priority).await?;
+        let moved = leads.iter().filter_map(|lead| {
+            let owner = memory.deals.get(&lead.id)?.contact?;
+            lead.person().filter(|person| *person != owner).map(|_| owner)
+        });
+        self.look_at_former_owners(ground, moved.collect(), priority, looked).await?;
+        Ok(memory)
+    }
+
+    async fn remember(&self, ground: &Ground, leads: &[Lead], priority: Priority) -> Result<Memory, Failure> {
         let ids: Vec<LeadId> = leads.iter().map(|lead| lead.id).collect();
         let mut contacts: Vec<ContactId> = leads.iter().filter_map(Lead::person).collect();
         contacts.sort_unstable();
@@ -96,13 +114,11 @@ impl Bridge {
         let named: Vec<ContactId> = clients.iter().filter_map(|link| link.contact).collect();
         let mut read = BTreeMap::new();
         if !ground.policy.triggers.is_empty() && !named.is_empty() {
-            match self.parts.amo.contacts_by_id(&named, priority).await {
-                Ok(page) => read.extend(page.rows.into_iter().map(|contact| (contact.id, contact))),
-                Err(fault) => return Ok(Err(fault)),
-            }
+            let page = self.parts.amo.contacts_by_id(&named, priority).await?;
+            read.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
         }
         let deals = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
-        Ok(Ok(Memory { deals, by_contact, clients, contacts: read }))
+        Ok(Memory { deals, by_contact, clients, contacts: read })
     }
 
     async fn plan_deal(
@@ -160,9 +176,10 @@ impl Bridge {
             return Ok(Ok(Vec::new()));
         }
         let leads: Vec<Lead> = deals.iter().map(|link| deal::gone_lead(link)).collect();
-        let memory = match self.remember(ground, &leads, priority).await? {
+        let memory = match self.remember(ground, &leads, priority).await {
             Ok(memory) => memory,
-            Err(fault) => return Ok(Err(fault)),
+            Err(Failure::Store(error)) => return Err(error),
+            Err(Failure::Fault(fault)) => return Ok(Err(fault)),
         };
         let drafts = deals.iter().zip(&leads).map(|(link, lead)| {
             let contact = lead.person();

@@ -5,6 +5,7 @@
 //! who has the same number or address, exactly; and where nothing but a lead in common speaks for it, who was also told
 //! to have been merged. Somebody else who merely took over a lead is not the same person.
 
+use super::passes::Looked;
 use super::record::Draft;
 use super::watch::EVENTS;
 use super::{Bridge, Failure};
@@ -15,7 +16,7 @@ use crate::core::people::MatchKey;
 use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
-use crate::ports::store::{Change, Stored};
+use crate::ports::store::{Change, Stored, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -99,7 +100,35 @@ impl Bridge {
         Ok(drafts)
     }
 
-    /// True while the list of events works and may not have told of a merge yet.
+    /// Contacts whose leads somebody else has now. One that is gone may have been merged into them: that is decided before
+    /// the leads are known as another's, as afterwards nothing tells who took whose place.
+    pub(super) async fn look_at_former_owners(
+        &self,
+        ground: &Ground,
+        mut owners: BTreeSet<ContactId>,
+        priority: Priority,
+        looked: &mut Looked,
+    ) -> Result<(), Failure> {
+        let is_decided =
+            |owner: &ContactId| looked.drafts.iter().any(|draft| draft.subjects.contains(&Subject::Contact(*owner)));
+        owners.retain(|owner| !is_decided(owner));
+        if owners.is_empty() {
+            return Ok(());
+        }
+        let links = self.store().clients_of(self.name(), &owners.into_iter().collect::<Vec<_>>()).await?;
+        let linked: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        for ids in linked.into_iter().collect::<Vec<_>>().chunks(AMO_IDS_MAX) {
+            let page = self.parts.amo.contacts_by_id(ids, priority).await?;
+            let is_there = |id: &ContactId| {
+                page.rows.iter().any(|contact| contact.id == *id) || page.broken.iter().any(|row| row.id == Some(id.0))
+            };
+            let gone: Vec<ContactId> = ids.iter().copied().filter(|id| !is_there(id)).collect();
+            looked.drafts.extend(self.contacts_gone(ground, &gone, priority).await?);
+        }
+        Ok(())
+    }
+
+    /// True while the list of events and may not have told of a merge yet.
     async fn awaits_events(&self, contact: ContactId, heir: ContactId) -> Stored<bool> {
         let now = self.now();
         let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3);
