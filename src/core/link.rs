@@ -1,5 +1,6 @@
 //! Which records belong together, and what both sides were last seen to have.
 
+use super::echo;
 use super::flips::Flips;
 use super::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use super::model::Client;
@@ -60,6 +61,9 @@ pub struct ClientLink {
     pub bases: Bases,
     /// When the newest message was received.
     pub last_message_at: Option<Millis>,
+    /// Callbacks sent lately, which may come back as messages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub callbacks: Vec<echo::Sent>,
     /// Counts changes of this row; the store raises it.
     pub revision: i64,
 }
@@ -67,7 +71,15 @@ pub struct ClientLink {
 impl ClientLink {
     /// A client met for the first time.
     pub fn new(client: Client) -> ClientLink {
-        ClientLink { client, contact: None, unmatched: false, bases: Bases::new(), last_message_at: None, revision: 0 }
+        ClientLink {
+            client,
+            contact: None,
+            unmatched: false,
+            bases: Bases::new(),
+            last_message_at: None,
+            callbacks: Vec::new(),
+            revision: 0,
+        }
     }
 }
 

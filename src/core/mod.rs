@@ -7,6 +7,7 @@ pub mod action;
 pub mod apply;
 pub mod backfill;
 pub mod check;
+pub mod echo;
 pub mod fault;
 pub mod fingerprint;
 pub mod flex;

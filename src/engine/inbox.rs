@@ -3,6 +3,7 @@
 
 use super::{Bridge, Step};
 use crate::core::action::{Action, NoteTarget};
+use crate::core::echo;
 use crate::core::id::{ClientId, InboxId};
 use crate::core::link::ClientLink;
 use crate::core::model::{Client, Event, Notice as SalebotNotice};
@@ -120,7 +121,10 @@ impl Bridge {
         link.client = merged(link.client, dialogue.client.clone());
         let newest = dialogue.lines.iter().map(|(_, line)| line.at).max();
         link.last_message_at = newest.max(link.last_message_at);
-        let lines: Vec<(InboxId, Line)> = std::mem::take(&mut dialogue.lines);
+        let (echoes, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut dialogue.lines)
+            .into_iter()
+            .partition(|(_, line)| echo::is_one(&link.callbacks, &line.message, line.at));
+        dialogue.done.extend(echoes.into_iter().map(|(row, _)| row));
         let policy = ground.policy.people.create_contact;
         if link.client.is_group_chat() || (link.contact.is_none() && link.unmatched && policy == CreateContact::Never) {
             dialogue.done.extend(lines.iter().map(|(row, _)| *row));

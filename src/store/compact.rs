@@ -6,6 +6,7 @@
 
 use super::words::{Word, json};
 use crate::core::action::Side;
+use crate::core::echo;
 use crate::core::flips::Flips;
 use crate::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use crate::core::link::{Base, Bases, ClientLink, Content, DealLink};
@@ -54,6 +55,8 @@ struct ClientFacts<'a> {
     created_at: Option<i64>,
     #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     unmatched: bool,
+    #[serde(rename = "k", default, skip_serializing_if = "is_empty")]
+    callbacks: Cow<'a, [echo::Sent]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -97,6 +100,11 @@ struct ShortBase<'a> {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[expect(clippy::ptr_arg, reason = "serde hands over the field as it is")]
+fn is_empty(sent: &Cow<'_, [echo::Sent]>) -> bool {
+    sent.is_empty()
 }
 
 fn short(base: &Base) -> ShortBase<'_> {
@@ -144,7 +152,7 @@ fn read_bases<R: Columns>(row: &R) -> Result<Bases, R::Trouble> {
 
 /// Facts and bases of a client's link.
 pub(super) fn client_texts(link: &ClientLink) -> Stored<(String, String)> {
-    let ClientLink { client, contact: _, unmatched, bases, last_message_at: _, revision: _ } = link;
+    let ClientLink { client, contact: _, unmatched, bases, last_message_at: _, callbacks, revision: _ } = link;
     let Client { id: _, platform_id, group, messenger, name, tag, created_at } = client;
     let facts = ClientFacts {
         platform_id: platform_id.as_deref().map(Cow::Borrowed),
@@ -154,6 +162,7 @@ pub(super) fn client_texts(link: &ClientLink) -> Stored<(String, String)> {
         tag: tag.as_deref().map(Cow::Borrowed),
         created_at: *created_at,
         unmatched: *unmatched,
+        callbacks: Cow::Borrowed(callbacks),
     };
     Ok((json(&facts)?, bases_text(bases)?))
 }
@@ -173,6 +182,7 @@ pub(super) fn client_link<R: Columns>(row: &R) -> Result<ClientLink, R::Trouble>
         },
         contact: row.id_if_any("contact")?.map(ContactId),
         unmatched: facts.unmatched,
+        callbacks: facts.callbacks.into_owned(),
         bases: read_bases(row)?,
         last_message_at: row.millis_if_any("last_message_at")?,
         revision: row.number("revision")?,

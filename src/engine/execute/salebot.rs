@@ -4,13 +4,15 @@
 use super::lookup::Found;
 use super::{Bridge, Outcome};
 use crate::core::action::Action;
+use crate::core::echo;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::ClientId;
-use crate::core::model::Variables;
+use crate::core::link::ClientLink;
+use crate::core::model::{Client, Variables};
 use crate::core::plan::deal::order_mark;
 use crate::core::policy::CallbackDelivery;
 use crate::ports::remote::{ClientAddress, NewOrder, Priority};
-use crate::ports::store::{OutboxRow, StoreError};
+use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
 use futures::future::join_all;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -83,7 +85,7 @@ impl Bridge {
                 done(salebot.set_order_variables(*client, *order, variables, row.priority).await)
             }
             Action::SetOrderState { .. } => self.set_order_state(row).await,
-            Action::Callback { client, text } => self.callback(row, *client, text).await,
+            Action::Callback { client, text } => self.callback(row, *client, text).await?,
             Action::LoadClient { platform_id, group_id, client_type, .. } => {
                 let address = ClientAddress {
                     platform_id: platform_id.clone(),
@@ -144,13 +146,25 @@ impl Bridge {
 
     /// Whether a callback arrived cannot be looked up: what becomes of one whose answer was lost is the
     /// configuration's choice.
-    async fn callback(&self, row: &OutboxRow, client: ClientId, text: &str) -> Outcome {
+    async fn callback(&self, row: &OutboxRow, client: ClientId, text: &str) -> Stored<Outcome> {
         if row.in_doubt && self.parts.policy.callbacks == CallbackDelivery::AtMostOnce {
             let reason = "the answer to the callback was lost, and it cannot be looked up whether the bot started: start it by hand if it did not";
-            return Outcome::Failed(Fault::new(FaultKind::Rejected, reason));
+            return Ok(Outcome::Failed(Fault::new(FaultKind::Rejected, reason)));
         }
+        self.expect_echo(client, text).await?;
         let called = self.parts.salebot.callback(client, text, row.priority).await;
-        called.map_or_else(Outcome::Failed, |()| Outcome::Done)
+        Ok(called.map_or_else(Outcome::Failed, |()| Outcome::Done))
+    }
+
+    /// Before it is sent: it may come back sooner than its answer.
+    async fn expect_echo(&self, client: ClientId, text: &str) -> Stored<()> {
+        let gate = self.in_flight.lock().await;
+        let link = self.store().clients(self.name(), &[client]).await?.pop();
+        let mut link = link.unwrap_or_else(|| ClientLink::new(Client::unknown(client)));
+        echo::remember(&mut link.callbacks, text, self.now());
+        self.commit(vec![Change::PutClient(Box::new(link))]).await?;
+        drop(gate);
+        Ok(())
     }
 }
 

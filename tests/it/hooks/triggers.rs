@@ -104,3 +104,27 @@ async fn a_lead_whose_person_is_found_later_is_told_then() {
     assert_eq!(told(&shop, client).iter().filter(|text| text.starts_with("amo_lead_created")).count(), 1);
     shop.close().await;
 }
+
+/// A callback that reads like what a person writes comes back as a message; the person's own words are a note all the same.
+#[rstest]
+#[tokio::test]
+async fn a_callback_in_plain_words_that_comes_back_is_no_message(#[values("v2", "v4")] api: &'static str) {
+    let extra = "\n[[bridge.trigger]]\non = \"contact.changed\"\ncallback = \"Карточка обновлена\"\n";
+    let shop = Shop::with(By::Hook, api, extra, |_| {}).await;
+    let contact = shop.contact;
+    shop.town.amo(|amo, now_ms| amo.set_contact_text(now_ms, contact, FIELD_POSITION, "Директор"));
+    eventually("the bot is told", || async { told(&shop, shop.client) == ["Карточка обновлена"] }).await;
+    let say = |text: &str| {
+        shop.town.salebot(|salebot, now_ms| salebot.person_writes(now_ms, shop.client, Some(text), &[]));
+    };
+    say("Карточка обновлена?");
+    let noted = || shop.town.look(|amo, _| amo.notes().map(|note| note.text.clone()).collect::<Vec<_>>());
+    eventually("what the person says is a note", || async {
+        noted().concat().contains("Карточка обновлена?")
+    })
+    .await;
+    shop.idle().await;
+    let lines: usize = noted().iter().map(|text| text.matches("Карточка обновлена").count()).sum();
+    assert_eq!(lines, 1, "the person's question alone: {:?}", noted());
+    shop.close().await;
+}

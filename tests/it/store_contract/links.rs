@@ -2,6 +2,7 @@
 
 use super::{LATE, SHOP, for_every_store, new, update, variables};
 use salebridge::core::action::Side;
+use salebridge::core::echo::Sent;
 use salebridge::core::flips::Flips;
 use salebridge::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use salebridge::core::link::{Base, Bases, ClientLink, ContactSeen, DealLink};
@@ -97,6 +98,7 @@ async fn a_client_comes_back_as_it_was(store: Arc<dyn Store>) {
         contact: Some(ContactId(101)),
         bases: Bases::from([("contact.phone=client.phone".to_owned(), full_base()), ("e".to_owned(), Base::default())]),
         last_message_at: Some(Millis(77)),
+        callbacks: vec![Sent { text: "0123".to_owned(), at: Millis(78) }],
         revision: 40,
     };
     let bare = link(6, None);
