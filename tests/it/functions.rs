@@ -8,6 +8,7 @@ mod failing;
 mod matrix;
 mod once;
 
+use crate::version;
 use salebridge::app::daemon::Daemon;
 use salebridge::app::town::{self, BRIDGE, Pace, TownConfig};
 use salebridge::config::{Checks, Config, check_text};
@@ -43,7 +44,7 @@ struct Shop {
 
 impl Shop {
     async fn open() -> Shop {
-        Shop::speaking("v2").await
+        Shop::speaking(version::spoken()).await
     }
 
     async fn speaking(api: &'static str) -> Shop {

@@ -5,11 +5,13 @@ mod events;
 mod gone;
 mod triggers;
 
+use crate::version;
 use salebridge::app::daemon::Daemon;
 use salebridge::app::town::{self, BRIDGE, Pace, TownConfig};
 use salebridge::config::{Checks, Config, check_text};
 use salebridge::core::hint::EVENTS;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
+use salebridge::sandbox::amo::options::v4::Filters;
 use salebridge::sandbox::faults::Faults;
 use salebridge::sandbox::salebot::NewClient;
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
@@ -55,7 +57,16 @@ struct Shop {
 
 impl Shop {
     async fn open(by: By) -> Shop {
-        Shop::with(by, "v2", "", |_| {}).await
+        Shop::with(by, version::spoken(), "", |_| {}).await
+    }
+
+    /// In an account where many records can be read by id in one request, which in v4 takes filters.
+    async fn with_filters(by: By) -> Shop {
+        Shop::with(by, version::spoken(), "", |options| {
+            options.amo.v4.filters = Filters::Heeded;
+            options.amo.v4.filters_flag = Some(true);
+        })
+        .await
     }
 
     /// `extra` stands at the end of the configuration.
@@ -199,6 +210,12 @@ impl Shop {
 
     fn calls(&self, route: &str) -> u64 {
         self.town.look(|amo, _| amo.statistics().calls(route))
+    }
+
+    /// How often amoCRM was asked for a list or for one of its records.
+    fn reads(&self, list: &str) -> u64 {
+        let route = format!("GET /api/{}/{list}", self.api);
+        self.calls(&route) + self.calls(&format!("{route}/{{id}}"))
     }
 
     fn amo_requests(&self) -> u64 {

@@ -21,4 +21,5 @@ mod salebot_redaction;
 mod salebot_server;
 mod store_contract;
 mod tidy;
+mod version;
 mod watch;

@@ -26,7 +26,7 @@ async fn a_killed_daemon_makes_the_lead_once_and_tells_the_bot() {
     let body = json!({ "client_id": person, "lead_data": { "name": "Один на всех" } });
     let leads = || town.look(|amo, _| amo.leads().filter(|lead| lead.card.name == "Один на всех").count());
     // The lead is made, and the answer is still on its way when the daemon dies.
-    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 20_000 }).on("/api/v2/leads").by("POST"));
+    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 20_000 }).on("/leads").by("POST"));
     let calling = call(&place, "amo_add_lead", &body);
     let made = eventually("the lead is made", || async { leads() == 1 });
     let (answer, ()) = futures::future::join(calling, made).await;

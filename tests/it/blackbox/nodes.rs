@@ -244,7 +244,7 @@ async fn a_bot_may_call_at_any_node() {
     assert_eq!(info["ok"], 1, "{info}");
     assert!(info.get("queued").is_none(), "{info}");
 
-    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 7_000 }).on("/api/v2/leads").by("POST"));
+    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 7_000 }).on("/leads").by("POST"));
     let body = json!({ "client_id": person, "lead_data": { "name": "Потом" } });
     let answer = call(guest, "amo_add_lead", &body).await;
     assert_eq!((&answer["ok"], &answer["queued"]), (&json!(1), &json!(1)), "{answer}");

@@ -1,6 +1,7 @@
 //! A slow or broken amoCRM: the bot is not kept waiting, and hears of the end.
 
 use super::{Shop, eventually, on_contact};
+use crate::version;
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ fn gateway(code: u16) -> Fault {
 #[tokio::test]
 async fn a_slow_amocrm_is_answered_queued_and_called_back() {
     let shop = Shop::acquainted().await;
-    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 2_500 }).on("/api/v2/notes").by("POST"));
+    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 2_500 }).on("/notes").by("POST"));
     let answer = shop.call("amo_add_contact_notes", json!({ "text": "Позже", "wait": "1" })).await;
     assert_eq!((&answer["ok"], &answer["queued"]), (&json!(1), &json!(1)), "{answer}");
     eventually("the bot is called back", || async { shop.callbacks("amo_function_done amo_add_contact_notes") == 1 })
@@ -28,7 +29,7 @@ async fn a_slow_amocrm_is_answered_queued_and_called_back() {
 #[tokio::test]
 async fn what_cannot_be_read_in_time_is_read_later() {
     let shop = Shop::acquainted().await;
-    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, gateway(502)).on("/api/v2/contacts").by("GET").times(3));
+    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, gateway(502)).on("/contacts").by("GET").times(3));
     let answer = shop.call("amo_get_contact_info", json!({ "wait": 0 })).await;
     assert_eq!(answer["queued"], 1, "{answer}");
     eventually("the bot has the contact", || async {
@@ -63,7 +64,7 @@ async fn somebody_elses_edit_in_between_is_kept() {
     let shop = Shop::acquainted().await;
     let lead = shop.lead("Чай");
     // The write is lost; before it is tried again a manager edits the same lead.
-    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, gateway(502)).on("/api/v2/leads").by("POST"));
+    shop.town.spoil(ScriptedFault::once(ServiceName::Amo, gateway(502)).on("/leads").by(version::changing()));
     let call = shop.call("amo_set_tags", json!({ "tags": "бот", "lead_id": lead }));
     let (answer, ()) = futures::future::join(call, async {
         eventually("the first try has failed", || async { shop.town.spoilt() == [1] }).await;
@@ -96,9 +97,8 @@ async fn what_amocrm_refuses_is_told_and_leaves_no_dead_letter() {
 #[tokio::test]
 async fn an_unknown_name_has_the_account_read_again_but_not_each_time() {
     let shop = Shop::acquainted().await;
-    let reads = || {
-        shop.town.look(|amo, _| amo.request_log().filter(|request| request.path.contains("/api/v2/account")).count())
-    };
+    let reads =
+        || shop.town.look(|amo, _| amo.request_log().filter(|request| request.path.contains("/account")).count());
     let before = reads();
     for _ in 0..3 {
         let answer = shop.call("amo_set_contact_responsible_user", json!({ "user_id": 99 })).await;

@@ -46,7 +46,7 @@ async fn a_request_id_tells_calls_apart_and_together() {
 #[tokio::test]
 async fn a_lost_answer_makes_no_second_record() {
     let shop = Shop::acquainted().await;
-    for route in ["/api/v2/leads", "/api/v2/notes", "/api/v2/tasks"] {
+    for route in ["/leads", "/notes", "/tasks"] {
         shop.town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::LostAnswer).on(route).by("POST"));
     }
     let lead = shop.call("amo_add_lead", new_lead()).await;

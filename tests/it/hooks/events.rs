@@ -1,6 +1,7 @@
 //! The list of events and the subscription: looked at seldom, and a refusal of either holds nothing up.
 
 use super::{BRIDGE, By, SECRET, Shop, eventually};
+use crate::version;
 use rstest::rstest;
 use salebridge::core::hint::EVENTS;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
@@ -8,7 +9,9 @@ use salebridge::sandbox::amo::fixture::FIELD_POSITION;
 #[rstest]
 #[tokio::test]
 async fn a_refused_list_of_events_is_left_alone(#[values(401, 402, 403, 404, 422)] status: u16) {
-    let shop = Shop::with(By::Events, "v2", "", |options| options.amo.hooks.events_refused_with = Some(status)).await;
+    let shop =
+        Shop::with(By::Events, version::spoken(), "", |options| options.amo.hooks.events_refused_with = Some(status))
+            .await;
     let events = || shop.calls("GET /api/v4/events");
     eventually("it was asked for", || async { events() >= 1 }).await;
     // The lane stays open, and what a hook tells still arrives.
@@ -78,7 +81,8 @@ async fn who_may_not_see_subscriptions_is_not_bothered_with_them() {
 /// Hooks that came while no daemon ran are posted again, and polls find the rest.
 #[tokio::test]
 async fn a_restart_loses_no_change() {
-    let mut shop = Shop::with(By::Both, "v2", "", |options| options.amo.hooks.retry_after_ms = [300; 4]).await;
+    let mut shop =
+        Shop::with(By::Both, version::spoken(), "", |options| options.amo.hooks.retry_after_ms = [300; 4]).await;
     shop.daemon.take().expect("it runs").stop().await;
     shop.town.amo(|amo, now_ms| amo.set_contact_text(now_ms, shop.contact, FIELD_POSITION, "Пока никого не было"));
     eventually("the hook failed", || async { shop.town.look(|amo, _| amo.hook_counts().bad >= 1) }).await;

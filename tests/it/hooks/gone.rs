@@ -1,6 +1,7 @@
 //! Deleted and merged records: by hooks and by the list of events, without a sweep.
 
 use super::{By, Shop, eventually};
+use crate::version;
 use rstest::rstest;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
 
@@ -20,7 +21,7 @@ async fn contact_of(shop: &Shop, client: i64) -> Option<u64> {
 async fn a_deleted_contact_is_unlinked_and_comes_back(#[case] by: By, #[case] as_ids: bool) {
     // Else whoever seems to have written gets a contact of their own.
     let extra = "\n[bridge.people]\ncreate_contact = \"never\"\n";
-    let shop = Shop::with(by, "v2", extra, |options| options.amo.hooks.deletes_as_ids = as_ids).await;
+    let shop = Shop::with(by, version::spoken(), extra, |options| options.amo.hooks.deletes_as_ids = as_ids).await;
     let before = shop.town.look(|amo, _| amo.contact_count());
     shop.town.amo(|amo, now_ms| amo.delete_contact(now_ms, shop.contact));
     eventually("the client is on its own", || async { contact_of(&shop, shop.client).await.is_none() }).await;
@@ -42,7 +43,9 @@ async fn a_deleted_contact_is_unlinked_and_comes_back(#[case] by: By, #[case] as
 #[case::by_events(By::Events, false)]
 #[tokio::test]
 async fn a_silent_client_follows_its_contact_into_a_merge(#[case] by: By, #[case] tells_of_deletion: bool) {
-    let shop = Shop::with(by, "v2", "", |options| options.amo.hooks.merges_tell_of_deletion = tells_of_deletion).await;
+    let shop =
+        Shop::with(by, version::spoken(), "", |options| options.amo.hooks.merges_tell_of_deletion = tells_of_deletion)
+            .await;
     let survivor = shop.contact_named("Тот же человек", &[]);
     shop.idle().await;
     shop.town.amo(|amo, now_ms| amo.merge_contacts(now_ms, survivor, shop.contact));
@@ -66,8 +69,10 @@ async fn a_client_without_a_phone_follows_its_leads_after_a_merge_alone(
     #[case] is_merge: bool,
     #[case] names_the_loser: bool,
 ) {
-    let shop =
-        Shop::with(By::Events, "v2", "", |options| options.amo.hooks.merges_name_the_loser = names_the_loser).await;
+    let shop = Shop::with(By::Events, version::spoken(), "", |options| {
+        options.amo.hooks.merges_name_the_loser = names_the_loser
+    })
+    .await;
     let client = shop.newcomer("700009", None);
     shop.town.salebot(|salebot, now_ms| salebot.person_writes(now_ms, client, Some("Здравствуйте"), &[]));
     eventually("they are a contact", || async { contact_of(&shop, client).await.is_some() }).await;
@@ -76,7 +81,7 @@ async fn a_client_without_a_phone_follows_its_leads_after_a_merge_alone(
     let other = shop.contact_named("Другая карточка", &[]);
     // Only the bot's look at the lead tells it of the lead: nothing is polled here.
     shop.town.amo(|amo, now_ms| amo.delete_lead(now_ms, lead));
-    eventually("the deletion was seen", || async { shop.calls("GET /api/v2/leads") > 1 }).await;
+    eventually("the deletion was seen", || async { shop.reads("leads") > 1 }).await;
     shop.town.amo(|amo, now_ms| amo.restore_lead(now_ms, lead));
     let store = shop.daemon.as_ref().expect("it runs").store();
     let deal = || async {
@@ -104,7 +109,7 @@ async fn a_client_without_a_phone_follows_its_leads_after_a_merge_alone(
 #[tokio::test]
 async fn a_flood_of_deletions_is_stopped_by_the_guard() {
     let extra = "\n[bridge.guard]\nmax_cleared_share = 0.2\nmax_cleared_min = 3\n";
-    let shop = Shop::with(By::Hook, "v2", extra, |options| options.people = 40).await;
+    let shop = Shop::with(By::Hook, version::spoken(), extra, |options| options.people = 40).await;
     let linked: Vec<u64> = shop.town.cast().people.iter().filter_map(|person| person.contact).collect();
     shop.town.amo(|amo, now_ms| {
         for contact in &linked {

@@ -1,6 +1,7 @@
 //! The six triggers: each once, whether the news came by hook, by poll or by both, with names a person can read.
 
 use super::{By, Shop, eventually};
+use crate::version;
 use rstest::rstest;
 use salebridge::sandbox::amo::fixture::{FIELD_POSITION, PIPELINE_MAIN, PIPELINE_SERVICE, USER_SUPPORT};
 
@@ -90,7 +91,7 @@ async fn each_event_is_told_once(
 /// Hooks of a lead that come before those of its contact.
 #[tokio::test]
 async fn a_lead_whose_person_is_found_later_is_told_then() {
-    let shop = Shop::with(By::Hook, "v2", &triggers(), |_| {}).await;
+    let shop = Shop::with(By::Hook, version::spoken(), &triggers(), |_| {}).await;
     let client = shop.newcomer("700003", Some("+7 999 555-03-03"));
     let contact = shop.contact_named("Пока без телефона", &[]);
     let lead = shop.lead_of("Заявка", contact);
