@@ -6,6 +6,7 @@ mod compact;
 pub mod copying;
 pub mod limits;
 pub mod memory;
+mod migrations;
 mod order;
 pub mod postgres;
 pub mod sqlite;

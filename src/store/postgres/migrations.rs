@@ -1,25 +1,12 @@
-//! The migrations this program carries, and how far a database is behind or ahead of them.
+//! The migrations of PostgreSQL databases.
 
 use super::trouble::{Tried, Trouble};
-use crate::ports::store::StoreError;
-use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{PgConnection, SqlSafeStr};
+use crate::store::migrations::{Migrations, failed};
+use sqlx::PgConnection;
 
-/// Number, name and text of every migration, oldest first.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
-
-/// The number of the newest migration this program knows.
-pub(super) fn newest() -> i64 {
-    MIGRATIONS.last().map_or(0, |(number, ..)| *number)
-}
-
-fn migrator() -> Migrator {
-    let migration = |(number, name, text): &(i64, &'static str, &'static str)| {
-        Migration::new(*number, (*name).into(), MigrationType::Simple, text.into_sql_str(), false)
-    };
-    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
-}
+/// Oldest first.
+pub(super) static MIGRATIONS: Migrations =
+    Migrations(&[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))]);
 
 /// The number of the newest migration a database has; 0 for an empty one.
 pub(super) async fn version(connection: &mut PgConnection) -> Tried<i64> {
@@ -32,62 +19,24 @@ pub(super) async fn version(connection: &mut PgConnection) -> Tried<i64> {
     Ok(sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM _sqlx_migrations").fetch_one(connection).await?)
 }
 
-/// Refuses a database that a newer program has changed.
-pub(super) fn check_not_newer(place: &str, version: i64) -> Tried<()> {
-    if version <= newest() {
-        return Ok(());
-    }
-    Err(Trouble::Told(StoreError::Unavailable(format!(
-        "{} has migration {version}, this program knows migrations up to {}: it was used by a newer salebridge; \
-         install that version or a later one",
-        place,
-        newest()
-    ))))
-}
-
-/// Refuses a database that lacks migrations, for those who must not apply them.
-pub(super) fn check_not_older(place: &str, version: i64) -> Tried<()> {
-    if version >= newest() {
-        return Ok(());
-    }
-    Err(Trouble::Told(StoreError::Unavailable(format!(
-        "{} has migrations up to {version}, this program needs {}: run `salebridge migrate`",
-        place,
-        newest()
-    ))))
-}
-
 /// Applies what is missing, one program at a time. Returns the numbers of the applied migrations.
 pub(super) async fn apply(connection: &mut PgConnection, place: &str) -> Tried<Vec<i64>> {
     let before = version(connection).await?;
-    check_not_newer(place, before)?;
-    migrator().run_direct(None, connection, false).await.map_err(|error| failed(place, error))?;
-    Ok(since(before))
+    MIGRATIONS.check_not_newer(place, before)?;
+    MIGRATIONS.migrator().run_direct(None, connection, false).await.map_err(|error| failed::<Trouble>(place, error))?;
+    Ok(MIGRATIONS.since(before))
 }
 
-/// The numbers of the migrations after this one.
-pub(super) fn since(before: i64) -> Vec<i64> {
-    MIGRATIONS.iter().map(|(number, ..)| *number).filter(|number| *number > before).collect()
-}
-
-fn failed(place: &str, error: MigrateError) -> Trouble {
-    match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => Trouble::Sql(error),
-        MigrateError::VersionMismatch(number) => Trouble::Told(StoreError::Unavailable(format!(
-            "{} has another migration {number} than this program: it was made by a build that was never released",
-            place
-        ))),
-        other => Trouble::Told(StoreError::Unavailable(format!("{}: {other}", place))),
-    }
+/// Refuses a database that is not as far as this program is, or further.
+pub(super) fn check(place: &str, version: i64) -> Tried<()> {
+    MIGRATIONS.check_not_newer(place, version)?;
+    Ok(MIGRATIONS.check_not_older(place, version)?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn migrations_are_numbered_without_gaps() {
-        let numbers: Vec<i64> = MIGRATIONS.iter().map(|(number, ..)| *number).collect();
-        assert_eq!(numbers, (1..=newest()).collect::<Vec<_>>());
+        assert!(super::MIGRATIONS.are_numbered());
     }
 }

@@ -22,6 +22,7 @@ use super::Access;
 use crate::ports::store::{NewInbox, Received, StoreError, Stored};
 use crate::store::limits::{INBOX_ROWS_MAX, check_body};
 use bodies::{BodyJob, BodyState, BodyWriter, Delivery};
+use migrations::MIGRATIONS;
 use open::Address;
 use sqlx::postgres::{PgPool, PgRow};
 use sqlx::{Connection, PgConnection};
@@ -190,7 +191,7 @@ impl PostgresStore {
         let before = migrations::version(&mut connection).await?;
         drop(connection);
         open::prepared(address, true).await?.close().await?;
-        Ok(migrations::since(before))
+        Ok(MIGRATIONS.since(before))
     }
 
     /// Refuses new writes, finishes those that wait, and closes the connections. A second call does nothing.

@@ -134,8 +134,7 @@ pub(super) async fn prepared(address: &Address, migrate: bool) -> Tried<PgConnec
         set_up(&mut connection).await?;
     } else {
         let version = migrations::version(&mut connection).await?;
-        migrations::check_not_newer(&address.place, version)?;
-        migrations::check_not_older(&address.place, version)?;
+        migrations::check(&address.place, version)?;
     }
     Ok(connection)
 }

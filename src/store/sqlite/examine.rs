@@ -56,7 +56,14 @@ pub async fn examine(path: &Path) -> Result<Option<Examined>, String> {
     if is_whole {
         connection.close().await.map_err(failed)?;
     }
-    Ok(Some(Examined { bytes, version, newest: migrations::newest(), driver: driver(path), damage, is_whole }))
+    Ok(Some(Examined {
+        bytes,
+        version,
+        newest: migrations::MIGRATIONS.newest(),
+        driver: driver(path),
+        damage,
+        is_whole,
+    }))
 }
 
 async fn damage(connection: &mut SqliteConnection) -> Result<Option<String>, sqlx::Error> {

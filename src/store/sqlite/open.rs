@@ -170,8 +170,7 @@ pub(super) async fn prepared(options: &SqliteConnectOptions, path: &Path, migrat
         migrations::apply(&mut connection, path).await?;
     } else {
         let version = migrations::version(&mut connection).await?;
-        migrations::check_not_newer(path, version)?;
-        migrations::check_not_older(path, version)?;
+        migrations::check(path, version)?;
     }
     Ok(connection)
 }
