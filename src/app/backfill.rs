@@ -206,7 +206,7 @@ fn drive(config: &Config, bridges: &[String], opened: &Opened) -> anyhow::Result
     let mut posts = Vec::new();
     for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
         let post = Arc::new(Post::new(&settings.name, None));
-        let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions: None };
+        let entrance = Entrance { arrived: Arc::clone(&post.arrived), ..Entrance::default() };
         let wired = wire::bridge(settings, entrance, opened.store(), &outside, own.stop.child_token())?;
         if let Opened::Sqlite(_) = opened {
             own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));

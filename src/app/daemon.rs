@@ -2,6 +2,7 @@
 
 use crate::app::env::SystemEnv;
 use crate::app::guest::Guest;
+use crate::app::metrics::{Meters, Metrics};
 use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
 use crate::app::post::{Current, Post};
@@ -9,7 +10,7 @@ use crate::app::status::interval_json;
 use crate::app::token;
 use crate::app::wire::{self, Entrance, Lanes, Outside};
 use crate::config::{Bridge as BridgeConfig, Config};
-use crate::inbound::{self, BodyLimits, Door, Inbound, Readiness, ReadyReport, ServerLimits};
+use crate::inbound::{self, BodyLimits, Door, Inbound, MetricsDoor, Readiness, ReadyReport, ServerLimits};
 use crate::ports::env::Env;
 use crate::ports::function::Functions;
 use crate::ports::store::Store;
@@ -65,10 +66,11 @@ impl Daemon {
         let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url };
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let id = nodes::node_id(env.as_ref());
+        let meters = Meters::default();
         let mut doors = BTreeMap::new();
         let mut posts = Vec::new();
         for settings in &config.bridges {
-            let (post, door, watching) = stand(settings, &opened, &outside, &stop, &id)?;
+            let (post, door, watching) = stand(settings, &opened, &outside, &stop, &id, &meters)?;
             if let Some(watching) = watching {
                 tasks.spawn(watching);
             }
@@ -78,7 +80,10 @@ impl Daemon {
         let beats = Arc::new(AtomicU64::new(0));
         let insight = Arc::new(Insight { posts: posts.clone(), env: Arc::clone(&env), beats: Arc::clone(&beats) });
         let readiness = Arc::clone(&insight) as Arc<dyn Readiness>;
-        let inbound = Arc::new(Inbound::new(doors, opened.store(), env, readiness, BodyLimits::default()));
+        let metrics = Metrics::new(meters, Arc::clone(&insight), opened.clone(), Arc::clone(&env));
+        let metrics = MetricsDoor::new(Arc::new(metrics), config.http.metrics_token.as_ref());
+        let inbound = Inbound::new(doors, opened.store(), env, readiness, BodyLimits::default());
+        let inbound = Arc::new(inbound.with_metrics(metrics));
         let router = inbound::router(Arc::clone(&inbound));
         tasks.spawn(inbound::serve(listener, router, stop.child_token(), ServerLimits::default()));
         match &opened {
@@ -149,6 +154,7 @@ fn stand(
     outside: &Outside,
     stop: &CancellationToken,
     id: &str,
+    meters: &Meters,
 ) -> anyhow::Result<(Arc<Post>, Door, Option<impl Future<Output = ()> + Send + use<>>)> {
     let name = &settings.name;
     let guest = match opened {
@@ -156,9 +162,9 @@ fn stand(
         Opened::Postgres(_) => Some(Guest::new(opened.store(), Arc::clone(&outside.env), name, id)),
     };
     let is_alone = guest.is_none();
-    let post = Arc::new(Post::new(name, guest));
+    let post = Arc::new(Post::new(name, guest).metered(meters.of(name)));
     let functions = Some(Arc::clone(&post) as Arc<dyn Functions>);
-    let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions };
+    let entrance = Entrance { meter: post.meter(), arrived: Arc::clone(&post.arrived), functions };
     let wired = wire::bridge(settings, entrance, opened.store(), outside, stop.child_token())?;
     let watching = is_alone.then(|| token::watch(&wired, Arc::clone(&outside.env), stop.child_token()));
     if is_alone {
@@ -187,6 +193,11 @@ impl Insight {
         let is_waiting = self.posts.iter().any(|post| post.current().is_none());
         // While bridges are driven here, they are what must make progress.
         if is_waiting { engine.wrapping_add(self.beats.load(Ordering::Relaxed)) } else { engine }
+    }
+
+    /// The posts of all bridges.
+    pub(super) fn posts(&self) -> impl Iterator<Item = &Post> {
+        self.posts.iter().map(Arc::as_ref)
     }
 
     /// Lanes of a bridge as JSON, by name.

@@ -14,6 +14,7 @@ pub mod hooks;
 pub mod init;
 pub mod inspect;
 pub mod lifecycle;
+pub mod metrics;
 pub mod nodes;
 pub mod opened;
 pub mod plan;

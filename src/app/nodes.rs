@@ -258,7 +258,7 @@ impl Nodes {
         let public_url = self.outside.public_url.clone();
         let outside = Outside { transport: Arc::new(transport), env: Arc::clone(&self.outside.env), public_url };
         let store: Arc<dyn Store> = Arc::new(self.store.under(epoch));
-        let entrance = Entrance { arrived: Arc::clone(&post.arrived), functions: None };
+        let entrance = Entrance { meter: post.meter(), arrived: Arc::clone(&post.arrived), functions: None };
         let wired = match wire::bridge(config, entrance, store, &outside, self.stop.child_token()) {
             Ok(wired) => wired,
             Err(error) => {

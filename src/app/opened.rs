@@ -3,6 +3,7 @@
 use crate::config::{Config, StoreUrl};
 use crate::ports::store::Store;
 use crate::store::Access;
+use crate::store::counters::Written;
 use crate::store::postgres::{PostgresOptions, PostgresStore};
 use crate::store::sqlite::{SqliteOptions, SqliteStore};
 use anyhow::bail;
@@ -54,6 +55,14 @@ impl Opened {
         });
         // It ends with an answer only.
         let _ = waiting.await;
+    }
+
+    /// What the writer has done since the start.
+    pub fn written(&self) -> Written {
+        match self {
+            Opened::Sqlite(store) => store.counters().read(),
+            Opened::Postgres(store) => store.counters().read(),
+        }
     }
 
     /// The store itself.

@@ -7,6 +7,7 @@ use crate::core::time::Millis;
 use crate::engine::Bridge;
 use crate::ports::env::Bell;
 use crate::ports::function::Functions;
+use crate::ports::meter::Meter;
 use crate::ports::store::{StoreError, Stored};
 use crate::remote::amocrm::TokenSource;
 use async_trait::async_trait;
@@ -33,6 +34,7 @@ pub struct Post {
     elsewhere: RwLock<Option<String>>,
     trouble: RwLock<Option<(String, Millis)>>,
     guest: Option<Guest>,
+    meter: Option<Arc<dyn Meter>>,
 }
 
 fn set<T>(place: &RwLock<T>, value: T) {
@@ -53,7 +55,20 @@ impl Post {
             elsewhere: RwLock::default(),
             trouble: RwLock::default(),
             guest,
+            meter: None,
         }
+    }
+
+    /// Has what the bridge does counted while it is driven here.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Post {
+        self.meter = Some(meter);
+        self
+    }
+
+    /// What counts what the bridge does.
+    pub fn meter(&self) -> Option<Arc<dyn Meter>> {
+        self.meter.clone()
     }
 
     /// The bridge, while it is driven here.

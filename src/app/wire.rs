@@ -11,6 +11,7 @@ use crate::engine::{Bridge, Parts, Timing, Watch};
 use crate::inbound::{AmoReader, Door, SalebotDecoder};
 use crate::ports::env::{Bell, Env};
 use crate::ports::function::Functions;
+use crate::ports::meter::Meter;
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
 use crate::remote::amocrm::{
@@ -46,6 +47,8 @@ pub struct Wired {
 /// What stands at a bridge's door whoever drives it.
 #[derive(Default)]
 pub struct Entrance {
+    /// Counts what the bridge does; none: nobody watches.
+    pub meter: Option<Arc<dyn Meter>>,
     /// Rings when a body was received.
     pub arrived: Arc<Bell>,
     /// Who answers calls of bots; none: the bridge itself.
@@ -122,7 +125,7 @@ pub fn bridge(
     let Outside { transport, env, public_url } = outside;
     let lanes = lanes(config, env);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
-    let Entrance { arrived, functions } = entrance;
+    let Entrance { meter, arrived, functions } = entrance;
     let token = token_source(config, &store, outside, &lanes.amo, true);
     let bridge = Bridge::new(Parts {
         name: config.name.clone(),
@@ -142,7 +145,11 @@ pub fn bridge(
         amo: Arc::new(watcher(config, Arc::clone(&token), outside, &lanes.amo)),
         destination: destination(config, public_url.as_deref()),
     };
-    let bridge = Arc::new(bridge.watching(watch));
+    let bridge = bridge.watching(watch);
+    let bridge = Arc::new(match meter {
+        Some(meter) => bridge.metered(meter),
+        None => bridge,
+    });
     let mut door = Door::new(&config.salebot.webhook_secret, arrived, notices);
     if let Some(token) = &config.salebot.functions_token {
         door = door.with_functions(token, functions.unwrap_or_else(|| Arc::clone(&bridge) as Arc<dyn Functions>));

@@ -39,6 +39,8 @@ section! {
         listen: String, Default r#""127.0.0.1:8080""#;
         /// How the world reaches the bridge; printed by `doctor`.
         public_url: String, Optional r#""https://bridge.example.ru""#;
+        /// What opens `/metrics` from other machines: `Authorization: Bearer …`. Left out: only this machine may read it.
+        metrics_token: Secret, Optional r#"{ file = "/run/credentials/metrics" }"#;
     }
 }
 

@@ -44,12 +44,14 @@ pub enum StoreUrl {
 }
 
 /// What the daemon serves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Http {
     /// The address and port to listen on.
     pub listen: SocketAddr,
     /// How the world reaches the daemon: scheme, host and perhaps a port, no slash at the end.
     pub public_url: Option<String>,
+    /// Opens `/metrics` from other machines; none: they are kept out.
+    pub metrics_token: Option<SecretString>,
 }
 
 /// What the daemon tells about itself.

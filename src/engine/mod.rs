@@ -42,6 +42,7 @@ use crate::core::policy::Policy;
 use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
 use crate::ports::env::{Bell, Env};
+use crate::ports::meter::{Meter, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
 use crate::ports::store::{Store, StoreError};
 use futures::future::{FutureExt, join_all};
@@ -113,6 +114,7 @@ pub struct Bridge {
     /// Bots that wait for an answer.
     desk: function::Desk,
     /// Where amoCRM tells of changes on its own account; none: there are polls alone.
+    meter: Arc<dyn Meter>,
     watch: Option<Watch>,
     hints: hints::Pace,
     missed_contacts: successor::Missed,
@@ -195,6 +197,7 @@ impl Bridge {
             clock: clock::ClockWatch::default(),
             desk: function::Desk::default(),
             watch: None,
+            meter: Arc::new(Unmetered),
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
             backfill_rested: std::sync::Mutex::default(),
@@ -205,6 +208,13 @@ impl Bridge {
     #[must_use]
     pub fn watching(mut self, watch: Watch) -> Bridge {
         self.watch = Some(watch);
+        self
+    }
+
+    /// Has what it does counted.
+    #[must_use]
+    pub fn metered(mut self, meter: Arc<dyn Meter>) -> Bridge {
+        self.meter = meter;
         self
     }
 

@@ -79,6 +79,7 @@ impl Bridge {
 
     /// A line for the journal, now.
     pub(super) fn journal(&self, notice: Notice) -> Change {
+        self.meter.noticed(notice.kind);
         Change::Journal(JournalEntry {
             at: self.now(),
             subject: notice.subject,

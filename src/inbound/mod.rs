@@ -8,6 +8,7 @@
 //! | `POST`, `GET /functions/{bridge}/{function}` | flat JSON; see `functions.rs` |
 //! | `GET /health/live` | 200 while the process answers at all |
 //! | `GET /health/ready` | 200 or 503 with reasons |
+//! | `GET /metrics` | 200 with Prometheus' text, to this machine and to who has the token |
 //!
 //! Addresses hold secrets. Logs name the matched route and never the path.
 
@@ -15,6 +16,7 @@ mod amo;
 mod body;
 mod functions;
 mod health;
+mod metrics;
 mod probe;
 mod push;
 mod salebot;
@@ -24,6 +26,7 @@ mod server;
 pub use amo::AmoReader;
 pub use body::BodyLimits;
 pub use health::{Readiness, ReadyReport};
+pub use metrics::{Exposition, MetricsDoor};
 pub use probe::probe_router;
 pub use salebot::SalebotDecoder;
 pub use server::{ServerLimits, serve};
@@ -87,6 +90,7 @@ pub struct Inbound {
     env: Arc<dyn Env>,
     readiness: Arc<dyn Readiness>,
     limits: BodyLimits,
+    metrics: Option<MetricsDoor>,
     tasks: TaskTracker,
     counters: Counters,
 }
@@ -107,7 +111,14 @@ impl Inbound {
         limits: BodyLimits,
     ) -> Inbound {
         let (tasks, counters) = (TaskTracker::new(), Counters::default());
-        Inbound { doors, store, env, readiness, limits, tasks, counters }
+        Inbound { doors, store, env, readiness, limits, metrics: None, tasks, counters }
+    }
+
+    /// Serves `/metrics` too.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: MetricsDoor) -> Inbound {
+        self.metrics = Some(metrics);
+        self
     }
 
     /// What became of the pushed bodies since the start.
@@ -177,6 +188,7 @@ pub fn router(state: Arc<Inbound>) -> Router {
         .route("/functions/{bridge}/{function}", get(functions::call).post(functions::call))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .fallback(not_found)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(

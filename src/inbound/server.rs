@@ -3,6 +3,7 @@
 //! keeps it from stopping.
 
 use axum::Router;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -11,6 +12,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,8 +60,8 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: Cancellation
     let connections = TaskTracker::new();
     let ends = Ends { gentle: shutdown.clone(), hard: CancellationToken::new() };
     let slots = Arc::new(Semaphore::new(limits.connections_max));
-    while let Some((stream, slot)) = next(&listener, &slots, &shutdown).await {
-        connections.spawn(converse(builder.clone(), stream, router.clone(), slot, ends.clone()));
+    while let Some((stream, peer, slot)) = next(&listener, &slots, &shutdown).await {
+        connections.spawn(converse(builder.clone(), stream, peer, router.clone(), slot, ends.clone()));
     }
     drop(listener);
     connections.close();
@@ -83,13 +85,13 @@ async fn next(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
     shutdown: &CancellationToken,
-) -> Option<(TcpStream, OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let accepting = async {
         // A semaphore that nobody closes always hands out slots.
         let slot = slots.clone().acquire_owned().await.ok()?;
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => return Some((stream, slot)),
+                Ok((stream, peer)) => return Some((stream, peer, slot)),
                 Err(error) => {
                     tracing::warn!(error = %error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -101,13 +103,20 @@ async fn next(
 }
 
 /// Answers the requests of one connection.
-async fn converse(builder: http1::Builder, stream: TcpStream, router: Router, slot: OwnedSemaphorePermit, ends: Ends) {
+async fn converse(
+    builder: http1::Builder,
+    stream: TcpStream,
+    peer: SocketAddr,
+    router: Router,
+    slot: OwnedSemaphorePermit,
+    ends: Ends,
+) {
     // Answers are tiny; without this they may wait for an acknowledgement of the one before.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "a connection keeps its delay");
     }
     let underway = Underway::default();
-    let service = underway.marking(TowerToHyperService::new(router));
+    let service = underway.marking(TowerToHyperService::new(router), peer);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let finished = tokio::select! {
         result = connection.as_mut() => Some(result),
@@ -146,9 +155,11 @@ impl Underway {
     fn marking(
         &self,
         inner: TowerToHyperService<Router>,
+        peer: SocketAddr,
     ) -> impl Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send> + Send {
         let shares = Arc::downgrade(&self.0);
-        service_fn(move |request| {
+        service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(ConnectInfo(peer));
             let share = shares.upgrade();
             let answering = inner.call(request);
             async move {

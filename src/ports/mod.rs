@@ -2,6 +2,7 @@
 
 pub mod env;
 pub mod function;
+pub mod meter;
 pub mod remote;
 pub mod store;
 pub mod watch;

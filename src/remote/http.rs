@@ -214,6 +214,7 @@ impl Sender {
         let started = self.env.now();
         let result = self.transport.send(self.raw(call, credentials.clone())).await;
         let elapsed_ms = self.env.now().since(started);
+        self.lane.count(result.as_ref().ok().map(|answer| answer.status));
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => {

@@ -25,6 +25,7 @@ use crate::ports::remote::Priority;
 use gate::Reason;
 use queue::Ticket;
 use state::{PAUSE_MAX_MS, PAUSE_MIN_MS, State};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -121,6 +122,9 @@ pub struct LaneReport {
     pub throttled: u64,
     /// Blocks since start, failed probes included.
     pub blocked: u64,
+    /// Requests sent since start, by the class of the answer's status: see [`Lane::count`].
+    #[serde(skip)]
+    pub answers: BTreeMap<&'static str, u64>,
     /// Requests a second at the moment; less than configured after a 429.
     pub requests_per_second: f64,
     /// What is left of the day's budget.
@@ -193,6 +197,11 @@ impl Lane {
         state.wake_watcher();
     }
 
+    /// Counts a request that was sent: by the status of its answer, none where no answer came.
+    pub fn count(&self, status: Option<u16>) {
+        *self.lock().answers.entry(class_of(status)).or_default() += 1;
+    }
+
     /// What `status` shows.
     pub fn report(&self) -> LaneReport {
         let mut state = self.lock();
@@ -212,6 +221,7 @@ impl Lane {
             granted: state.granted,
             throttled: state.throttled,
             blocked: state.blocked,
+            answers: state.answers.clone(),
             requests_per_second: state.rate.current(now_ms),
             budget_left: self.options.daily_budget.map(|budget| budget.saturating_sub(state.budget_used)),
             until: until_ms.map(|until_ms| wall.plus(until_ms - now_ms)),
@@ -294,6 +304,22 @@ impl Drop for Waiting<'_> {
                 next.bell.notify_one();
             }
         }
+    }
+}
+
+/// Statuses that say something of the account stand alone, others are gathered.
+fn class_of(status: Option<u16>) -> &'static str {
+    match status {
+        None => "none",
+        Some(200..=299) => "2xx",
+        Some(300..=399) => "3xx",
+        Some(401) => "401",
+        Some(402) => "402",
+        Some(403) => "403",
+        Some(429) => "429",
+        Some(400..=499) => "4xx",
+        Some(500..=599) => "5xx",
+        Some(_) => "other",
     }
 }
 

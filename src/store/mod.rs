@@ -4,6 +4,7 @@
 
 mod compact;
 pub mod copying;
+pub mod counters;
 pub mod limits;
 pub mod memory;
 mod migrations;

@@ -76,6 +76,7 @@ fn trouble_of_block(name: &str, block: &Block) -> Option<String> {
         "sh" => {
             block.lines().find(|line| commands(line).is_empty()).map(|line| format!("`{line}` is no command of ours"))
         }
+        "yaml" => serde_yaml_ng::from_str::<serde_json::Value>(&block.text).err().map(|error| error.to_string()),
         "sh not-run" | "json" | "nginx" | "caddy" | "text" => None,
         other => Some(format!("nothing is known of blocks of `{other}`")),
     }

@@ -109,7 +109,8 @@ impl<'a> Checker<'a> {
             address
         });
         let public_url = self.optional(raw.public_url.as_ref(), |checker, url| checker.base_address(url));
-        Some(Http { listen: listen?, public_url: public_url? })
+        let metrics_token = self.optional(raw.metrics_token.as_ref(), |checker, token| checker.webhook_secret(token));
+        Some(Http { listen: listen?, public_url: public_url?, metrics_token: metrics_token? })
     }
 
     fn log(&mut self, raw: &raw::Log) -> Option<Log> {

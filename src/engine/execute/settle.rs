@@ -14,6 +14,7 @@ use crate::core::plan::stage::STAGE_PAIR;
 use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
 use crate::core::time::Millis;
+use crate::ports::meter::End;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use serde_json::json;
@@ -78,8 +79,13 @@ impl Bridge {
         let gate = self.in_flight.lock().await;
         let mut links = self.links_of(rows, &outcomes).await?;
         let mut changes = Vec::new();
+        let mut ends = Vec::new();
         for (row, outcome) in rows.iter().zip(outcomes) {
+            let (failed, held) = (matches!(outcome, Outcome::Failed(_)), outcome == Outcome::Untouched);
+            let before = changes.len();
             self.settle_one(row, outcome, &mut links, &mut changes);
+            let end = changes[before..].iter().find_map(|change| end_of(change, failed)).filter(|_| !held);
+            ends.extend(end.map(|end| (row, end)));
         }
         let answers = std::mem::take(&mut links.answers);
         let found = std::mem::take(&mut links.frozen);
@@ -91,6 +97,10 @@ impl Bridge {
         changes.extend(links.into_changes());
         self.commit(changes).await?;
         drop(gate);
+        for (row, end) in ends {
+            let age_ms = self.now().since(row.created_at);
+            self.meter.settled(row.action.name(), row.action.side(), end, age_ms);
+        }
         self.tell_bots(answers).await
     }
 
@@ -298,6 +308,17 @@ impl Bridge {
 pub(super) fn written(deal: &mut DealLink, version: i64) {
     deal.fingerprint.clear();
     deal.version = deal.version.max(version);
+}
+
+/// How the attempt ended that this change is about, if it is about one.
+fn end_of(change: &Change, failed: bool) -> Option<End> {
+    match change {
+        Change::ActionDone(_) if failed => Some(End::Dropped),
+        Change::ActionDone(_) => Some(End::Done),
+        Change::ActionRetry { .. } => Some(End::Retried),
+        Change::ActionDead { .. } => Some(End::Dead),
+        _ => None,
+    }
 }
 
 fn seen(contact: ContactId, fingerprint: &str, version: i64) -> Change {

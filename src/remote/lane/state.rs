@@ -6,7 +6,7 @@ use super::rate::Rate;
 use super::{LaneOptions, Outcome};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Notify;
 
@@ -35,6 +35,8 @@ pub(super) struct State {
     pub(super) throttled_at_permit: u64,
     pub(super) next_ticket: u64,
     pub(super) granted: u64,
+    /// Requests sent, by the class of the answer's status.
+    pub(super) answers: BTreeMap<&'static str, u64>,
     pub(super) throttled: u64,
     pub(super) blocked: u64,
     pub(super) budget_day: i64,
@@ -72,6 +74,7 @@ impl State {
             throttled_at_permit: 0,
             next_ticket: 0,
             granted: 0,
+            answers: BTreeMap::new(),
             throttled: 0,
             blocked: 0,
             budget_day: 0,

@@ -4,10 +4,11 @@
 //! Rows get their ids before they are sent, so that a batch whose answer was lost can be sent again: what is there
 //! already is recognized, with a dedupe key or without.
 
+use super::WriterCounters;
 use super::open::{self, Address};
 use super::trouble::{Tried, copy};
 use super::wake::NOTIFY;
-use super::writer::{WriterCounters, stopped};
+use super::writer::stopped;
 use crate::core::id::InboxId;
 use crate::ports::store::{NewInbox, Received, StoreError, Stored};
 use crate::store::limits::{inbox_full, stored_id};
@@ -117,12 +118,12 @@ impl BodyWriter {
     /// Stores a batch, then tells everybody.
     async fn take(&mut self, deliveries: Vec<Delivery>) {
         let mut batch = Batch::default();
+        let begun = WriterCounters::begin();
         let outcome = self.store(&deliveries, &mut batch).await;
         let names: BTreeSet<String> = deliveries.iter().map(|delivery| delivery.body.bridge.clone()).collect();
         match outcome {
             Ok(stored) => {
-                self.counters.commits.fetch_add(1, Ordering::Relaxed);
-                self.counters.jobs.fetch_add(deliveries.len() as u64, Ordering::Relaxed);
+                self.counters.committed(deliveries.len() as u64, begun);
                 let mut answers = self.answers(batch, &stored).into_iter();
                 for delivery in deliveries {
                     // A caller who left still had the body stored.

@@ -35,9 +35,9 @@ use tokio_util::task::TaskTracker;
 use trouble::{Tried, Trouble};
 use writer::{Job, Queued, Request, Shared, Writer, stopped};
 
+pub use crate::store::counters::WriterCounters;
 pub use copying::PostgresCopy;
 pub use lease::Holder;
-pub use writer::WriterCounters;
 
 /// Memory that bodies on their way to the database may take together, in KiB. A burst of the largest
 /// bodies must not take more than a small server has.

@@ -8,11 +8,12 @@ use super::open::{self, Address};
 use super::trouble::{Tried, Trouble};
 use super::wake::NOTIFY;
 use crate::ports::store::{StoreError, Stored};
+use crate::store::counters::WriterCounters;
 use async_trait::async_trait;
 use sqlx::{Connection, Executor, PgConnection};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
@@ -32,17 +33,6 @@ const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long we ask what became of a commit whose answer was lost: a server that is started again takes seconds.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(20);
 const RESOLVE_REST: Duration = Duration::from_millis(100);
-
-/// What the writers have done since they started.
-#[derive(Debug, Default)]
-pub struct WriterCounters {
-    /// Transactions that were committed, batches of bodies included.
-    pub commits: AtomicU64,
-    /// Requests in them; divided by `commits`: requests that shared a sync to disk.
-    pub jobs: AtomicU64,
-    /// Transactions that failed.
-    pub failures: AtomicU64,
-}
 
 /// A job for the writers.
 pub(super) enum Job {
@@ -230,10 +220,10 @@ impl Writer {
         }
         let (mut clashes, mut losses) = (0, 0);
         loop {
+            let begun = WriterCounters::begin();
             let failed = match self.transact(work.as_mut(), false).await {
                 Ok(()) => {
-                    self.shared.counters.commits.fetch_add(1, Ordering::Relaxed);
-                    self.shared.counters.jobs.fetch_add(1, Ordering::Relaxed);
+                    self.shared.counters.committed(1, begun);
                     return work.finish(Ok(()));
                 }
                 Err(failed) => failed,

@@ -4,6 +4,7 @@ use super::inbox::{Delivery, Receive};
 use super::open;
 use super::trouble::{Tried, Trouble, copy};
 use crate::ports::store::{StoreError, Stored};
+use crate::store::counters::WriterCounters;
 use async_trait::async_trait;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Connection, Executor, SqliteConnection};
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that may wait for the writer. Callers wait beyond that.
@@ -21,17 +22,6 @@ pub(super) const QUEUE_JOBS_MAX: usize = 1024;
 /// Requests that share one commit. More would not make a row cheaper, only the wait longer
 /// (measured: a sync costs less than 64 rows).
 pub(super) const BATCH_JOBS_MAX: usize = 512;
-
-/// What the writer has done since it started.
-#[derive(Debug, Default)]
-pub struct WriterCounters {
-    /// Transactions that were committed.
-    pub commits: AtomicU64,
-    /// Requests in them; divided by `commits`: requests that shared a sync to disk.
-    pub jobs: AtomicU64,
-    /// Transactions that failed as a whole.
-    pub failures: AtomicU64,
-}
 
 /// A request to the writer.
 pub(super) enum Job {
@@ -233,10 +223,10 @@ impl Writer {
         if works.is_empty() {
             return;
         }
+        let begun = WriterCounters::begin();
         let outcomes = match self.transact(&mut works).await {
             Ok(outcomes) => {
-                self.counters.commits.fetch_add(1, Ordering::Relaxed);
-                self.counters.jobs.fetch_add(works.iter().map(|work| work.jobs()).sum(), Ordering::Relaxed);
+                self.counters.committed(works.iter().map(|work| work.jobs()).sum(), begun);
                 outcomes
             }
             Err(trouble) => {

@@ -12,6 +12,7 @@ mod first_run;
 mod functions;
 mod hooks;
 mod messages;
+mod metrics;
 mod nodes;
 mod oauth;
 mod round_trip;
