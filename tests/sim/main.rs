@@ -106,7 +106,12 @@ fn the_same_seed_gives_the_same_run() {
 fn replay() {
     let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
     match run(seed) {
-        Ok(report) => println!("{report}"),
+        Ok(report) => {
+            if std::env::var("SIM_TRACE").is_ok() {
+                report.trace.iter().for_each(|line| println!("{line}"));
+            }
+            println!("{report}");
+        }
         Err(failure) => panic!("seed {seed}:\n  {failure}"),
     }
 }

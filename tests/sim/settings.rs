@@ -67,7 +67,7 @@ pub fn refusals(random: &mut Random) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for service in [ServiceName::Amo, ServiceName::Salebot] {
         if random.chance(20) {
-            let from = START_MS + random.between(0, 200_000);
+            let from = START_MS + random.between(0, 130_000);
             let longest = if random.chance(30) { 900_000 } else { 150_000 };
             let until = from + random.between(5_000, longest);
             let status = *random.pick(&[401, 403]);

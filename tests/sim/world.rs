@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 pub const BRIDGE: &str = "sim";
 pub const START_MS: i64 = 1_760_000_000_000;
 /// How long people are busy and faults happen.
-const BUSY_MS: i64 = 240_000;
+const BUSY_MS: i64 = 150_000;
 /// The same in the scenario of crashes.
 const SCENARIO_MS: i64 = 45_000;
 const SCENARIO_SEED: u64 = 12;
@@ -184,7 +184,7 @@ impl World {
         World {
             corrections: 0,
             busy_ms: BUSY_MS,
-            deed_every_ms: 6_000,
+            deed_every_ms: 3_600,
             calls: 0,
             env,
             network: Arc::new(network),
@@ -330,14 +330,14 @@ impl World {
             return i64::MAX;
         }
         self.crashes_left -= 1;
-        self.env.now_ms() + self.random.between(100, 90_000)
+        self.env.now_ms() + self.random.between(100, 60_000)
     }
 
     fn next_jump(&mut self) -> i64 {
         if !self.has_jumps {
             return i64::MAX;
         }
-        self.env.now_ms() + self.random.between(1_000, 150_000)
+        self.env.now_ms() + self.random.between(1_000, 100_000)
     }
 
     /// Our clock leaps hours ahead, or is set back some minutes.

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// How long after an attempt a record may take to show up in listings. Only then its absence means
 /// that it was not made.
 const SHOWS_UP_MS: i64 = 60_000;
-/// How often to look in the meantime.
+/// How soon to look again in the meantime; the waits grow with the time that has passed.
 const LOOK_AGAIN_MS: i64 = 3_000;
 /// How much further back recent contacts are looked through where our clock was set since the attempt.
 const UNEVEN_MS: i64 = 3_600_000;
@@ -63,7 +63,7 @@ impl Bridge {
             _ => doubted_at,
         };
         let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
-        if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
+        if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(look_again_ms(age_ms)) }
     }
 
     /// A contact we may have made: by its keys, else among recent ones by everything we gave it.
@@ -184,6 +184,13 @@ impl Bridge {
     }
 }
 
+/// How long to wait before the next look for what may have been made so long ago. What was made shows up at once or
+/// late: a minute of looks is eight requests of the account's limit, not twenty.
+fn look_again_ms(age_ms: i64) -> i64 {
+    let left_ms = (SHOWS_UP_MS - age_ms).max(LOOK_AGAIN_MS);
+    (age_ms / 2).clamp(LOOK_AGAIN_MS, left_ms)
+}
+
 fn carries_mark(variables: &crate::core::model::Variables, lead: LeadId) -> bool {
     variables.get("description").is_some_and(|description| description.trim() == order_mark(lead))
 }
@@ -214,5 +221,23 @@ pub(super) fn note_subject(target: NoteTarget) -> String {
     match target {
         NoteTarget::Contact(contact) => contact_key(contact),
         NoteTarget::Lead(lead) => lead_key(lead),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minute_of_looks_is_few_requests_and_ends_on_time() {
+        let mut ages = vec![0];
+        while ages.last().is_some_and(|age_ms| *age_ms < SHOWS_UP_MS) {
+            ages.extend(ages.last().map(|age_ms| age_ms + look_again_ms(*age_ms)));
+        }
+        assert_eq!(ages[..4], [0, 3_000, 6_000, 9_000]);
+        assert!((SHOWS_UP_MS..SHOWS_UP_MS + LOOK_AGAIN_MS).contains(&ages[ages.len() - 1]), "{ages:?}");
+        assert!(ages.len() <= 10, "{ages:?}");
+        // A clock that was set back makes it no busier.
+        assert_eq!(look_again_ms(-5_000), LOOK_AGAIN_MS);
     }
 }
