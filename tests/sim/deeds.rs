@@ -80,6 +80,25 @@ impl World {
         }
     }
 
+    /// Two contacts with one number between them, and a client of each that names its own.
+    pub fn settle_neighbours(&mut self) {
+        let now = self.env.now_ms() - 86_400_000;
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let mut salebot = network.salebot.lock().unwrap();
+        for number in 0..2 {
+            let name = format!("Neighbour {number}");
+            let phones = vec!["+79990000001".to_owned()];
+            let contact = amo.add_contact(now, ContactDraft { name: name.clone(), phones, ..ContactDraft::default() });
+            let platform_id = format!("70000000{number}");
+            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: Some(&name) };
+            let client = salebot.add_client(now, new);
+            salebot.set_variable(now, client, "client.phone", "+79990000001");
+            salebot.set_variable(now, client, "client.amo_contact_id", &contact.to_string());
+            self.people.push(Person { contact: Some(contact), clients: vec![client], ..Person::default() });
+        }
+    }
+
     /// Somebody does something.
     pub fn deed(&mut self) {
         let index = self.random.below(self.people.len() as u64) as usize;

@@ -158,6 +158,32 @@ impl World {
         world
     }
 
+    /// Two people who share a phone, each with a contact and a client, and nothing that goes wrong: how many
+    /// requests both services see in two minutes in which nobody does anything.
+    pub fn neighbours() -> u64 {
+        let mut world = World::blank(0, false);
+        world.network =
+            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        (world.has_jumps, world.is_disorderly) = (false, false);
+        world.settle_neighbours();
+        let mut daemon = world.start();
+        let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
+        for client in clients {
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.network.salebot.lock().unwrap().person_writes(world.env.now_ms(), client, Some("hello"), &[]);
+            let hooks = world.network.salebot.lock().unwrap().take_webhooks();
+            world.post(hooks);
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.deliver();
+        }
+        world.live(&mut daemon, world.env.now_ms() + 60_000);
+        let before = world.network.trace.lock().unwrap().len();
+        world.live(&mut daemon, world.env.now_ms() + QUIET_MS);
+        assert_eq!(world.store.counts(BRIDGE).now_or_never().unwrap().unwrap().links, 2, "both have their contact");
+        let after = world.network.trace.lock().unwrap().len();
+        (after - before) as u64
+    }
+
     fn blank(seed: u64, is_lossy: bool) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
