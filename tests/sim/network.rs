@@ -102,6 +102,9 @@ impl Network {
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
         let action = request.path.rsplit('/').next().unwrap_or_default();
+        if name == ServiceName::Amo && action == "events" {
+            self.tally.answered(if reply.response.status < 300 { "events read" } else { "events refused" });
+        }
         let line =
             format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
         self.trace.lock().unwrap().push(line);

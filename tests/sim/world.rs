@@ -9,7 +9,7 @@ use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
-use crate::settings::{amo_options, policy, random_faults, refusals, salebot_options, timing};
+use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
 use crate::tally::Tally;
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
@@ -20,7 +20,7 @@ use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::{Bell, Env};
 use salebridge::ports::remote::{Amo as AmoPort, Decoder};
 use salebridge::ports::store::{Counts, Store};
-use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
+use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, Dialect, LongLivedToken, Watcher};
 use salebridge::remote::http::Transport;
 use salebridge::remote::lane::{Lane, LaneOptions};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as AdapterOptions};
@@ -28,6 +28,7 @@ use salebridge::sandbox::amo::Amo;
 use salebridge::sandbox::faults::Faults;
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
+use salebridge::sandbox::server::OutgoingWebhook;
 use salebridge::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -79,7 +80,7 @@ pub struct Said {
     pub at: i64,
 }
 
-/// A webhook on its way.
+/// A webhook of Salebot on its way.
 pub struct Delivery {
     pub due: i64,
     pub client: i64,
@@ -119,6 +120,10 @@ pub struct World {
     sweeps_often: bool,
     pub random: Random,
     pub deliveries: Vec<Delivery>,
+    /// How the bridge hears of what happens in amoCRM.
+    pub listens: Listens,
+    /// amoCRM's webhooks on their way: when each arrives.
+    pub hooks: Vec<(i64, OutgoingWebhook)>,
     /// What people entered by hand.
     pub entered: Entered,
     pub bots: Arc<Bots>,
@@ -151,6 +156,7 @@ impl World {
         (world.has_poison, world.has_robots) = (false, false);
         (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
         world.loads_clients = true;
+        world.listens = Listens::ByHooks;
         world.busy_ms = SCENARIO_MS;
         world.deed_every_ms = 1_500;
         world.network.points.crash_at(crash_at);
@@ -187,7 +193,9 @@ impl World {
     fn blank(seed: u64, is_lossy: bool) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
-        let amo = Amo::new(amo_options(&mut random));
+        let mut amo_options = amo_options(&mut random);
+        let listens = listens(&mut Random::seeded(seed ^ 0x4007), &mut amo_options);
+        let amo = Amo::new(amo_options);
         let salebot = Salebot::new(salebot_options(&mut random));
         let points = Points::new(Arc::clone(&env));
         let tally = Arc::new(Tally::default());
@@ -228,7 +236,7 @@ impl World {
             unheard: BTreeSet::new(),
             is_disorderly: random.chance(30),
             loads_clients: random.chance(20),
-            speaks_v4: seed % 3 == 1,
+            speaks_v4: seed % 2 == 1,
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
@@ -237,6 +245,8 @@ impl World {
             has_robots: random.chance(8),
             random,
             deliveries: Vec::new(),
+            listens,
+            hooks: Vec::new(),
             entered: Entered::default(),
             bots: Arc::default(),
             bell: Arc::new(Bell::default()),
@@ -258,6 +268,7 @@ impl World {
     }
 
     fn play(mut self) -> Result<Report, Vec<String>> {
+        self.subscribe();
         let mut daemon = self.start();
         let busy_until = START_MS + self.busy_ms;
         let mut next_deed = START_MS + 1_000;
@@ -265,7 +276,7 @@ impl World {
         let mut next_jump = self.next_jump();
         let mut next_correction = if self.has_robots { START_MS + 20_000 } else { i64::MAX };
         while self.env.now_ms() < busy_until {
-            let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
+            let next_delivery = self.next_delivery();
             let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(next_correction).min(busy_until);
             self.live(&mut daemon, next);
             let now = self.env.now_ms();
@@ -290,8 +301,10 @@ impl World {
                 next_crash = self.next_crash();
                 next_deed = next_deed.max(self.env.now_ms());
             }
+            self.post_hooks();
             self.deliver();
         }
+        self.is_lossy = false;
         self.network.faults.lock().unwrap().stop();
         self.disk.mend();
         self.stir();
@@ -343,6 +356,8 @@ impl World {
                 std::mem::take(&mut self.deliveries).into_iter().partition(|delivery| delivery.due <= now);
             self.deliveries = rest;
             missed.into_iter().for_each(|delivery| self.lose(delivery.client));
+            self.post_hooks();
+            self.turn_hooks_away();
         }
     }
 
@@ -385,12 +400,13 @@ impl World {
         loop {
             let now = self.env.now_ms();
             self.live(daemon, now + 5_000);
+            self.post_hooks();
             self.deliver();
             let counts = self.counts();
             let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
             // What was lost is missed only by a look that began after it was said.
             let heard = self.heard();
-            if self.deliveries.is_empty() && is_idle && heard > heard_since {
+            if self.deliveries.is_empty() && self.hooks.is_empty() && is_idle && heard > heard_since {
                 break;
             }
             if now > deadline {
@@ -502,6 +518,10 @@ impl World {
         let lane = |name: &str, rate: f64| Arc::new(Lane::new(options(name, rate), Arc::clone(&env)));
         let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
         let (amo_lane, amo_env) = (lane("amo", 6.0), Arc::clone(&env));
+        let dialect = if self.speaks_v4 { Dialect::V4 } else { Dialect::V2 };
+        let (watch_token, watch_transport, watch_lane) =
+            (Arc::clone(&token), Arc::clone(&transport), Arc::clone(&amo_lane));
+        let watcher = Watcher::new(AMO_URL, dialect, watch_token, watch_transport, watch_lane, Arc::clone(&env));
         let amo: Arc<dyn AmoPort> = match self.speaks_v4 {
             true => Arc::new(AmoV4::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
             false => Arc::new(AmoV2::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
@@ -517,7 +537,7 @@ impl World {
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
             policy: policy(self.loads_clients, self.callbacks),
-            timing: timing(self.sweeps_often),
+            timing: timing(self.sweeps_often, self.listens != Listens::ByPolls),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
             amo,
@@ -527,6 +547,10 @@ impl World {
             arrived: Arc::clone(&self.bell),
             stop: CancellationToken::new(),
         });
+        let bridge = match self.watch(watcher) {
+            Some(watch) => bridge.watching(watch),
+            None => bridge,
+        };
         let bots = Arc::clone(&self.bots);
         Box::pin(async move {
             futures::future::join(bridge.run(), bots.serve(&bridge)).await;
