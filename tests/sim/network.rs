@@ -51,6 +51,8 @@ pub struct Refused {
     pub life: u64,
     pub lane: &'static str,
     pub at: i64,
+    /// The list of events or subscriptions: what they refuse says nothing of the account, so the lane learns nothing.
+    pub is_aside: bool,
 }
 
 /// Both services, and what goes wrong on the way to them.
@@ -118,7 +120,8 @@ impl Network {
             ServiceName::Salebot => "salebot",
         };
         let life = self.life.load(Ordering::Relaxed);
-        self.refused.lock().unwrap().push(Refused { life, lane, at });
+        let is_aside = name == ServiceName::Amo && (path.ends_with("/events") || path.ends_with("/webhooks"));
+        self.refused.lock().unwrap().push(Refused { life, lane, at, is_aside });
     }
 
     /// Adds what a person did to the trace.
