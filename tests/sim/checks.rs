@@ -215,7 +215,7 @@ fn one_contact(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vio
     }
 }
 
-fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
+pub fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
     let value = salebot.variables(client)?.get(name)?.clone();
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     (!text.is_empty() && text != "NONE" && text != "null").then_some(text)

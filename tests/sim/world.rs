@@ -46,8 +46,10 @@ const SCENARIO_MS: i64 = 45_000;
 const SCENARIO_SEED: u64 = 12;
 /// How long both sides may take to come to rest once the faults have stopped.
 const REST_MS: i64 = 3_600_000;
-/// How long nothing may be written after that.
-const QUIET_MS: i64 = 120_000;
+/// How long what was written last may be on its way into listings after that …
+const SHOWING_MS: i64 = 90_000;
+/// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
+const QUIET_MS: i64 = 70_000;
 
 /// A person of this world.
 #[derive(Debug, Clone, Default)]
@@ -132,6 +134,8 @@ pub struct World {
     pub report: Report,
     crashes_left: u64,
     pub is_lossy: bool,
+    /// Who did something last, or was worked on.
+    pub last_index: usize,
     /// What the robots did so far.
     pub corrections: u64,
     busy_ms: i64,
@@ -165,7 +169,7 @@ impl World {
     }
 
     /// Two people who share a phone, each with a contact and a client, and nothing that goes wrong: how many
-    /// requests both services see in two minutes in which nobody does anything.
+    /// requests both services see in a while in which nobody does anything.
     pub fn neighbours() -> u64 {
         let mut world = World::blank(0, false);
         world.network =
@@ -217,6 +221,7 @@ impl World {
         let store = Arc::new(MemoryStore::default());
         World {
             corrections: 0,
+            last_index: 0,
             busy_ms: BUSY_MS,
             deed_every_ms: 3_600,
             calls: 0,
@@ -283,7 +288,9 @@ impl World {
             if now >= next_deed {
                 self.deed();
                 self.ask_again();
-                next_deed = now + self.random.between(50, self.deed_every_ms);
+                // Now and then two do something in the same breath.
+                let is_rash = self.random.chance(25);
+                next_deed = now + self.random.between(10, if is_rash { 400 } else { self.deed_every_ms });
             }
             if now >= next_correction {
                 self.correct();
@@ -417,7 +424,7 @@ impl World {
         self.calls = self.network.points.count();
         // What was written last may still be on its way into listings.
         let now = self.env.now_ms();
-        self.live(daemon, now + QUIET_MS);
+        self.live(daemon, now + SHOWING_MS);
         let before = self.writes();
         let now = self.env.now_ms();
         self.live(daemon, now + QUIET_MS);
