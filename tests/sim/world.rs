@@ -186,10 +186,12 @@ impl World {
             world.live(&mut daemon, world.env.now_ms() + 5_000);
             world.deliver();
         }
-        world.live(&mut daemon, world.env.now_ms() + 60_000);
+        assert_eq!(world.counts().links, 2, "both have their contact");
+        let (now, contact) = (world.env.now_ms(), world.people[0].contact.expect("one each"));
+        world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000001");
+        world.live(&mut daemon, now + SHOWING_MS);
         let before = world.network.trace.lock().unwrap().len();
-        world.live(&mut daemon, world.env.now_ms() + QUIET_MS);
-        assert_eq!(world.store.counts(BRIDGE).now_or_never().unwrap().unwrap().links, 2, "both have their contact");
+        world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
         let after = world.network.trace.lock().unwrap().len();
         (after - before) as u64
     }

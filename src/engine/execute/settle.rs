@@ -171,7 +171,11 @@ impl Bridge {
 
     /// What is remembered once an action is done, and the line about it.
     fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
-        for Confirm { link, rule, base } in row.action.confirms() {
+        let confirms = row.action.confirms();
+        for confirm @ Confirm { link, rule, base } in confirms {
+            if links.base(*link, rule).is_some_and(|held| has_followed(confirms, confirm, held)) {
+                continue;
+            }
             self.confirmed(row.action.side(), *link, rule, base, links);
         }
         let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
@@ -300,6 +304,13 @@ pub(super) fn written(deal: &mut DealLink, version: i64) {
     deal.version = deal.version.max(version);
 }
 
+/// True for a client whose value another one's replaced in the same write, and which holds that value by now: its own
+/// write may be done first, and what it confirmed is newer than what this one confirms.
+fn has_followed(confirms: &[Confirm], confirm: &Confirm, held: &Base) -> bool {
+    let last = confirms.iter().rev().find(|other| other.rule == confirm.rule);
+    last.is_some_and(|last| last.base.amo != confirm.base.amo && held.amo == last.base.amo)
+}
+
 fn seen(contact: ContactId, fingerprint: &str, version: i64) -> Change {
     Change::PutContact(ContactSeen { contact, fingerprint: fingerprint.to_owned(), version })
 }
@@ -412,5 +423,29 @@ fn acknowledge(action: &Action, links: &mut Links) {
             held.amo.clone_from(&base.amo);
             held.sent_salebot.clone_from(&base.sent_salebot);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_follows_another_client_is_not_set_back_to_its_own_value() {
+        let base = |text: &str| {
+            let content = Some(vec![text.to_owned()]);
+            Base { amo: content.clone(), salebot: content, ..Base::default() }
+        };
+        let confirm = |id: u64, rule: &str, text: &str| Confirm {
+            link: LinkRef::Client(ClientId(id)),
+            rule: rule.to_owned(),
+            base: base(text),
+        };
+        // The first wrote "one", and the second "two" on top of it.
+        let confirms = [confirm(1, "a", "one"), confirm(2, "a", "two"), confirm(1, "b", "other")];
+        assert!(has_followed(&confirms, &confirms[0], &base("two")), "its variable was written first");
+        assert!(!has_followed(&confirms, &confirms[0], &base("none")), "it waits to be written");
+        assert!(!has_followed(&confirms, &confirms[1], &base("two")), "the last word is confirmed");
+        assert!(!has_followed(&confirms, &confirms[2], &base("other")), "another pair");
     }
 }
