@@ -319,7 +319,7 @@ impl World {
     }
 
     /// A manager edits a contact.
-    fn manage(&mut self, index: usize, contact: u64) {
+    pub fn manage(&mut self, index: usize, contact: u64) {
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();

@@ -105,6 +105,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn people_who_share_a_number_are_at_rest() {
     let requests = World::neighbours();
+    println!("{requests} requests");
     assert!(requests <= 60, "{requests} requests in a minute of rest");
 }
 

@@ -34,7 +34,7 @@ impl Report {
 }
 
 /// What must happen at least once over a set of seeds.
-const NEEDED: [&str; 81] = [
+const NEEDED: [&str; 82] = [
     "crashes",
     "store failures",
     "fault LostRequest",
@@ -56,6 +56,7 @@ const NEEDED: [&str; 81] = [
     "events refused",
     "hinted looks",
     "merges followed",
+    "edits in the evening",
     "outages",
     "clock leaps ahead",
     "clock leaps back",

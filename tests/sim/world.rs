@@ -51,6 +51,9 @@ const SHOWING_MS: i64 = 90_000;
 /// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
 const QUIET_MS: i64 = 70_000;
 
+/// For so long a client that was active is looked at with every walk over Salebot's clients, and a while.
+const SILENCE_MS: i64 = 330_000;
+
 /// A person of this world.
 #[derive(Debug, Clone, Default)]
 pub struct Person {
@@ -122,6 +125,8 @@ pub struct World {
     sweeps_often: bool,
     pub random: Random,
     pub deliveries: Vec<Delivery>,
+    /// A manager works on when everybody else has gone.
+    has_evening: bool,
     /// How the bridge hears of what happens in amoCRM.
     pub listens: Listens,
     /// amoCRM's webhooks on their way: when each arrives.
@@ -160,7 +165,7 @@ impl World {
         (world.has_poison, world.has_robots) = (false, false);
         (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
         world.loads_clients = true;
-        world.listens = Listens::ByHooks;
+        (world.listens, world.has_evening) = (Listens::ByHooks, false);
         world.busy_ms = SCENARIO_MS;
         world.deed_every_ms = 1_500;
         world.network.points.crash_at(crash_at);
@@ -168,8 +173,8 @@ impl World {
         world
     }
 
-    /// Two people who share a phone, each with a contact and a client, and nothing that goes wrong: how many
-    /// requests both services see in a while in which nobody does anything.
+    /// Two people, each with a contact and a client, and nothing that goes wrong: how many requests both services see
+    /// in the minutes after a manager gave one of them the number of the other as well.
     pub fn neighbours() -> u64 {
         let mut world = World::blank(0, false);
         world.network =
@@ -189,7 +194,6 @@ impl World {
         assert_eq!(world.counts().links, 2, "both have their contact");
         let (now, contact) = (world.env.now_ms(), world.people[0].contact.expect("one each"));
         world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000001");
-        world.live(&mut daemon, now + SHOWING_MS);
         let before = world.network.trace.lock().unwrap().len();
         world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
         let after = world.network.trace.lock().unwrap().len();
@@ -252,6 +256,7 @@ impl World {
             has_robots: random.chance(8),
             random,
             deliveries: Vec::new(),
+            has_evening: seed % 4 == 1 || seed % 4 == 2,
             listens,
             hooks: Vec::new(),
             entered: Entered::default(),
@@ -326,11 +331,33 @@ impl World {
             self.merge_twins();
         }
         self.settle(&mut daemon)?;
+        if self.has_evening {
+            self.evening(&mut daemon)?;
+        }
         // A twin that a manager made while the daemon made another one.
         if self.merge_twins() {
             self.settle(&mut daemon)?;
         }
         self.finish()
+    }
+
+    /// When all clients have been silent for so long that nobody looks at them any more, a manager goes over the
+    /// contacts: only listings, webhooks and events tell of that.
+    fn evening(&mut self, daemon: &mut Daemon) -> Result<(), Vec<String>> {
+        let now = self.env.now_ms();
+        self.live(daemon, now + SILENCE_MS);
+        for index in 0..self.people.len() {
+            let wait_ms = self.random.between(500, 9_000);
+            let now = self.env.now_ms();
+            self.live(daemon, now + wait_ms);
+            if let Some(contact) = self.contact_ids(index).first() {
+                self.report.count("edits in the evening", 1);
+                self.manage(index, *contact);
+            }
+            self.post_hooks();
+            self.deliver();
+        }
+        self.settle(daemon)
     }
 
     /// Lets the daemon live until then, and starts it again where it dies at a chosen call.
