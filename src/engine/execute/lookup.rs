@@ -4,8 +4,8 @@ use super::Bridge;
 use crate::core::action::{Action, Edit, NoteTarget, contact_key, lead_key};
 use crate::core::apply;
 use crate::core::fault::Fault;
-use crate::core::id::{ContactId, LeadId, NoteId, OrderId};
-use crate::core::model::Contact;
+use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId};
+use crate::core::model::{Contact, Element};
 use crate::core::plan::deal::order_mark;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority};
@@ -68,8 +68,13 @@ impl Bridge {
 
     /// A contact we may have made: by its keys, else among recent ones by everything we gave it.
     pub(super) async fn look_for_contact(&self, row: &OutboxRow) -> Look<ContactId> {
-        let (Action::CreateContact { edits, created_at, keys, .. }, Some(ground)) = (&row.action, self.ground()) else {
+        let (Action::CreateContact { edits, created_at, keys, clients, .. }, Some(ground)) =
+            (&row.action, self.ground())
+        else {
             return Ok(Ok(Found::NotDone));
+        };
+        let is_ours = |contact: &Contact| {
+            is_what_we_made(contact, edits, *created_at) || names_its_client(contact, edits, clients, *created_at)
         };
         for key in keys {
             let page = match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
@@ -83,16 +88,14 @@ impl Bridge {
                 .min_by_key(|contact| contact.id);
             if let Some(found) = found {
                 // A manager may have made it meanwhile: then it holds nothing that both sides agreed on.
-                let is_ours = is_what_we_made(found, edits, *created_at);
-                return Ok(Ok(if is_ours { Found::Done(found.id) } else { Found::Theirs(found.id) }));
+                return Ok(Ok(if is_ours(found) { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
         let since = match self.since_attempt(row).await {
             Ok(since) => since,
             Err(fault) => return Ok(Err(fault)),
         };
-        let taken = |contact: &Contact| is_what_we_made(contact, edits, *created_at);
-        let candidates = match self.recent_contacts(since, taken).await {
+        let candidates = match self.recent_contacts(since, is_ours).await {
             Ok(candidates) => candidates,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -216,6 +219,18 @@ fn is_what_we_made(contact: &Contact, edits: &[Edit], created_at: i64) -> bool {
         && fields_agree
 }
 
+/// It has the id of a client where we gave it that, which nobody else has, and was made when we said: a manager may have
+/// changed all else since.
+fn names_its_client(contact: &Contact, edits: &[Edit], clients: &BTreeSet<ClientId>, created_at: i64) -> bool {
+    let is_id = |text: &str| clients.iter().any(|client| client.to_string() == text.trim());
+    let has_id = |elements: &[Element]| elements.iter().any(|element| is_id(&element.value));
+    let is_there = |edit: &Edit| match edit {
+        Edit::Field { id, elements, .. } => has_id(elements) && contact.fields.get(id).is_some_and(|seen| has_id(seen)),
+        _ => false,
+    };
+    (contact.created_at - created_at).abs() <= 1 && edits.iter().any(is_there)
+}
+
 /// The journal's subject for notes of a record.
 pub(super) fn note_subject(target: NoteTarget) -> String {
     match target {
@@ -227,6 +242,37 @@ pub(super) fn note_subject(target: NoteTarget) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::id::FieldId;
+    use crate::core::model::FieldKind;
+
+    #[test]
+    fn who_was_renamed_meanwhile_is_known_by_its_clients_id() {
+        let field = |text: &str| vec![Element { value: text.to_owned(), ..Element::default() }];
+        let edits = [
+            Edit::Name("Anna".to_owned()),
+            Edit::Field { id: FieldId(5), kind: FieldKind::Text, elements: field("811") },
+        ];
+        let contact = |name: &str, id: &str, created_at: i64| Contact {
+            id: ContactId(1),
+            name: name.to_owned(),
+            first_name: None,
+            last_name: None,
+            responsible: None,
+            company: None,
+            leads: BTreeSet::new(),
+            tags: BTreeSet::new(),
+            fields: [(FieldId(5), field(id))].into(),
+            created_at,
+            updated_at: created_at,
+        };
+        let clients = BTreeSet::from([ClientId(811)]);
+        let is_ours = |contact: &Contact| names_its_client(contact, &edits, &clients, 100);
+        assert!(!is_what_we_made(&contact("Anna K.", "811", 100), &edits, 100), "a manager knew her full name");
+        assert!(is_ours(&contact("Anna K.", "811", 100)));
+        assert!(!is_ours(&contact("Anna", "812", 100)), "somebody else's");
+        assert!(!is_ours(&contact("Anna", "811", 5_000)), "made another time");
+        assert!(!names_its_client(&contact("Anna", "811", 100), &edits[..1], &clients, 100), "we did not give it that");
+    }
 
     #[test]
     fn a_minute_of_looks_is_few_requests_and_ends_on_time() {
