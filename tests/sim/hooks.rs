@@ -57,14 +57,14 @@ impl World {
 
     /// What the engine is told by amoCRM on its own account.
     pub fn watch(&self, watcher: Watcher) -> Option<Watch> {
-        let destination = (self.listens == Listens::ByHooks).then(destination);
+        let destination = (self.listens == Listens::Hooks).then(destination);
         let watch = Watch { reader: Arc::new(AmoReader), amo: Arc::new(watcher), destination };
-        (self.listens != Listens::ByPolls).then_some(watch)
+        (self.listens != Listens::Polls).then_some(watch)
     }
 
     /// An administrator has amoCRM post to us.
     pub fn subscribe(&mut self) {
-        if self.listens == Listens::ByHooks {
+        if self.listens == Listens::Hooks {
             let now = self.env.now_ms();
             self.network.amo.lock().unwrap().subscribe(now, &destination().url(), &EVENTS);
         }

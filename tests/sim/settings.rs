@@ -40,11 +40,11 @@ pub fn amo_options(random: &mut Random) -> AmoOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listens {
     /// By polls alone: an account whose list of events is refused and that nobody subscribed.
-    ByPolls,
+    Polls,
     /// By its list of events too.
-    ByEvents,
+    Events,
     /// By webhooks too.
-    ByHooks,
+    Hooks,
 }
 
 /// Chosen apart from all else; what the pages leave open about webhooks and events is drawn with it.
@@ -56,8 +56,8 @@ pub fn listens(random: &mut Random, options: &mut AmoOptions) -> Listens {
         // The documented waits are longer than a day here.
         options.hooks.retry_after_ms = [3_000, 15_000, 45_000, 90_000];
     }
-    let listens = *random.pick(&[Listens::ByPolls, Listens::ByEvents, Listens::ByHooks, Listens::ByHooks]);
-    if listens == Listens::ByHooks && random.chance(25) {
+    let listens = *random.pick(&[Listens::Polls, Listens::Events, Listens::Hooks, Listens::Hooks]);
+    if listens == Listens::Hooks && random.chance(25) {
         options.hooks.events_refused_with = Some(*random.pick(&[402, 403, 404]));
     }
     listens

@@ -165,7 +165,7 @@ impl World {
         (world.has_poison, world.has_robots) = (false, false);
         (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
         world.loads_clients = true;
-        (world.listens, world.has_evening) = (Listens::ByHooks, false);
+        (world.listens, world.has_evening) = (Listens::Hooks, false);
         world.busy_ms = SCENARIO_MS;
         world.deed_every_ms = 1_500;
         world.network.points.crash_at(crash_at);
@@ -573,7 +573,7 @@ impl World {
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
             policy: policy(self.loads_clients, self.callbacks),
-            timing: timing(self.sweeps_often, self.listens != Listens::ByPolls),
+            timing: timing(self.sweeps_often, self.listens != Listens::Polls),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
             amo,
