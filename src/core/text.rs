@@ -7,9 +7,24 @@ use unicode_normalization::UnicodeNormalization;
 
 /// One form for comparing text: composed characters, single spaces, one kind of line end.
 pub fn unified(text: &str) -> String {
+    if is_unified(text) {
+        return text.to_owned();
+    }
     let text: String = text.nfc().collect::<String>().replace("\r\n", "\n");
     let lines: Vec<String> = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     lines.join("\n").trim().to_owned()
+}
+
+/// True for printable ASCII with single spaces inside: most values, which cost nothing more then.
+fn is_unified(text: &str) -> bool {
+    let mut before = b' ';
+    for byte in text.bytes() {
+        if !byte.is_ascii_graphic() && (byte != b' ' || before == b' ') {
+            return false;
+        }
+        before = byte;
+    }
+    before != b' ' || text.is_empty()
 }
 
 /// As [`unified`], without regard to case.

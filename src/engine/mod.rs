@@ -45,7 +45,8 @@ use crate::ports::env::{Bell, Env};
 use crate::ports::meter::{Meter, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
 use crate::ports::store::{Store, StoreError};
-use futures::future::{FutureExt, join_all};
+use futures::future::FutureExt;
+use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -182,6 +183,12 @@ impl From<StoreError> for Failure {
 
 type Loop<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+/// Runs the loops until all have ended. Only one that was woken is polled: a timer of one is no business of the others.
+async fn together(loops: Vec<Loop<'_>>) {
+    let mut loops: FuturesUnordered<Loop<'_>> = loops.into_iter().collect();
+    while loops.next().await.is_some() {}
+}
+
 impl Bridge {
     /// Puts a bridge together; nothing happens before [`Bridge::run`].
     pub fn new(parts: Parts) -> Bridge {
@@ -248,7 +255,7 @@ impl Bridge {
             self.subscription_loop().boxed(),
             self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
         ];
-        join_all(loops).await;
+        together(loops).await;
     }
 
     /// Carries out a backfill that was asked for, and what it decided, and nothing else, until the bridge's `stop`:
@@ -265,7 +272,7 @@ impl Bridge {
             self.account_loop().boxed(),
             self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
         ];
-        join_all(loops).await;
+        together(loops).await;
     }
 
     /// Something was stored for the bridge by another process: every queue is looked at once.

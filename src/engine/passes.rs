@@ -114,6 +114,16 @@ impl Bridge {
         }
         // Marks are cleared before the drafts are applied, so that a draft may set one again.
         let mut first = Draft::default();
+        let has_mark = |lead: LeadId| {
+            rows.iter().any(|row| matches!(row.mark.subject, Subject::Lead(id) | Subject::LeadHint(id) if id == lead))
+        };
+        // A lead may have been here for its client's sake: a mark of its own brings it back.
+        for subject in &looked.put_off {
+            if matches!(subject, Subject::Lead(lead) if !has_mark(*lead)) {
+                let due = now.plus(PUT_OFF_MS);
+                first.changes.push(Change::Mark(Mark { subject: *subject, due, attempts: 1 }));
+            }
+        }
         for row in rows {
             let subject = row.mark.subject;
             let contact_failed = looked.put_off.contains(&subject);
@@ -190,8 +200,6 @@ impl Bridge {
         let page = match self.parts.amo.leads_by_id(&ids, urgency(marked)).await {
             Ok(page) => page,
             Err(fault) => {
-                // A lead may be here for its client's sake: a mark of its own brings it back.
-                looked.drafts.extend(marked.iter().map(|lead| self.lead_again(*lead)));
                 looked.put_off(ids.iter().flat_map(|lead| [Subject::Lead(*lead), Subject::LeadHint(*lead)]), fault);
                 return Ok(());
             }

@@ -124,6 +124,9 @@ impl Bridge {
             draft.changes.push(Change::PutKeys(contact.id, keys.clone()));
         }
         for other in self.perhaps_merged(contact, keys).await? {
+            if !self.missed_contacts.asks(other, is_changed, self.now()) {
+                continue;
+            }
             // In the same turn as the leads below, and contacts come first: who had a lead is what tells them apart.
             let subject = Subject::Contact(other);
             draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0 }));

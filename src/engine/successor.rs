@@ -46,23 +46,48 @@ struct Heir {
     is_merged: bool,
 }
 
-/// Since when contacts are known to be gone whose clients wait for the list of events, and who has their leads. Lost at a restart, which makes
-/// them wait again.
+/// For so long nobody asks again, for the sake of contacts that have not changed, whether one is still there.
+const ASKED_MS: i64 = 600_000;
+
+/// Contacts that may be gone, as far as a restart does not matter.
 #[derive(Debug, Default)]
-pub(super) struct Missed(Mutex<BTreeMap<ContactId, (Millis, ContactId)>>);
+pub(super) struct Missed {
+    /// Since when contacts are known to be gone whose clients wait for the list of events, and who has their leads.
+    /// After a restart they wait again.
+    gone: Mutex<BTreeMap<ContactId, (Millis, ContactId)>>,
+    /// When contacts were last read because others have their numbers or leads.
+    asked: Mutex<BTreeMap<ContactId, Millis>>,
+}
 
 impl Missed {
+    /// True if a contact is to be read because another one has its number, address or lead. Two that are both there,
+    /// as of people who share a phone, would ask for each other for ever: where nothing has changed once in a while is enough.
+    pub(super) fn asks(&self, other: ContactId, is_changed: bool, now: Millis) -> bool {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.retain(|_, at| (0..ASKED_MS).contains(&now.since(*at)));
+        let was_asked = asked.contains_key(&other);
+        if is_changed || !was_asked {
+            asked.insert(other, now);
+        }
+        is_changed || !was_asked
+    }
+
+    /// Contacts were merged: who shares a number is asked for anew.
+    fn ask_anew(&self) {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn noticed(&self, contact: ContactId, heir: ContactId, now: Millis) -> Millis {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert((now, heir)).0
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).entry(contact).or_insert((now, heir)).0
     }
 
     /// Who had its leads when it was first missed: they are known as theirs soon.
     fn heir(&self, contact: ContactId) -> Option<ContactId> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&contact).map(|(_, heir)| *heir)
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).get(&contact).map(|(_, heir)| *heir)
     }
 
     fn forget(&self, contact: ContactId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).remove(&contact);
     }
 }
 
@@ -220,6 +245,7 @@ impl Bridge {
 
     /// Remembers contacts that were told to have been merged.
     pub(super) async fn remember_merged(&self, contacts: &BTreeSet<ContactId>) -> Stored<Vec<Change>> {
+        self.missed_contacts.ask_anew();
         let mut merged = self.merged().await?;
         merged.retain(|merged| !contacts.contains(&merged.contact));
         let at = self.now();
@@ -248,5 +274,26 @@ impl Bridge {
         }
         let linked = self.store().clients_of(self.name(), &others.into_iter().collect::<Vec<_>>()).await?;
         Ok(linked.into_iter().filter_map(|link| link.contact).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_that_share_a_number_do_not_ask_for_each_other_for_ever() {
+        let (missed, now) = (Missed::default(), Millis(1_000_000));
+        let (one, other) = (ContactId(1), ContactId(2));
+        assert!(missed.asks(other, true, now), "the one has changed");
+        assert!(missed.asks(one, false, now), "and nobody asked for it yet");
+        assert!(!missed.asks(other, false, now.plus(500)));
+        assert!(missed.asks(other, true, now.plus(1_000)), "a change may be a merge");
+        assert!(missed.asks(other, false, now.plus(1_000 + ASKED_MS)), "now and then all the same");
+        assert!(missed.asks(other, false, now.minus(ASKED_MS)), "also after the clock was set back");
+        assert!(!missed.asks(other, false, now.minus(ASKED_MS)));
+        missed.ask_anew();
+        assert!(missed.asks(other, false, now.minus(ASKED_MS)), "after a merge");
+        assert!(missed.asked.lock().unwrap().len() <= 2);
     }
 }

@@ -57,20 +57,21 @@ const PROBE_LAST_MS: i64 = 900_000;
 /// While a service refuses everything, each lane of a daemon sends what is on its way, and then single
 /// requests, each after twice the wait of the one before.
 fn probes_are_rare(world: &World, violations: &mut Vec<String>) {
-    let mut lanes: BTreeMap<(u64, &str), Vec<i64>> = BTreeMap::new();
+    let mut lanes: BTreeMap<(u64, &str), Vec<(i64, bool)>> = BTreeMap::new();
     for refused in world.network.refused.lock().unwrap().iter() {
-        lanes.entry((refused.life, refused.lane)).or_default().push(refused.at);
+        lanes.entry((refused.life, refused.lane)).or_default().push((refused.at, refused.is_aside));
     }
-    for ((_, lane), times) in lanes {
-        let first = times[0];
+    for ((_, lane), refused) in lanes {
+        // What is refused aside closes nothing, and as a probe leaves the wait as it is.
+        let Some(first) = refused.iter().find(|(_, is_aside)| !is_aside).map(|(at, _)| *at) else { continue };
         let mut last = first;
         let mut wait = PROBE_FIRST_MS;
-        for at in times.iter().copied().filter(|at| *at > first + ON_THE_WAY_MS) {
+        for (at, is_aside) in refused.into_iter().filter(|(at, _)| *at > first + ON_THE_WAY_MS) {
             if at - last < wait {
                 violations.push(format!("lane {lane} was closed and sent again after {} ms, not {wait}", at - last));
             }
             last = at;
-            wait = (wait * 2).min(PROBE_LAST_MS);
+            wait = if is_aside { wait } else { (wait * 2).min(PROBE_LAST_MS) };
         }
     }
 }
@@ -214,7 +215,7 @@ fn one_contact(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vio
     }
 }
 
-fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
+pub fn variable(salebot: &Salebot, client: i64, name: &str) -> Option<String> {
     let value = salebot.variables(client)?.get(name)?.clone();
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     (!text.is_empty() && text != "NONE" && text != "null").then_some(text)

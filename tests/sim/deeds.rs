@@ -1,9 +1,10 @@
 //! What people, bots and managers do.
 
-use crate::checks::contacts_of;
+use crate::checks::{contacts_of, variable};
 use crate::clock::Random;
 use crate::network::POISON;
 use crate::world::{Delivery, Person, Said, World};
+use salebridge::core::people::phone_key;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::salebot::NewClient;
@@ -80,16 +81,38 @@ impl World {
         }
     }
 
+    /// Two contacts, and a client of each that has its number.
+    pub fn settle_neighbours(&mut self) {
+        let now = self.env.now_ms() - 86_400_000;
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let mut salebot = network.salebot.lock().unwrap();
+        for number in 0..2 {
+            let name = format!("Neighbour {number}");
+            let phone = format!("+7999000000{number}");
+            let phones = vec![phone.clone()];
+            let contact = amo.add_contact(now, ContactDraft { name: name.clone(), phones, ..ContactDraft::default() });
+            let platform_id = format!("70000000{number}");
+            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: Some(&name) };
+            let client = salebot.add_client(now, new);
+            salebot.set_variable(now, client, "client.phone", &phone);
+            self.people.push(Person { contact: Some(contact), clients: vec![client], ..Person::default() });
+        }
+    }
+
     /// Somebody does something.
     pub fn deed(&mut self) {
-        let index = self.random.below(self.people.len() as u64) as usize;
+        // Several often have to do with one person at a time.
+        let index =
+            if self.random.chance(35) { self.last_index } else { self.random.below(self.people.len() as u64) as usize };
+        self.last_index = index;
         let person = self.people[index].clone();
         let client = *self.random.pick(&person.clients);
-        match (self.random.below(100), person.contact) {
-            (0..=47, _) => self.talk(client),
-            (48..=55, _) => self.tell_a_bot(client),
-            (56..=58, _) if person.phone.is_none() => self.tell_number(client),
-            (56..=78, Some(contact)) => self.manage(index, contact),
+        match (self.random.below(100), self.contact_ids(index).first().copied()) {
+            (0..=39, _) => self.talk(client),
+            (40..=50, _) => self.tell_a_bot(client),
+            (51..=58, _) if person.phone.is_none() => self.tell_number(client),
+            (51..=78, Some(contact)) => self.manage(index, contact),
             (79..=84, Some(contact)) => self.work_on_deal(contact),
             (85..=87, _) => self.work_on_order(client),
             (88..=90, _) => self.call(index, client),
@@ -285,17 +308,18 @@ impl World {
         let number = format!("+7999222{:04}", self.random.below(10_000));
         let text = format!("called {}", self.messages.len());
         let mut salebot = self.network.salebot.lock().unwrap();
+        let before = variable(&salebot, client, "phone");
         salebot.set_variable(now, client, "client.phone", &number);
         let answer = salebot.bot_answers(now, client, &text, 390);
         drop(salebot);
         self.network.note(format!("client {client}: {number}"));
         self.report.count("numbers told", 1);
-        *self.entered.numbers.entry(client).or_default() += 1;
+        self.entered.replaced.extend(before.and_then(|phone| phone_key(&phone, "RU")));
         self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
     }
 
     /// A manager edits a contact.
-    fn manage(&mut self, index: usize, contact: u64) {
+    pub fn manage(&mut self, index: usize, contact: u64) {
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();

@@ -4,7 +4,7 @@
 
 use crate::checks::{contacts_of, has_client};
 use crate::world::World;
-use salebridge::core::people::phone_key;
+use salebridge::core::people::{MatchKey, phone_key};
 use salebridge::sandbox::amo::records::Contact;
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
@@ -21,8 +21,8 @@ pub struct Entered {
     pub told: BTreeMap<i64, String>,
     /// Phone numbers that a manager added to a contact. None is ever taken away by hand.
     pub phones: BTreeMap<u64, BTreeSet<String>>,
-    /// How often a client told a bot a phone number: each time one of the contact's may go.
-    pub numbers: BTreeMap<i64, u64>,
+    /// Phone numbers that a client had when it told a bot another one: they may go.
+    pub replaced: BTreeSet<MatchKey>,
     /// A field of contacts that is not mapped.
     pub remarks: BTreeMap<u64, String>,
     /// Prices of leads from managers.
@@ -45,9 +45,8 @@ pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Ve
     }
     for (index, person) in world.people.iter().enumerate() {
         let contacts = contacts_of(amo, person);
-        let numbers = person.clients.iter().filter_map(|client| entered.numbers.get(client)).sum();
         for contact in &contacts {
-            phones_are_there(world, contact, numbers, violations);
+            phones_are_there(world, contact, violations);
         }
         // With a contact goes what was known of its clients: which of their values was the last.
         if !world.has_robots && person.lost_at.is_none() && person.twins == 0 {
@@ -77,13 +76,16 @@ fn is_still(
     }
 }
 
-fn phones_are_there(world: &World, contact: &Contact, numbers: u64, violations: &mut Vec<String>) {
+fn phones_are_there(world: &World, contact: &Contact, violations: &mut Vec<String>) {
     let Some(added) = world.entered.phones.get(&contact.card.id) else { return };
     let held: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| phone_key(phone, "RU")).collect();
-    let missing: Vec<&String> = added.iter().filter(|phone| !held.contains(&phone_key(phone, "RU"))).collect();
-    if missing.len() as u64 > numbers {
-        let id = contact.card.id;
-        violations.push(format!("contact {id} has lost the phones {missing:?}, and {numbers} were replaced"));
+    let is_there = |phone: &&String| {
+        let key = phone_key(phone, "RU");
+        held.contains(&key) || key.is_some_and(|key| world.entered.replaced.contains(&key))
+    };
+    let missing: Vec<&String> = added.iter().filter(|phone| !is_there(phone)).collect();
+    if !missing.is_empty() {
+        violations.push(format!("contact {} has lost the phones {missing:?}, which nobody replaced", contact.card.id));
     }
 }
 

@@ -101,12 +101,24 @@ fn the_same_seed_gives_the_same_run() {
     assert_eq!(run(3).unwrap().trace, run(3).unwrap().trace);
 }
 
+/// Polls, and looks at clients that wrote a moment ago, come to sixty; but nobody is read without end.
+#[test]
+fn people_who_share_a_number_are_at_rest() {
+    let requests = World::neighbours();
+    assert!(requests <= 120, "{requests} requests in less than three minutes of rest");
+}
+
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {
     let Some(seed) = std::env::var("SIM_SEED").ok().and_then(|seed| seed.parse().ok()) else { return };
     match run(seed) {
-        Ok(report) => println!("{report}"),
+        Ok(report) => {
+            if std::env::var("SIM_TRACE").is_ok() {
+                report.trace.iter().for_each(|line| println!("{line}"));
+            }
+            println!("{report}");
+        }
         Err(failure) => panic!("seed {seed}:\n  {failure}"),
     }
 }
@@ -154,7 +166,7 @@ fn calls_of_scenario() -> u64 {
 }
 
 /// Of so many calls one is tried in every run of the tests; `crash_long` tries all.
-const STRIDE: u64 = 48;
+const STRIDE: u64 = 101;
 
 /// `SIM_POINT=17` tries that call, printing what happens.
 #[test]

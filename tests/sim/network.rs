@@ -51,6 +51,8 @@ pub struct Refused {
     pub life: u64,
     pub lane: &'static str,
     pub at: i64,
+    /// The list of events or subscriptions: what they refuse says nothing of the account, so the lane learns nothing.
+    pub is_aside: bool,
 }
 
 /// Both services, and what goes wrong on the way to them.
@@ -102,6 +104,9 @@ impl Network {
             ServiceName::Salebot => serve(&mut *self.salebot.lock().unwrap(), &mut faults, name, now, &request),
         };
         let action = request.path.rsplit('/').next().unwrap_or_default();
+        if name == ServiceName::Amo && action == "events" {
+            self.tally.answered(if reply.response.status < 300 { "events read" } else { "events refused" });
+        }
         let line =
             format!("{now} {name:?} {} {action} {sent} {} {:?}", request.method, reply.response.status, reply.fate);
         self.trace.lock().unwrap().push(line);
@@ -115,7 +120,8 @@ impl Network {
             ServiceName::Salebot => "salebot",
         };
         let life = self.life.load(Ordering::Relaxed);
-        self.refused.lock().unwrap().push(Refused { life, lane, at });
+        let is_aside = name == ServiceName::Amo && (path.ends_with("/events") || path.ends_with("/webhooks"));
+        self.refused.lock().unwrap().push(Refused { life, lane, at, is_aside });
     }
 
     /// Adds what a person did to the trace.

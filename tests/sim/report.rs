@@ -34,7 +34,7 @@ impl Report {
 }
 
 /// What must happen at least once over a set of seeds.
-const NEEDED: [&str; 71] = [
+const NEEDED: [&str; 82] = [
     "crashes",
     "store failures",
     "fault LostRequest",
@@ -46,6 +46,17 @@ const NEEDED: [&str; 71] = [
     "webhooks twice",
     "webhooks late",
     "webhooks lost",
+    "hooks of amoCRM taken",
+    "hooks of amoCRM passed over",
+    "hooks of amoCRM lost",
+    "hooks of amoCRM late",
+    "hooks of amoCRM twice",
+    "hooks of amoCRM at a closed door",
+    "events read",
+    "events refused",
+    "hinted looks",
+    "merges followed",
+    "edits in the evening",
     "outages",
     "clock leaps ahead",
     "clock leaps back",

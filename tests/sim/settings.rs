@@ -36,6 +36,33 @@ pub fn amo_options(random: &mut Random) -> AmoOptions {
     options
 }
 
+/// How a bridge hears of what happens in amoCRM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listens {
+    /// By polls alone: an account whose list of events is refused and that nobody subscribed.
+    Polls,
+    /// By its list of events too.
+    Events,
+    /// By webhooks too.
+    Hooks,
+}
+
+/// Chosen apart from all else; what the pages leave open about webhooks and events is drawn with it.
+pub fn listens(random: &mut Random, options: &mut AmoOptions) -> Listens {
+    options.hooks.deletes_as_ids = random.chance(50);
+    options.hooks.merges_tell_of_deletion = random.chance(50);
+    options.hooks.merges_name_the_loser = random.chance(50);
+    if random.chance(70) {
+        // The documented waits are longer than a day here.
+        options.hooks.retry_after_ms = [3_000, 15_000, 45_000, 90_000];
+    }
+    let listens = *random.pick(&[Listens::Polls, Listens::Events, Listens::Hooks, Listens::Hooks]);
+    if listens == Listens::Hooks && random.chance(25) {
+        options.hooks.events_refused_with = Some(*random.pick(&[402, 403, 404]));
+    }
+    listens
+}
+
 pub fn salebot_options(random: &mut Random) -> SalebotOptions {
     use salebridge::sandbox::salebot::options::{AbsentForm, Acknowledgement, ClearedForm, TimeForm, VariablesForm};
     SalebotOptions {
@@ -67,7 +94,7 @@ pub fn refusals(random: &mut Random) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     for service in [ServiceName::Amo, ServiceName::Salebot] {
         if random.chance(20) {
-            let from = START_MS + random.between(0, 200_000);
+            let from = START_MS + random.between(0, 130_000);
             let longest = if random.chance(30) { 900_000 } else { 150_000 };
             let until = from + random.between(5_000, longest);
             let status = *random.pick(&[401, 403]);
@@ -77,14 +104,14 @@ pub fn refusals(random: &mut Random) -> Vec<Refusal> {
     refusals
 }
 
-pub fn timing(sweeps_often: bool) -> Timing {
+pub fn timing(sweeps_often: bool, reads_events_often: bool) -> Timing {
     Timing {
         poll_contacts: "*/10 * * * * *".to_owned(),
         poll_leads: "*/10 * * * * *".to_owned(),
         sweep: if sweeps_often { "30 */7 * * * *" } else { "0 30 3 * * *" }.to_owned(),
         reconcile: "0 * * * * *".to_owned(),
         overlap_ms: 60_000,
-        recheck_every_ms: 300_000,
+        recheck_every_ms: if reads_events_often { 90_000 } else { 300_000 },
         recheck_window_ms: 600_000,
     }
 }

@@ -1,7 +1,7 @@
 //! What the daemon did, read from what it stored and sent.
 
 use salebridge::core::id::ActionId;
-use salebridge::ports::store::{Change, OutboxRow};
+use salebridge::ports::store::{Change, OutboxRow, Subject};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -23,6 +23,11 @@ impl Tally {
 
     fn count(&self, what: String) {
         *self.counts.lock().unwrap().entry(what).or_default() += 1;
+    }
+
+    /// What a service answered.
+    pub fn answered(&self, what: &str) {
+        self.count(what.to_owned());
     }
 
     /// A request that writes what must not be written twice.
@@ -55,6 +60,9 @@ impl Tally {
         for change in changes {
             match change {
                 Change::AddAction(new) => self.count(format!("planned {}", new.action.name())),
+                Change::Unmark(Subject::ContactHint(_) | Subject::LeadHint(_), _) => {
+                    self.count("hinted looks".to_owned())
+                }
                 Change::ActionDone(id) => self.done(*id),
                 Change::ActionDead { .. } => self.count("actions dead".to_owned()),
                 Change::CancelSlot(_) => self.count("slots emptied".to_owned()),
@@ -64,6 +72,9 @@ impl Tally {
                     let is_turned = |word: &str| entry.detail.get(word).is_some();
                     let kind = if is_turned("was_there") { "met somebody else's contact" } else { entry.kind };
                     self.count(format!("journal: {kind}"));
+                    if is_turned("instead_of") {
+                        self.count("merges followed".to_owned());
+                    }
                     if is_turned("unlinked") {
                         self.count("journal: unlinked".to_owned());
                     }

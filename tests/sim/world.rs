@@ -9,7 +9,7 @@ use crate::flaky::Flaky;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
-use crate::settings::{amo_options, policy, random_faults, refusals, salebot_options, timing};
+use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
 use crate::tally::Tally;
 use futures::FutureExt;
 use salebridge::core::flex::Notices;
@@ -20,7 +20,7 @@ use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::{Bell, Env};
 use salebridge::ports::remote::{Amo as AmoPort, Decoder};
 use salebridge::ports::store::{Counts, Store};
-use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
+use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, Dialect, LongLivedToken, Watcher};
 use salebridge::remote::http::Transport;
 use salebridge::remote::lane::{Lane, LaneOptions};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as AdapterOptions};
@@ -28,6 +28,7 @@ use salebridge::sandbox::amo::Amo;
 use salebridge::sandbox::faults::Faults;
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
+use salebridge::sandbox::server::OutgoingWebhook;
 use salebridge::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -39,14 +40,19 @@ use tokio_util::sync::CancellationToken;
 pub const BRIDGE: &str = "sim";
 pub const START_MS: i64 = 1_760_000_000_000;
 /// How long people are busy and faults happen.
-const BUSY_MS: i64 = 240_000;
+const BUSY_MS: i64 = 150_000;
 /// The same in the scenario of crashes.
 const SCENARIO_MS: i64 = 45_000;
 const SCENARIO_SEED: u64 = 12;
 /// How long both sides may take to come to rest once the faults have stopped.
 const REST_MS: i64 = 3_600_000;
-/// How long nothing may be written after that.
-const QUIET_MS: i64 = 120_000;
+/// How long what was written last may be on its way into listings after that …
+const SHOWING_MS: i64 = 90_000;
+/// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
+const QUIET_MS: i64 = 70_000;
+
+/// For so long a client that was active is looked at with every walk over Salebot's clients, and a while.
+const SILENCE_MS: i64 = 330_000;
 
 /// A person of this world.
 #[derive(Debug, Clone, Default)]
@@ -79,7 +85,7 @@ pub struct Said {
     pub at: i64,
 }
 
-/// A webhook on its way.
+/// A webhook of Salebot on its way.
 pub struct Delivery {
     pub due: i64,
     pub client: i64,
@@ -119,6 +125,12 @@ pub struct World {
     sweeps_often: bool,
     pub random: Random,
     pub deliveries: Vec<Delivery>,
+    /// A manager works on when everybody else has gone.
+    has_evening: bool,
+    /// How the bridge hears of what happens in amoCRM.
+    pub listens: Listens,
+    /// amoCRM's webhooks on their way: when each arrives.
+    pub hooks: Vec<(i64, OutgoingWebhook)>,
     /// What people entered by hand.
     pub entered: Entered,
     pub bots: Arc<Bots>,
@@ -127,6 +139,8 @@ pub struct World {
     pub report: Report,
     crashes_left: u64,
     pub is_lossy: bool,
+    /// Who did something last, or was worked on.
+    pub last_index: usize,
     /// What the robots did so far.
     pub corrections: u64,
     busy_ms: i64,
@@ -151,6 +165,7 @@ impl World {
         (world.has_poison, world.has_robots) = (false, false);
         (world.is_disorderly, world.is_tidied, world.has_jumps, world.sweeps_often) = (false, true, false, false);
         world.loads_clients = true;
+        (world.listens, world.has_evening) = (Listens::Hooks, false);
         world.busy_ms = SCENARIO_MS;
         world.deed_every_ms = 1_500;
         world.network.points.crash_at(crash_at);
@@ -158,10 +173,39 @@ impl World {
         world
     }
 
+    /// Two people, each with a contact and a client, and nothing that goes wrong: how many requests both services see
+    /// in the minutes after a manager gave one of them the number of the other as well.
+    pub fn neighbours() -> u64 {
+        let mut world = World::blank(0, false);
+        world.network =
+            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        (world.has_jumps, world.is_disorderly) = (false, false);
+        world.settle_neighbours();
+        let mut daemon = world.start();
+        let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
+        for client in clients {
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.network.salebot.lock().unwrap().person_writes(world.env.now_ms(), client, Some("hello"), &[]);
+            let hooks = world.network.salebot.lock().unwrap().take_webhooks();
+            world.post(hooks);
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.deliver();
+        }
+        assert_eq!(world.counts().links, 2, "both have their contact");
+        let (now, contact) = (world.env.now_ms(), world.people[0].contact.expect("one each"));
+        world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000001");
+        let before = world.network.trace.lock().unwrap().len();
+        world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
+        let after = world.network.trace.lock().unwrap().len();
+        (after - before) as u64
+    }
+
     fn blank(seed: u64, is_lossy: bool) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
-        let amo = Amo::new(amo_options(&mut random));
+        let mut amo_options = amo_options(&mut random);
+        let listens = listens(&mut Random::seeded(seed ^ 0x4007), &mut amo_options);
+        let amo = Amo::new(amo_options);
         let salebot = Salebot::new(salebot_options(&mut random));
         let points = Points::new(Arc::clone(&env));
         let tally = Arc::new(Tally::default());
@@ -183,8 +227,9 @@ impl World {
         let store = Arc::new(MemoryStore::default());
         World {
             corrections: 0,
+            last_index: 0,
             busy_ms: BUSY_MS,
-            deed_every_ms: 6_000,
+            deed_every_ms: 3_600,
             calls: 0,
             env,
             network: Arc::new(network),
@@ -202,7 +247,7 @@ impl World {
             unheard: BTreeSet::new(),
             is_disorderly: random.chance(30),
             loads_clients: random.chance(20),
-            speaks_v4: seed % 3 == 1,
+            speaks_v4: seed % 2 == 1,
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
@@ -211,6 +256,9 @@ impl World {
             has_robots: random.chance(8),
             random,
             deliveries: Vec::new(),
+            has_evening: seed % 4 == 1 || seed % 4 == 2,
+            listens,
+            hooks: Vec::new(),
             entered: Entered::default(),
             bots: Arc::default(),
             bell: Arc::new(Bell::default()),
@@ -232,6 +280,7 @@ impl World {
     }
 
     fn play(mut self) -> Result<Report, Vec<String>> {
+        self.subscribe();
         let mut daemon = self.start();
         let busy_until = START_MS + self.busy_ms;
         let mut next_deed = START_MS + 1_000;
@@ -239,14 +288,16 @@ impl World {
         let mut next_jump = self.next_jump();
         let mut next_correction = if self.has_robots { START_MS + 20_000 } else { i64::MAX };
         while self.env.now_ms() < busy_until {
-            let next_delivery = self.deliveries.iter().map(|delivery| delivery.due).min().unwrap_or(i64::MAX);
+            let next_delivery = self.next_delivery();
             let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(next_correction).min(busy_until);
             self.live(&mut daemon, next);
             let now = self.env.now_ms();
             if now >= next_deed {
                 self.deed();
                 self.ask_again();
-                next_deed = now + self.random.between(50, self.deed_every_ms);
+                // Now and then two do something in the same breath.
+                let is_rash = self.random.chance(25);
+                next_deed = now + self.random.between(10, if is_rash { 400 } else { self.deed_every_ms });
             }
             if now >= next_correction {
                 self.correct();
@@ -264,8 +315,10 @@ impl World {
                 next_crash = self.next_crash();
                 next_deed = next_deed.max(self.env.now_ms());
             }
+            self.post_hooks();
             self.deliver();
         }
+        self.is_lossy = false;
         self.network.faults.lock().unwrap().stop();
         self.disk.mend();
         self.stir();
@@ -278,11 +331,33 @@ impl World {
             self.merge_twins();
         }
         self.settle(&mut daemon)?;
+        if self.has_evening {
+            self.evening(&mut daemon)?;
+        }
         // A twin that a manager made while the daemon made another one.
         if self.merge_twins() {
             self.settle(&mut daemon)?;
         }
         self.finish()
+    }
+
+    /// When all clients have been silent for so long that nobody looks at them any more, a manager goes over the
+    /// contacts: only listings, webhooks and events tell of that.
+    fn evening(&mut self, daemon: &mut Daemon) -> Result<(), Vec<String>> {
+        let now = self.env.now_ms();
+        self.live(daemon, now + SILENCE_MS);
+        for index in 0..self.people.len() {
+            let wait_ms = self.random.between(500, 9_000);
+            let now = self.env.now_ms();
+            self.live(daemon, now + wait_ms);
+            if let Some(contact) = self.contact_ids(index).first() {
+                self.report.count("edits in the evening", 1);
+                self.manage(index, *contact);
+            }
+            self.post_hooks();
+            self.deliver();
+        }
+        self.settle(daemon)
     }
 
     /// Lets the daemon live until then, and starts it again where it dies at a chosen call.
@@ -317,6 +392,8 @@ impl World {
                 std::mem::take(&mut self.deliveries).into_iter().partition(|delivery| delivery.due <= now);
             self.deliveries = rest;
             missed.into_iter().for_each(|delivery| self.lose(delivery.client));
+            self.post_hooks();
+            self.turn_hooks_away();
         }
     }
 
@@ -330,14 +407,14 @@ impl World {
             return i64::MAX;
         }
         self.crashes_left -= 1;
-        self.env.now_ms() + self.random.between(100, 90_000)
+        self.env.now_ms() + self.random.between(100, 60_000)
     }
 
     fn next_jump(&mut self) -> i64 {
         if !self.has_jumps {
             return i64::MAX;
         }
-        self.env.now_ms() + self.random.between(1_000, 150_000)
+        self.env.now_ms() + self.random.between(1_000, 100_000)
     }
 
     /// Our clock leaps hours ahead, or is set back some minutes.
@@ -359,12 +436,13 @@ impl World {
         loop {
             let now = self.env.now_ms();
             self.live(daemon, now + 5_000);
+            self.post_hooks();
             self.deliver();
             let counts = self.counts();
             let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
             // What was lost is missed only by a look that began after it was said.
             let heard = self.heard();
-            if self.deliveries.is_empty() && is_idle && heard > heard_since {
+            if self.deliveries.is_empty() && self.hooks.is_empty() && is_idle && heard > heard_since {
                 break;
             }
             if now > deadline {
@@ -375,7 +453,7 @@ impl World {
         self.calls = self.network.points.count();
         // What was written last may still be on its way into listings.
         let now = self.env.now_ms();
-        self.live(daemon, now + QUIET_MS);
+        self.live(daemon, now + SHOWING_MS);
         let before = self.writes();
         let now = self.env.now_ms();
         self.live(daemon, now + QUIET_MS);
@@ -476,6 +554,10 @@ impl World {
         let lane = |name: &str, rate: f64| Arc::new(Lane::new(options(name, rate), Arc::clone(&env)));
         let token = Arc::new(Bearer(LongLivedToken("sandbox-token".into())));
         let (amo_lane, amo_env) = (lane("amo", 6.0), Arc::clone(&env));
+        let dialect = if self.speaks_v4 { Dialect::V4 } else { Dialect::V2 };
+        let (watch_token, watch_transport, watch_lane) =
+            (Arc::clone(&token), Arc::clone(&transport), Arc::clone(&amo_lane));
+        let watcher = Watcher::new(AMO_URL, dialect, watch_token, watch_transport, watch_lane, Arc::clone(&env));
         let amo: Arc<dyn AmoPort> = match self.speaks_v4 {
             true => Arc::new(AmoV4::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
             false => Arc::new(AmoV2::new(AMO_URL, token, Arc::clone(&transport), amo_lane, amo_env)),
@@ -491,7 +573,7 @@ impl World {
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
             policy: policy(self.loads_clients, self.callbacks),
-            timing: timing(self.sweeps_often),
+            timing: timing(self.sweeps_often, self.listens != Listens::Polls),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
             amo,
@@ -501,6 +583,10 @@ impl World {
             arrived: Arc::clone(&self.bell),
             stop: CancellationToken::new(),
         });
+        let bridge = match self.watch(watcher) {
+            Some(watch) => bridge.watching(watch),
+            None => bridge,
+        };
         let bots = Arc::clone(&self.bots);
         Box::pin(async move {
             futures::future::join(bridge.run(), bots.serve(&bridge)).await;

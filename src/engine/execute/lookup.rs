@@ -4,8 +4,8 @@ use super::Bridge;
 use crate::core::action::{Action, Edit, NoteTarget, contact_key, lead_key};
 use crate::core::apply;
 use crate::core::fault::Fault;
-use crate::core::id::{ContactId, LeadId, NoteId, OrderId};
-use crate::core::model::Contact;
+use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId};
+use crate::core::model::{Contact, Element};
 use crate::core::plan::deal::order_mark;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority};
@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 /// How long after an attempt a record may take to show up in listings. Only then its absence means
 /// that it was not made.
 const SHOWS_UP_MS: i64 = 60_000;
-/// How often to look in the meantime.
+/// How soon to look again in the meantime; the waits grow with the time that has passed.
 const LOOK_AGAIN_MS: i64 = 3_000;
 /// How much further back recent contacts are looked through where our clock was set since the attempt.
 const UNEVEN_MS: i64 = 3_600_000;
@@ -63,13 +63,18 @@ impl Bridge {
             _ => doubted_at,
         };
         let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
-        if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(LOOK_AGAIN_MS) }
+        if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(look_again_ms(age_ms)) }
     }
 
     /// A contact we may have made: by its keys, else among recent ones by everything we gave it.
     pub(super) async fn look_for_contact(&self, row: &OutboxRow) -> Look<ContactId> {
-        let (Action::CreateContact { edits, created_at, keys, .. }, Some(ground)) = (&row.action, self.ground()) else {
+        let (Action::CreateContact { edits, created_at, keys, clients, .. }, Some(ground)) =
+            (&row.action, self.ground())
+        else {
             return Ok(Ok(Found::NotDone));
+        };
+        let is_ours = |contact: &Contact| {
+            is_what_we_made(contact, edits, *created_at) || names_its_client(contact, edits, clients, *created_at)
         };
         for key in keys {
             let page = match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
@@ -83,16 +88,14 @@ impl Bridge {
                 .min_by_key(|contact| contact.id);
             if let Some(found) = found {
                 // A manager may have made it meanwhile: then it holds nothing that both sides agreed on.
-                let is_ours = is_what_we_made(found, edits, *created_at);
-                return Ok(Ok(if is_ours { Found::Done(found.id) } else { Found::Theirs(found.id) }));
+                return Ok(Ok(if is_ours(found) { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
         let since = match self.since_attempt(row).await {
             Ok(since) => since,
             Err(fault) => return Ok(Err(fault)),
         };
-        let taken = |contact: &Contact| is_what_we_made(contact, edits, *created_at);
-        let candidates = match self.recent_contacts(since, taken).await {
+        let candidates = match self.recent_contacts(since, is_ours).await {
             Ok(candidates) => candidates,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -184,6 +187,13 @@ impl Bridge {
     }
 }
 
+/// How long to wait before the next look for what may have been made so long ago. What was made shows up at once or
+/// late: a minute of looks is eight requests of the account's limit, not twenty.
+fn look_again_ms(age_ms: i64) -> i64 {
+    let left_ms = (SHOWS_UP_MS - age_ms).max(LOOK_AGAIN_MS);
+    (age_ms / 2).clamp(LOOK_AGAIN_MS, left_ms)
+}
+
 fn carries_mark(variables: &crate::core::model::Variables, lead: LeadId) -> bool {
     variables.get("description").is_some_and(|description| description.trim() == order_mark(lead))
 }
@@ -209,10 +219,71 @@ fn is_what_we_made(contact: &Contact, edits: &[Edit], created_at: i64) -> bool {
         && fields_agree
 }
 
+/// It has the id of a client where we gave it that, which nobody else has, and was made when we said: a manager may have
+/// changed all else since.
+fn names_its_client(contact: &Contact, edits: &[Edit], clients: &BTreeSet<ClientId>, created_at: i64) -> bool {
+    let is_id = |text: &str| clients.iter().any(|client| client.to_string() == text.trim());
+    let has_id = |elements: &[Element]| elements.iter().any(|element| is_id(&element.value));
+    let is_there = |edit: &Edit| match edit {
+        Edit::Field { id, elements, .. } => has_id(elements) && contact.fields.get(id).is_some_and(|seen| has_id(seen)),
+        _ => false,
+    };
+    (contact.created_at - created_at).abs() <= 1 && edits.iter().any(is_there)
+}
+
 /// The journal's subject for notes of a record.
 pub(super) fn note_subject(target: NoteTarget) -> String {
     match target {
         NoteTarget::Contact(contact) => contact_key(contact),
         NoteTarget::Lead(lead) => lead_key(lead),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::id::FieldId;
+    use crate::core::model::FieldKind;
+
+    #[test]
+    fn who_was_renamed_meanwhile_is_known_by_its_clients_id() {
+        let field = |text: &str| vec![Element { value: text.to_owned(), ..Element::default() }];
+        let edits = [
+            Edit::Name("Anna".to_owned()),
+            Edit::Field { id: FieldId(5), kind: FieldKind::Text, elements: field("811") },
+        ];
+        let contact = |name: &str, id: &str, created_at: i64| Contact {
+            id: ContactId(1),
+            name: name.to_owned(),
+            first_name: None,
+            last_name: None,
+            responsible: None,
+            company: None,
+            leads: BTreeSet::new(),
+            tags: BTreeSet::new(),
+            fields: [(FieldId(5), field(id))].into(),
+            created_at,
+            updated_at: created_at,
+        };
+        let clients = BTreeSet::from([ClientId(811)]);
+        let is_ours = |contact: &Contact| names_its_client(contact, &edits, &clients, 100);
+        assert!(!is_what_we_made(&contact("Anna K.", "811", 100), &edits, 100), "a manager knew her full name");
+        assert!(is_ours(&contact("Anna K.", "811", 100)));
+        assert!(!is_ours(&contact("Anna", "812", 100)), "somebody else's");
+        assert!(!is_ours(&contact("Anna", "811", 5_000)), "made another time");
+        assert!(!names_its_client(&contact("Anna", "811", 100), &edits[..1], &clients, 100), "we did not give it that");
+    }
+
+    #[test]
+    fn a_minute_of_looks_is_few_requests_and_ends_on_time() {
+        let mut ages = vec![0];
+        while ages.last().is_some_and(|age_ms| *age_ms < SHOWS_UP_MS) {
+            ages.extend(ages.last().map(|age_ms| age_ms + look_again_ms(*age_ms)));
+        }
+        assert_eq!(ages[..4], [0, 3_000, 6_000, 9_000]);
+        assert!((SHOWS_UP_MS..SHOWS_UP_MS + LOOK_AGAIN_MS).contains(&ages[ages.len() - 1]), "{ages:?}");
+        assert!(ages.len() <= 10, "{ages:?}");
+        // A clock that was set back makes it no busier.
+        assert_eq!(look_again_ms(-5_000), LOOK_AGAIN_MS);
     }
 }

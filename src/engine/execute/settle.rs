@@ -181,7 +181,11 @@ impl Bridge {
 
     /// What is remembered once an action is done, and the line about it.
     fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
-        for Confirm { link, rule, base } in row.action.confirms() {
+        let confirms = row.action.confirms();
+        for confirm @ Confirm { link, rule, base } in confirms {
+            if links.base(*link, rule).is_some_and(|held| has_followed(confirms, confirm, held)) {
+                continue;
+            }
             self.confirmed(row.action.side(), *link, rule, base, links);
         }
         let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
@@ -321,6 +325,13 @@ fn end_of(change: &Change, failed: bool) -> Option<End> {
     }
 }
 
+/// True for a client whose value another one's replaced in the same write, and which holds that value by now: its own
+/// write may be done first, and what it confirmed is newer than what this one confirms.
+fn has_followed(confirms: &[Confirm], confirm: &Confirm, held: &Base) -> bool {
+    let last = confirms.iter().rev().find(|other| other.rule == confirm.rule);
+    last.is_some_and(|last| last.base.amo != confirm.base.amo && held.amo == last.base.amo)
+}
+
 fn seen(contact: ContactId, fingerprint: &str, version: i64) -> Change {
     Change::PutContact(ContactSeen { contact, fingerprint: fingerprint.to_owned(), version })
 }
@@ -433,5 +444,54 @@ fn acknowledge(action: &Action, links: &mut Links) {
             held.amo.clone_from(&base.amo);
             held.sent_salebot.clone_from(&base.sent_salebot);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Somebody may put back at once what was there before our write.
+    #[test]
+    fn after_our_write_the_old_state_is_news_and_an_older_row_is_none() {
+        let mut deal = DealLink {
+            lead: LeadId(7),
+            contact: None,
+            client: None,
+            order: None,
+            ordered: false,
+            stage: None,
+            state: None,
+            responsible: None,
+            open: true,
+            version: 100,
+            fingerprint: "what it was like".to_owned(),
+            bases: Default::default(),
+            revision: 1,
+        };
+        written(&mut deal, 105);
+        assert_ne!(deal.fingerprint, "what it was like", "the same state again is a change");
+        assert_eq!(deal.version, 105);
+        written(&mut deal, 90);
+        assert_eq!(deal.version, 105, "an answer that comes late makes nothing older");
+    }
+
+    #[test]
+    fn who_follows_another_client_is_not_set_back_to_its_own_value() {
+        let base = |text: &str| {
+            let content = Some(vec![text.to_owned()]);
+            Base { amo: content.clone(), salebot: content, ..Base::default() }
+        };
+        let confirm = |id: u64, rule: &str, text: &str| Confirm {
+            link: LinkRef::Client(ClientId(id)),
+            rule: rule.to_owned(),
+            base: base(text),
+        };
+        // The first wrote "one", and the second "two" on top of it.
+        let confirms = [confirm(1, "a", "one"), confirm(2, "a", "two"), confirm(1, "b", "other")];
+        assert!(has_followed(&confirms, &confirms[0], &base("two")), "its variable was written first");
+        assert!(!has_followed(&confirms, &confirms[0], &base("none")), "it waits to be written");
+        assert!(!has_followed(&confirms, &confirms[1], &base("two")), "the last word is confirmed");
+        assert!(!has_followed(&confirms, &confirms[2], &base("other")), "another pair");
     }
 }
