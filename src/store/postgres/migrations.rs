@@ -6,8 +6,10 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{PgConnection, SqlSafeStr};
 
 /// Number, name and text of every migration, oldest first.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
+    (2, "runs", include_str!("../../../migrations/postgres/0002_runs.sql")),
+];
 
 /// The number of the newest migration this program knows.
 pub(super) fn newest() -> i64 {

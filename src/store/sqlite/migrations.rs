@@ -7,7 +7,10 @@ use sqlx::{SqlSafeStr, SqliteConnection};
 use std::path::Path;
 
 /// Number, name and text of every migration, oldest first.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    (2, "runs", include_str!("../../../migrations/sqlite/0002_runs.sql")),
+];
 
 /// The number of the newest migration this program knows.
 pub(super) fn newest() -> i64 {

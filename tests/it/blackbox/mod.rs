@@ -18,6 +18,7 @@ mod round_trip;
 mod running;
 mod secrets;
 mod storm;
+mod undo;
 mod verify;
 
 use assert_cmd::cargo::CommandCargoExt;
