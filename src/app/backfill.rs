@@ -1,24 +1,15 @@
 //! Backfills: asked for through the store, carried out by the daemon, or here where none runs.
 
-use crate::app::env::SystemEnv;
-use crate::app::nodes::{self, Nodes, Task};
+use crate::app::driven::{self, Driven};
+use crate::app::nodes::Task;
 use crate::app::opened::Opened;
-use crate::app::post::{Current, Post};
-use crate::app::token;
-use crate::app::wire::{self, Entrance, Lanes, Outside};
+use crate::app::wire;
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
 use crate::core::time::Millis;
-use crate::ports::store::{Change, Store, StoreError};
-use crate::store::Access;
+use crate::ports::store::{Change, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// How long work under way may take after the end was asked for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Marks further ahead are not waited for.
 const NEAR_MS: i64 = 600_000;
@@ -62,14 +53,7 @@ pub struct Backfills {
     opened: Opened,
     store: Arc<dyn Store>,
     bridges: Vec<(String, Request)>,
-    own: Option<Own>,
-}
-
-/// Bridges that are driven here.
-struct Own {
-    stop: CancellationToken,
-    tasks: TaskTracker,
-    posts: Vec<Arc<Post>>,
+    own: Option<Driven>,
 }
 
 impl Backfills {
@@ -78,7 +62,7 @@ impl Backfills {
     pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, bool)>)> {
         let bridges: Vec<String> =
             crate::app::dead_letters::bridges(config, wish.bridge.as_deref())?.into_iter().map(str::to_owned).collect();
-        let (opened, own) = open(config, &bridges).await?;
+        let (opened, own) = driven::open(config, &bridges, Task::Backfill).await?;
         let store = opened.store();
         let (mut asked, mut told) = (Vec::new(), Vec::new());
         for bridge in bridges {
@@ -125,19 +109,11 @@ impl Backfills {
 
     /// Requests granted and answers 429 so far, where it is carried out here.
     pub fn requests(&self) -> Option<(u64, u64)> {
-        let posts = &self.own.as_ref()?.posts;
-        let lanes: Vec<Lanes> = posts.iter().filter_map(|post| Some(post.current()?.lanes)).collect();
-        let reports = lanes.iter().flat_map(|lanes| lanes.reports().map(|(_, report)| report));
-        Some(
-            reports
-                .fold((0, 0), |(granted, throttled), report| (granted + report.granted, throttled + report.throttled)),
-        )
+        Some(self.own.as_ref()?.requests())
     }
 
     fn fault(&self, bridge: &str) -> Option<String> {
-        let post = self.own.as_ref()?.posts.iter().find(|post| post.name == bridge)?;
-        let health = post.current()?.bridge.health();
-        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| format!("{}: {reason}", part.part)))
+        self.own.as_ref()?.fault(bridge)
     }
 
     /// Takes back what is not finished: it stops between two pages and can be gone on with.
@@ -151,11 +127,7 @@ impl Backfills {
     /// Ends what is driven here: what is under way is finished.
     pub async fn end(self) {
         if let Some(own) = self.own {
-            own.stop.cancel();
-            own.tasks.close();
-            if tokio::time::timeout(STOP_TIMEOUT, own.tasks.wait()).await.is_err() {
-                tracing::warn!("work under way did not end in time; it is looked up at the next start");
-            }
+            own.end().await;
         }
         self.opened.close().await;
     }
@@ -177,59 +149,4 @@ async fn ask(store: &dyn Store, bridge: &str, wish: &Wish, now: Millis) -> anyho
     let request = left.map_or(request, |left| left.request);
     store.commit(bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
     Ok((request, goes_on))
-}
-
-/// Opens the store, and drives the bridges unless a daemon does.
-async fn open(config: &Config, bridges: &[String]) -> anyhow::Result<(Opened, Option<Own>)> {
-    match Opened::open(config, Access::Driver).await {
-        Ok(Opened::Postgres(store)) => {
-            let held = store.holders().await?;
-            let opened = Opened::Postgres(store);
-            let is_driven = held.iter().any(|holder| bridges.contains(&holder.bridge));
-            let own = if is_driven { None } else { Some(drive(config, bridges, &opened)?) };
-            Ok((opened, own))
-        }
-        Ok(opened) => {
-            let own = drive(config, bridges, &opened)?;
-            Ok((opened, Some(own)))
-        }
-        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
-            Ok((Opened::open(config, Access::Shared).await?, None))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn drive(config: &Config, bridges: &[String], opened: &Opened) -> anyhow::Result<Own> {
-    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
-    let mut own = Own { stop: CancellationToken::new(), tasks: TaskTracker::new(), posts: Vec::new() };
-    let mut posts = Vec::new();
-    for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
-        let post = Arc::new(Post::new(&settings.name, None));
-        let entrance = Entrance { arrived: Arc::clone(&post.arrived), ..Entrance::default() };
-        let wired = wire::bridge(settings, entrance, opened.store(), &outside, own.stop.child_token())?;
-        if let Opened::Sqlite(_) = opened {
-            own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
-            let bridge = Arc::clone(&wired.bridge);
-            post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
-            own.tasks.spawn(async move { bridge.run_backfill().await });
-        }
-        own.posts.push(Arc::clone(&post));
-        posts.push((settings.clone(), post));
-    }
-    if let Opened::Postgres(store) = opened {
-        let nodes = Nodes {
-            store: store.clone(),
-            posts,
-            id: nodes::node_id(outside.env.as_ref()),
-            outside,
-            task: Task::Backfill,
-            at: "a backfill".to_owned(),
-            stop: own.stop.clone(),
-            tasks: own.tasks.clone(),
-            beats: Arc::default(),
-        };
-        own.tasks.spawn(nodes.run());
-    }
-    Ok(own)
 }

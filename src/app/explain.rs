@@ -9,6 +9,7 @@ use crate::core::link::{Bases, Content};
 use crate::core::model::Account;
 use crate::core::plan::ground;
 use crate::core::policy::Policy;
+use crate::core::run::Run;
 use crate::core::time::Millis;
 use crate::ports::store::{DeadContent, JournalRow, OutboxRow, Store};
 use anyhow::bail;
@@ -257,19 +258,35 @@ fn done_step(mut line: JournalRow, wanted: Option<&BTreeSet<String>>) -> Step {
 
 /// Event, action and confirmation of what was done.
 fn done(at: Millis, detail: &Value) -> String {
+    let run = detail["run"].as_str().and_then(|run| run.parse::<Run>().ok());
+    if let Some(run) = run {
+        return format!("set off by {} (run {run}) → {}", run.kind.told(), action_told(at, detail));
+    }
     let event = match detail["trigger"].as_str() {
+        _ if is_call(detail) => "set off by a bot's call",
+        _ if detail["action"] == "add_note" => "set off by a message",
         Some("person") => "set off by a message, a hook, a call or a marked record",
         Some("poll") => "set off by a poll",
         Some("background") => "set off by a backfill or a sweep",
         _ => "set off by what an earlier version did not note",
     };
+    format!("{event} → {}", action_told(at, detail))
+}
+
+/// What a bot asked for, by the action's name.
+fn is_call(detail: &Value) -> bool {
+    detail["action"].as_str().is_some_and(|name| name.starts_with("function"))
+}
+
+/// Action and confirmation.
+fn action_told(at: Millis, detail: &Value) -> String {
     let action = detail["action"].as_str().unwrap_or("an action");
     let values = if detail["values"].is_null() { String::new() } else { format!(" {}", detail["values"]) };
     let waited = detail["decided_at"].as_i64().map(|decided| at.0.saturating_sub(decided).max(0));
     let waited = waited.map(|waited| format!(", confirmed {waited} ms after it was decided")).unwrap_or_default();
     let attempts = detail["attempts"].as_u64().filter(|attempts| *attempts > 0);
     let attempts = attempts.map(|attempts| format!(", after {attempts} failed attempts")).unwrap_or_default();
-    format!("{event} → {action}{values}{waited}{attempts}")
+    format!("{action}{values}{waited}{attempts}")
 }
 
 /// What waits, runs or was given up.

@@ -103,7 +103,8 @@ impl Guest {
         call.waits_until = Some(until);
         let now = self.env.now();
         let action = Action::Function(Box::new(call.clone()));
-        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+        let new =
+            NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now, run: None };
         changes.push(Change::AddAction(Box::new(new)));
         self.store.commit(&self.bridge, changes).await?;
         Ok(Accepted::Stored)

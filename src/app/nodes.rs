@@ -10,6 +10,7 @@ use crate::app::token;
 use crate::app::wire::{self, Entrance, Outside};
 use crate::config::Bridge as BridgeConfig;
 use crate::core::time::Millis;
+use crate::engine::Bridge;
 use crate::ports::env::Env;
 use crate::ports::store::{Store, Stored};
 use crate::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
@@ -41,6 +42,28 @@ pub enum Task {
     Whole,
     /// A backfill alone.
     Backfill,
+    /// An undo alone.
+    Undo,
+}
+
+impl Task {
+    /// Who does it, for people.
+    pub fn told(self) -> &'static str {
+        match self {
+            Task::Whole => "a daemon",
+            Task::Backfill => "a backfill",
+            Task::Undo => "an undo",
+        }
+    }
+
+    /// Works until the bridge's stop.
+    pub async fn carry_out(self, bridge: &Bridge) {
+        match self {
+            Task::Whole => bridge.run().await,
+            Task::Backfill => bridge.run_backfill().await,
+            Task::Undo => bridge.run_undo().await,
+        }
+    }
 }
 
 #[expect(
@@ -276,13 +299,7 @@ impl Nodes {
         let (bridge, given, task) = (wired.bridge, lost.clone(), self.task);
         let task = self.tasks.spawn(async move {
             let work = async {
-                let driving = async {
-                    match task {
-                        Task::Whole => bridge.run().await,
-                        Task::Backfill => bridge.run_backfill().await,
-                    }
-                };
-                tokio::join!(driving, watching);
+                tokio::join!(task.carry_out(&bridge), watching);
             };
             // Without its lease a bridge is dropped where it stands: whoever drives it now looks at what was under way.
             tokio::select! {

@@ -25,6 +25,12 @@ pub struct SandboxOptions {
     pub salebot_port: u16,
     /// People who may write.
     pub people: usize,
+    /// Contacts of amoCRM; none: [`CONTACTS_PER_PERSON`] for each of the people.
+    pub contacts: Option<usize>,
+    /// Everybody has written before, and not only regulars.
+    pub entered: bool,
+    /// amoCRM takes any number of requests.
+    pub unlimited: bool,
     /// The same seed makes the same people.
     pub seed: u64,
     /// A script of faults.
@@ -70,14 +76,26 @@ async fn found(options: &SandboxOptions) -> anyhow::Result<Town> {
     };
     let mut town = TownOptions {
         seed: options.seed,
-        contacts: options.people.saturating_mul(CONTACTS_PER_PERSON),
+        contacts: options.contacts.unwrap_or(options.people.saturating_mul(CONTACTS_PER_PERSON)),
         people: options.people,
         amo_port: options.amo_port,
         salebot_port: options.salebot_port,
         ..TownOptions::new(town::clock())
     };
     town.amo.oauth.access_life_s = options.token_life_s;
-    Town::found(town, faults).await.context("use another --amo-port or --salebot-port, or 0 for a free one")
+    if options.unlimited {
+        town.amo.limits.requests_per_second = None;
+    }
+    let town =
+        Town::found(town, faults).await.context("use another --amo-port or --salebot-port, or 0 for a free one")?;
+    if options.entered {
+        for (number, person) in town.cast().people.iter().enumerate() {
+            for door in 0..person.doors.len() {
+                town.enter(number, door);
+            }
+        }
+    }
+    Ok(town)
 }
 
 /// Addresses and keys, and a configuration to begin with.

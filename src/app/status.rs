@@ -78,6 +78,11 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
     // The store knows what guards hold back, with a daemon and without.
     errors.retain(|error| error["part"] != "guard");
     errors.extend(release::errors(name, &stops, &frozen));
+    for error in &mut errors {
+        if let Some(since) = error["since"].as_i64() {
+            error["for_s"] = json!(now.since(Millis(since)).max(0) / 1000);
+        }
+    }
     let age_s = |since: Option<Millis>| since.map(|since| now.since(since).max(0) / 1000);
     Ok(json!({
         "name": name,

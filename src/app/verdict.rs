@@ -19,6 +19,10 @@ pub struct Verdict {
 /// A listing that was not read for so long is late at the usual schedules, and at slow ones somebody is used to it.
 const LATE_S: i64 = 900;
 
+/// A service that takes too few requests for longer than that is no passing thing: somebody else uses the account, or the
+/// rate is set too high.
+const LASTING_S: i64 = 600;
+
 /// Judges the status of all bridges (see the documentation of `status --json`).
 pub fn of(status: &Value) -> Verdict {
     let bridges = status["bridges"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -94,7 +98,14 @@ fn failing(bridge: &Value) -> Vec<String> {
             _ => format!("{part} does not work: {reason}. What to do: salebridge doctor --bridge {name}"),
         }
     };
-    errors.iter().map(told).collect()
+    errors.iter().filter(|error| !is_passing_429(error)).map(told).collect()
+}
+
+/// True for a part that stands still only because its service got too many requests a short while ago.
+fn is_passing_429(error: &Value) -> bool {
+    // The end of a fault's text is its kind.
+    let is_429 = error["reason"].as_str().is_some_and(|reason| reason.ends_with("(throttled)"));
+    is_429 && error["for_s"].as_i64().is_some_and(|seconds| seconds < LASTING_S)
 }
 
 /// Accounts that take nothing at the moment. A pause after too many requests ends by itself.
@@ -112,6 +123,12 @@ fn lanes(bridge: &Value) -> Vec<String> {
     [told("amo", "amoCRM"), told("salebot", "Salebot")].into_iter().flatten().collect()
 }
 
+/// True for a fault of this service: Salebot's are those of its outbox and of the look at its clients.
+fn is_of(error: &Value, lane: &str) -> bool {
+    let is_salebots = error["part"].as_str().is_some_and(|part| matches!(part, "salebot" | "reconcile" | "heard"));
+    is_salebots == (lane == "salebot")
+}
+
 fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
     let mut found = Vec::new();
     for interval in bridge["unproven"].as_array().into_iter().flatten() {
@@ -125,7 +142,9 @@ fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
     }
     found.extend(bridge["token"]["note"].as_str().map(|note| format!("the key to amoCRM: {note}")));
     for (lane, service) in [("amo", "amoCRM"), ("salebot", "Salebot")] {
-        if bridge["lanes"][lane]["state"] == "paused" {
+        let errors = bridge["errors"].as_array().into_iter().flatten();
+        let waits = errors.filter(|error| is_passing_429(error)).any(|error| is_of(error, lane));
+        if waits || bridge["lanes"][lane]["state"] == "paused" {
             found.push(format!("{service} got too many requests; it is asked again in a moment, more slowly."));
         }
     }
@@ -205,6 +224,30 @@ mod tests {
         assert!(verdict.is_well);
         assert_eq!(verdict.notes.len(), 3, "{:?}", verdict.notes);
         assert!(verdict.notes[2].contains("25 h ago"));
+    }
+
+    #[test]
+    fn a_429_is_a_note_until_it_lasts() {
+        let throttled = |part: &str, for_s: i64| {
+            let reason = "too many requests (throttled)";
+            judged(|bridge| bridge["errors"] = json!([{ "part": part, "reason": reason, "since": 0, "for_s": for_s }]))
+        };
+        for (part, service) in [("contacts", "amoCRM"), ("amo", "amoCRM"), ("salebot", "Salebot")] {
+            let verdict = throttled(part, LASTING_S - 1);
+            assert!(verdict.is_well, "{verdict:?}");
+            assert_eq!(verdict.notes.len(), 1, "{verdict:?}");
+            assert!(
+                verdict.notes[0].contains(service) && verdict.notes[0].contains("too many requests"),
+                "{verdict:?}"
+            );
+            assert!(!throttled(part, LASTING_S).is_well, "it lasts");
+        }
+        let blocked = judged(|bridge| {
+            let reason = "blocked for too many requests";
+            bridge["errors"] =
+                json!([{ "part": "amo", "reason": format!("{reason} (blocked)"), "since": 0, "for_s": 1 }]);
+        });
+        assert!(!blocked.is_well, "a block is no passing thing");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::core::action::{Action, LinkRef, Side, client_key, lead_key};
 use crate::core::id::{ContactId, LeadId};
 use crate::core::link::Content;
 use crate::core::plan::inspect::{Compared, Why};
+use crate::core::policy::Direction;
 use crate::core::time::Millis;
 use crate::ports::store::{DeadContent, JournalRow, OutboxRow, Stored, Subject};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ pub enum Cause {
     Conflict,
     /// The pair is frozen.
     Frozen,
+    /// An undo put one side back.
+    Undone,
     /// A write for it waits or runs.
     Queued,
     /// The record is to be looked at again.
@@ -51,12 +54,13 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause, the worst first.
-    pub const ALL: [Cause; 10] = [
+    pub const ALL: [Cause; 11] = [
         Cause::Lost,
         Cause::Gone,
         Cause::Dead,
         Cause::Conflict,
         Cause::Frozen,
+        Cause::Undone,
         Cause::Queued,
         Cause::Marked,
         Cause::Unseen,
@@ -72,6 +76,7 @@ impl Cause {
             Cause::Dead => "dead",
             Cause::Conflict => "conflict",
             Cause::Frozen => "frozen",
+            Cause::Undone => "undone",
             Cause::Queued => "queued",
             Cause::Marked => "marked",
             Cause::Unseen => "unseen",
@@ -88,6 +93,7 @@ impl Cause {
             Cause::Dead => "a write was given up: salebridge dead-letters list",
             Cause::Conflict => "both sides were edited; the losing value stands in salebridge explain",
             Cause::Frozen => "the pair changed direction too often: salebridge release",
+            Cause::Undone => "salebridge undo put one side back; an edit of either side carries on from there",
             Cause::Queued => "a write waits or runs",
             Cause::Marked => "the record will be looked at again by itself",
             Cause::Unseen => "edited since the last look; the next poll or message shows it",
@@ -401,6 +407,9 @@ fn cause(
     if pair.why == Why::Frozen {
         return (Cause::Frozen, pair.why.told());
     }
+    if pair.why == Why::Undone {
+        return (Cause::Undone, pair.why.told());
+    }
     let queued = looked.pending.iter().find(concerns);
     let last = last_line(journal, pair);
     if let Some(line) = last.filter(|line| line.kind == "conflict") {
@@ -426,6 +435,11 @@ fn cause(
         }
         (Why::NotCarried | Why::Refused(_), _) => (Cause::NotCarried, pair.why.told()),
         (Why::Unread, _) => (Cause::Unread, pair.why.told()),
+        // What is carried was not edited since; so the side that is only written to was.
+        (Why::AsSeen, _) if pair.direction != Direction::Both => (
+            Cause::NotCarried,
+            "the side that is only written to was edited there, and the pair carries that nowhere".to_owned(),
+        ),
         (Why::AsSeen, _) => (Cause::Lost, pair.why.told()),
         // Salebot tells of edits only with a message; amoCRM's record was looked at, and nothing came of it.
         (Why::Edited(Side::Salebot) | Why::GivenUp(_), _) => (Cause::Unseen, pair.why.told()),

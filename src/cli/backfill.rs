@@ -5,11 +5,12 @@ use crate::app::backfill::{Backfills, Standing, Wish};
 use crate::app::dead_letters::Since;
 use crate::app::wire;
 use crate::core::backfill::{Part, Progress};
+use crate::core::estimate::{self, Pace};
 use crate::core::time::Millis;
 use clap::ValueEnum;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
@@ -136,30 +137,58 @@ async fn watch(backfills: &Backfills) -> Result<(), Interrupted> {
 struct Shown {
     bar: ProgressBar,
     is_terminal: bool,
-    began: Millis,
-    first_rows: Option<u64>,
+    has_length: bool,
+    paces: BTreeMap<String, Pace>,
     told_at: Option<Millis>,
 }
+
+/// While nobody knows how much there is, and once somebody does.
+const SPINNER: &str = "{spinner} {elapsed_precise} {wide_msg}";
+const BAR: &str = "{spinner} {elapsed_precise} [{bar:24}] {wide_msg}";
 
 impl Shown {
     fn new() -> Shown {
         let is_terminal = std::io::stderr().is_terminal();
         let bar = if is_terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed_precise} {wide_msg}") {
+        if let Ok(style) = ProgressStyle::with_template(SPINNER) {
             bar.set_style(style);
         }
-        Shown { bar, is_terminal, began: wire::now(), first_rows: None, told_at: None }
+        Shown { bar, is_terminal, has_length: false, paces: BTreeMap::new(), told_at: None }
     }
 
     fn show(&mut self, standings: &[Standing], requests: Option<(u64, u64)>) {
-        let rows = standings.iter().filter_map(|standing| standing.progress.as_ref()).map(rows_of).sum::<u64>();
-        let first_rows = *self.first_rows.get_or_insert(rows);
-        let seconds = wire::now().since(self.began).max(1) as f64 / 1000.0;
-        let rate = rows.saturating_sub(first_rows) as f64 / seconds;
-        let bridges: Vec<String> = standings.iter().map(line_of).collect();
+        let bridges: Vec<String> = standings
+            .iter()
+            .map(|standing| {
+                let pace = self.paces.entry(standing.bridge.clone()).or_default();
+                if let Some((part, progress)) = current(standing) {
+                    pace.saw(wire::now(), progress.rows(part));
+                }
+                line_of(standing, pace)
+            })
+            .collect();
+        if self.is_terminal {
+            self.draw(standings);
+        }
         let requests = requests.map(|(sent, throttled)| format!("; {sent} requests, {throttled} times 429"));
-        let line = format!("{} ({rate:.0} rows/s{})", bridges.join(" | "), requests.unwrap_or_default());
-        self.say(&line);
+        self.say(&format!("{}{}", bridges.join(" | "), requests.unwrap_or_default()));
+    }
+
+    /// A bar where all lengths are known, else none.
+    fn draw(&mut self, standings: &[Standing]) {
+        let parts = || standings.iter().filter_map(current);
+        let known: Option<u64> = parts().map(|(_, progress)| progress.about()).sum();
+        let known = known.filter(|length| *length > 0);
+        if known.is_some() != self.has_length
+            && let Ok(style) = ProgressStyle::with_template(if known.is_some() { BAR } else { SPINNER })
+        {
+            self.has_length = known.is_some();
+            self.bar.set_style(style);
+        }
+        if let Some(length) = known {
+            self.bar.set_length(length);
+            self.bar.set_position(parts().map(|(part, progress)| progress.rows(part)).sum());
+        }
     }
 
     fn say(&mut self, line: &str) {
@@ -173,23 +202,49 @@ impl Shown {
     }
 }
 
-fn rows_of(progress: &Progress) -> u64 {
-    progress.looked_at.values().sum()
+/// The part that is being looked at.
+fn current(standing: &Standing) -> Option<(Part, &Progress)> {
+    let progress = standing.progress.as_ref()?;
+    Some((progress.part()?, progress))
 }
 
-fn line_of(standing: &Standing) -> String {
+/// How far a bridge is: `shop: contacts, 12500 of about 100000 rows, 41 rows/s, about 35 min left, then leads, clients`.
+fn line_of(standing: &Standing, pace: &Pace) -> String {
     let Some(progress) = &standing.progress else {
         let why = standing.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
         return format!("{}: waits for its turn{why}", standing.bridge);
     };
     let at = match (progress.part(), standing.is_over) {
-        (Some(part), _) => part.name(),
-        (None, false) => "writing",
-        (None, true) => "done",
+        (Some(part), _) => far(progress, part, pace),
+        (None, over) => {
+            let rows: u64 = progress.looked_at.values().sum();
+            format!("{}, {rows} rows", if over { "done" } else { "writing" })
+        }
     };
     let why = progress.fault.as_ref().or(standing.fault.as_ref()).map(|fault| format!(", rests: {fault}"));
     let waiting = if standing.outbox > 0 { format!(", {} writes wait", standing.outbox) } else { String::new() };
-    format!("{}: {at}, {} rows{waiting}{}", standing.bridge, rows_of(progress), why.unwrap_or_default())
+    format!("{}: {at}{waiting}{}", standing.bridge, why.unwrap_or_default())
+}
+
+/// Where it is in a part, how fast, and for how long still. The end of a part that nobody has counted is not known.
+fn far(progress: &Progress, part: Part, pace: &Pace) -> String {
+    let rows = progress.rows(part);
+    let rate = pace.per_second().map(|rate| format!(", {rate:.0} rows/s")).unwrap_or_default();
+    let of = progress.about().map(|about| format!(" of about {about}")).unwrap_or_default();
+    let left = match progress.about() {
+        None => ", time left unknown".to_owned(),
+        Some(about) => {
+            let left = pace.left_ms(about.saturating_sub(rows));
+            left.map(|left| format!(", about {} left", estimate::told(left))).unwrap_or_default()
+        }
+    };
+    let then: Vec<&str> = Part::ALL
+        .into_iter()
+        .filter(|next| *next > part && progress.request.parts.contains(next) && !progress.through.contains(next))
+        .map(Part::name)
+        .collect();
+    let then = if then.is_empty() { String::new() } else { format!(", then {}", then.join(", ")) };
+    format!("{}, {rows}{of} rows{rate}{left}{then}", part.name())
 }
 
 /// What it came to.
@@ -197,7 +252,7 @@ fn closing(standings: &[Standing], requests: Option<(u64, u64)>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["bridge", "what", "count"]);
-    let mut samples = String::new();
+    let (mut samples, mut runs) = (String::new(), String::new());
     for standing in standings {
         let Some(progress) = &standing.progress else { continue };
         let mut row = |what: &str, count: u64| {
@@ -217,9 +272,74 @@ fn closing(standings: &[Standing], requests: Option<(u64, u64)>) -> String {
             row("writes still waiting", standing.outbox);
             row("dead letters", standing.dead_letters);
         }
+        if !progress.request.dry_run && progress.changes_values() {
+            runs.push_str(&format!(
+                "To put back what it changed in {}: salebridge undo {}\n",
+                standing.bridge,
+                progress.request.run()
+            ));
+        }
         progress.sample.iter().for_each(|line| samples.push_str(&format!("  {}: {line}\n", standing.bridge)));
     }
     let requests = requests.map(|(sent, throttled)| format!("{sent} requests, {throttled} answers 429\n"));
     let sample = if samples.is_empty() { String::new() } else { format!("\nFor example:\n{samples}") };
-    format!("{table}\n{}{sample}", requests.unwrap_or_default())
+    format!("{table}\n{}{runs}{sample}", requests.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::backfill::Request;
+
+    /// A bridge in the middle of its contacts, of which so many are known to be there.
+    fn standing(rows: u64, known: Option<u64>, part: Part) -> Standing {
+        let request =
+            Request { asked_at: Millis(1), parts: Part::ALL.into(), since: None, until: None, dry_run: false };
+        let mut progress = Progress::new(request, Millis(1));
+        Part::ALL.into_iter().filter(|before| *before < part).for_each(|before| progress.page(before, 1, None));
+        progress.known.extend(known.map(|known| (part, known)));
+        progress.page(part, rows, Some(5));
+        Standing {
+            bridge: "shop".to_owned(),
+            progress: Some(progress),
+            outbox: 0,
+            is_over: false,
+            dead_letters: 0,
+            fault: None,
+        }
+    }
+
+    fn pace() -> Pace {
+        let mut pace = Pace::default();
+        (0..30).for_each(|second| pace.saw(Millis(second * 1_000), second.unsigned_abs() * 40));
+        pace
+    }
+
+    #[test]
+    fn a_line_says_how_far_how_fast_and_for_how_long() {
+        let line = line_of(&standing(12_400, Some(100_000), Part::Contacts), &pace());
+        assert_eq!(
+            line,
+            "shop: contacts, 12400 of about 100000 rows, 40 rows/s, about 36 min left, then leads, clients"
+        );
+    }
+
+    #[test]
+    fn what_nobody_can_tell_is_not_told() {
+        let line = line_of(&standing(12_400, None, Part::Contacts), &pace());
+        assert_eq!(line, "shop: contacts, 12400 rows, 40 rows/s, time left unknown, then leads, clients");
+        // More rows came than there were the last time: then that number is worth nothing.
+        let line = line_of(&standing(500, Some(400), Part::Clients), &Pace::default());
+        assert_eq!(line, "shop: clients, 500 rows, time left unknown");
+    }
+
+    #[test]
+    fn a_request_that_fails_is_named_and_the_rest_stands() {
+        let mut standing = standing(10, Some(20), Part::Leads);
+        (standing.outbox, standing.fault) = (7, Some("amoCRM is away".to_owned()));
+        let line = line_of(&standing, &Pace::default());
+        assert_eq!(line, "shop: leads, 10 of about 20 rows, then clients, 7 writes wait, rests: amoCRM is away");
+        standing.progress = None;
+        assert_eq!(line_of(&standing, &Pace::default()), "shop: waits for its turn: amoCRM is away");
+    }
 }

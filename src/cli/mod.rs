@@ -17,6 +17,7 @@ mod run;
 mod sandbox;
 mod status;
 mod store;
+mod undo;
 mod verify;
 
 use clap::{Parser, Subcommand};
@@ -52,6 +53,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Do both sides agree? Every difference with its cause; writes nothing
     Verify(verify::Arguments),
+    /// Put back what a backfill or another run changed; without --yes it only says what it would do
+    Undo(undo::Arguments),
     /// How every bridge is doing
     Status(status::Arguments),
     /// What will not succeed without a human: list, show, retry, discard
@@ -130,6 +133,7 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Plan(options) => plan::run(&path, &options).await,
         Command::Explain(options) => explain::run(&path, &options).await,
         Command::Verify(options) => verify::run(&path, &options).await,
+        Command::Undo(options) => undo::run(&path, &options).await,
         Command::Status(options) => status::run(&path, &options).await,
         Command::DeadLetters(command) => dead_letters::run(&path, &command).await,
         Command::Hooks(command) => hooks::run(&path, &command).await,

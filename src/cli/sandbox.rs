@@ -13,9 +13,18 @@ pub(super) struct Arguments {
     /// Salebot's port on 127.0.0.1; 0 takes a free one
     #[arg(long, default_value_t = 8072, value_name = "PORT")]
     salebot_port: u16,
-    /// How many people may write; there are four contacts for each
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(..=1000))]
+    /// How many people may write; there are four contacts for each, unless --contacts says otherwise
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(..=4000))]
     people: u16,
+    /// How many contacts amoCRM has
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=200_000))]
+    contacts: Option<u32>,
+    /// Everybody has written to the bots before
+    #[arg(long)]
+    entered: bool,
+    /// amoCRM takes any number of requests, for measuring
+    #[arg(long)]
+    unlimited: bool,
     /// The same number makes the same people
     #[arg(long, default_value_t = 1, value_name = "N")]
     seed: u64,
@@ -34,10 +43,19 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
-    let Arguments { amo_port, salebot_port, people, seed, faults, webhook, chatter, token_life } = arguments;
-    let people = usize::from(people);
-    let token_life_s = i64::from(token_life);
-    let options = SandboxOptions { amo_port, salebot_port, people, seed, faults, webhook, chatter, token_life_s };
+    let options = SandboxOptions {
+        amo_port: arguments.amo_port,
+        salebot_port: arguments.salebot_port,
+        people: usize::from(arguments.people),
+        contacts: arguments.contacts.map(|contacts| contacts as usize),
+        entered: arguments.entered,
+        unlimited: arguments.unlimited,
+        seed: arguments.seed,
+        faults: arguments.faults,
+        webhook: arguments.webhook,
+        chatter: arguments.chatter,
+        token_life_s: i64::from(arguments.token_life),
+    };
     sandbox::run(&options).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -2,7 +2,7 @@
 
 use super::function::{Call, Work};
 use super::id::{ClientId, ContactId, FieldId, LeadId, MessageId, OrderId, PipelineId, StateId, StatusId, UserId};
-use super::link::{Base, Bases};
+use super::link::{Base, Bases, Content};
 use super::model::{Element, FieldKind, Variables};
 use super::people::MatchKey;
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,18 @@ pub struct Confirm {
     pub rule: String,
     /// The new base.
     pub base: Base,
+    /// What the write replaces, for the journal; none where it is not known or does not matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
+}
+
+/// A value before and after a write, in the written side's form.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// What stood there; none where nobody had read it.
+    pub before: Option<Content>,
+    /// What is written.
+    pub after: Content,
 }
 
 /// The remote account an action goes to.

@@ -3,6 +3,8 @@
 //! The command asks by a text in the store and reads the other one; whoever drives the bridge carries it out.
 
 use super::action::{Action, Edit};
+use super::estimate::Gallop;
+use super::run::{Run, RunKind};
 use super::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const REQUEST: &str = "backfill.request";
 /// The name under which it is told how far it is: a [`Progress`].
 pub const PROGRESS: &str = "backfill.progress";
+/// The name under which it is kept how many rows the last whole backfill found: numbers by [`Part`].
+pub const KNOWN: &str = "backfill.known";
 /// Most lines of a dry run's sample.
 pub const SAMPLE_MAX: usize = 20;
 
@@ -56,6 +60,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// The run under which the journal keeps what it changed.
+    pub fn run(&self) -> Run {
+        Run { at: self.asked_at, kind: RunKind::Backfill }
+    }
+
     /// True when it asks for the same, whenever that was: then it is gone on with.
     pub fn is_like(&self, other: &Request) -> bool {
         Request { asked_at: other.asked_at, ..self.clone() } == *other
@@ -80,6 +89,12 @@ pub struct Progress {
     pub offset: u32,
     /// Parts that are through.
     pub through: BTreeSet<Part>,
+    /// How many rows the last whole backfill found, by part.
+    #[serde(default)]
+    pub known: BTreeMap<Part, u64>,
+    /// What is found out about the length of the current part, where it is not known.
+    #[serde(default)]
+    pub gallop: Gallop,
     /// Writes that were decided, by the action's name.
     pub planned: BTreeMap<String, u64>,
     /// Clients and contacts that were found to belong together.
@@ -107,6 +122,8 @@ impl Progress {
             looked_at: BTreeMap::new(),
             offset: 0,
             through: BTreeSet::new(),
+            known: BTreeMap::new(),
+            gallop: Gallop::default(),
             planned: BTreeMap::new(),
             linked: 0,
             cleared: 0,
@@ -123,14 +140,35 @@ impl Progress {
         Part::ALL.into_iter().find(|part| self.request.parts.contains(part) && !self.through.contains(part))
     }
 
+    /// Rows of a part that were looked at.
+    pub fn rows(&self, part: Part) -> u64 {
+        self.looked_at.get(&part).copied().unwrap_or_default()
+    }
+
+    /// About how many rows the current part has; none while nobody can tell. What the last backfill found counts as
+    /// long as it was not passed; with `--since` there are fewer, and amoCRM's listings say nothing of how many.
+    pub fn about(&self) -> Option<u64> {
+        let part = self.part()?;
+        let is_whole = part == Part::Clients || self.request.since.is_none();
+        let known = self.known.get(&part).copied().filter(|known| is_whole && *known > self.rows(part));
+        known.or_else(|| self.gallop.about())
+    }
+
+    /// The next offset to ask about, to find out how long the current part is.
+    pub fn question(&self) -> Option<u32> {
+        if self.about().is_some() { None } else { self.gallop.question() }
+    }
+
     /// Counts a page of the current part, and remembers where the next one begins; none: it was the last.
     pub fn page(&mut self, part: Part, rows: u64, next: Option<u32>) {
         *self.looked_at.entry(part).or_default() += rows;
+        self.gallop.read(self.rows(part));
         self.fault = None;
         match next {
             Some(offset) => self.offset = offset,
             None => {
                 self.offset = 0;
+                self.gallop = Gallop::default();
                 self.through.insert(part);
             }
         }
@@ -142,6 +180,13 @@ impl Progress {
         if self.request.dry_run && self.sample.len() < SAMPLE_MAX {
             self.sample.push(format!("{}: {}", action.key(), would(action)));
         }
+    }
+
+    /// True when it decided to change values that were there before.
+    pub fn changes_values(&self) -> bool {
+        let writes = ["update_contact", "update_lead", "save_variables", "set_order_variables"];
+        // The first values of those who are linked follow the link.
+        self.linked > 0 || self.planned.keys().any(|name| writes.contains(&name.as_str()))
     }
 
     /// As it is kept.

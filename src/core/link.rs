@@ -35,6 +35,9 @@ pub struct Base {
     /// The element of a multi-value that this client's variable carries, when it is its own and not simply the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bound: Option<String>,
+    /// True once an undo put one side back: the pair rests, though the sides differ, until one of them is edited.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undone: bool,
     /// How often it changed the direction in which it is carried.
     #[serde(default, skip_serializing_if = "is_default")]
     pub flips: Flips,

@@ -6,7 +6,7 @@ use super::poll::{BACKFILL, CONTACTS, LEADS, Listing, Stop};
 use super::record::Draft;
 use super::sweep::Swept;
 use super::{Bridge, Step};
-use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
+use crate::core::backfill::{self, KNOWN, PROGRESS, Part, Progress, REQUEST, Request};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::gap::ZONE_MAX_MS;
 use crate::core::id::{ClientId, ContactId};
@@ -14,7 +14,7 @@ use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
 use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
-use crate::ports::remote::{AMO_IDS_MAX, Priority, SALEBOT_PAGE_MAX};
+use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority, SALEBOT_PAGE_MAX};
 use crate::ports::store::{Change, Cursor, Mark, Stored, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
@@ -90,7 +90,13 @@ impl Bridge {
         let Some(part) = progress.part() else {
             let done = Progress { done_at: Some(self.now()), ..progress };
             tracing::info!(bridge = self.name(), looked_at = ?done.looked_at, planned = ?done.planned, dry_run = done.request.dry_run, "the backfill is through");
-            self.commit(vec![Change::PutText(PROGRESS, done.text()), Change::PutText(REQUEST, String::new())]).await?;
+            let mut changes = vec![Change::PutText(PROGRESS, done.text()), Change::PutText(REQUEST, String::new())];
+            if done.request.since.is_none() {
+                let mut known = done.known.clone();
+                known.extend(done.looked_at.iter().map(|(part, rows)| (*part, *rows)));
+                changes.push(Change::PutText(KNOWN, serde_json::to_string(&known).unwrap_or_default()));
+            }
+            self.commit(changes).await?;
             self.health.ends(BACKFILL);
             return Ok(Step::More);
         };
@@ -124,7 +130,12 @@ impl Bridge {
         };
         let kept = self.store().text(self.name(), PROGRESS).await?;
         let kept = backfill::kept::<Progress>(kept.as_deref()).filter(|kept| kept.request == request);
-        Ok(Some(kept.unwrap_or_else(|| Progress::new(request, self.now()))))
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let known = self.store().text(self.name(), KNOWN).await?;
+        let known = backfill::kept(known.as_deref()).unwrap_or_default();
+        Ok(Some(Progress { known, ..Progress::new(request, self.now()) }))
     }
 
     async fn backfill_part(&self, ground: &Ground, part: Part, swept: &mut Swept) -> Result<(), Stop> {
@@ -200,7 +211,9 @@ impl Bridge {
                 backfill.turned(next, page.rows.len(), page.server_time);
             }
             let recorded = Some(Tallied::default());
-            let mut looked = Looked { marks_failures: true, recorded, is_dry: request.dry_run, ..Looked::default() };
+            let is_dry = request.dry_run;
+            let run = Some(listing.run());
+            let mut looked = Looked { marks_failures: true, recorded, is_dry, run, ..Looked::default() };
             self.take_clients(ground, page.rows, request, &mut looked).await?;
             let again = std::mem::take(&mut looked.again);
             looked.drafts.extend(again.into_iter().map(|(subject, wait_ms)| self.later(subject, wait_ms)));
@@ -208,11 +221,35 @@ impl Bridge {
             if next.is_none() {
                 return Ok(());
             }
+            self.estimate(request.since, swept).await?;
         }
     }
 
+    /// Asks how long the part is that is being read, a question a page and few of them. What cannot be asked is not
+    /// known, and stops nothing.
+    pub(super) async fn estimate(&self, since: Option<Millis>, swept: &mut Swept) -> Result<(), Stop> {
+        let Some(backfill) = &mut swept.backfill else { return Ok(()) };
+        let Some(offset) = backfill.progress.question() else { return Ok(()) };
+        let one = PageRequest { since, offset, limit: 1 };
+        let received = match backfill.part {
+            Part::Contacts => self.parts.amo.contacts(one, Priority::Background).await.map(|page| page.received),
+            Part::Leads => self.parts.amo.leads(one, Priority::Background).await.map(|page| page.received),
+            Part::Clients => {
+                self.parts.salebot.clients(offset, 1, true, Priority::Background).await.map(|page| page.received)
+            }
+        };
+        match received {
+            Ok(received) => backfill.progress.gallop.answer(offset, received > 0),
+            Err(fault) => {
+                backfill.progress.gallop.unanswered();
+                tracing::debug!(bridge = self.name(), part = backfill.part.name(), %fault, "the length of a listing could not be asked for")
+            }
+        }
+        Ok(())
+    }
+
     fn later(&self, subject: Subject, wait_ms: i64) -> Draft {
-        let mark = Mark { subject, due: self.now().plus(wait_ms), attempts: 0 };
+        let mark = Mark { subject, due: self.now().plus(wait_ms), attempts: 0, run: None };
         Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 

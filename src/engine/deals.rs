@@ -76,7 +76,7 @@ impl Bridge {
     }
 
     pub(super) fn lead_again(&self, lead: LeadId) -> Draft {
-        let mark = Mark { subject: Subject::Lead(lead), due: self.now().plus(STALE_MS), attempts: 0 };
+        let mark = Mark { subject: Subject::Lead(lead), due: self.now().plus(STALE_MS), attempts: 0, run: None };
         Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 

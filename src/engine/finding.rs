@@ -87,7 +87,7 @@ impl Bridge {
         };
         let slot = Some(format!("{}/client", contact_key(contact.id)));
         let mut draft = Draft::about(Subject::Contact(contact.id));
-        let new = NewAction { action, slot, priority, not_before: now, created_at: now };
+        let new = NewAction { action, slot, priority, not_before: now, created_at: now, run: None };
         draft.changes.push(Change::AddAction(Box::new(new)));
         Some(draft)
     }

@@ -208,7 +208,8 @@ impl Bridge {
         }
         let now = self.now();
         let action = Action::Function(Box::new(call));
-        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+        let new =
+            NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now, run: None };
         changes.push(Change::AddAction(Box::new(new)));
         self.commit(changes).await?;
         Ok(Accepted::Stored(waiter))

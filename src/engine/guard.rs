@@ -207,7 +207,7 @@ impl Bridge {
         let clients: Vec<ClientId> = pairs.iter().filter_map(|pair| client_of(pair.link)).collect();
         let leads: Vec<LeadId> = pairs.iter().filter_map(|pair| lead_of(pair.link)).collect();
         let mut changes = Vec::new();
-        let mark = |subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
+        let mark = |subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0, run: None });
         for mut link in self.store().clients(self.name(), &clients).await? {
             let own = LinkRef::Client(link.client.id);
             thaw(&mut link.bases, pairs, own);

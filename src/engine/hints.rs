@@ -106,7 +106,9 @@ impl Bridge {
         let contacts = hints.contacts.iter().copied().map(Subject::ContactHint);
         let subjects = contacts.chain(hints.leads.iter().copied().map(Subject::LeadHint));
         let now = self.now();
-        subjects.map(|subject| Change::Mark(Mark { subject, due: self.hints.due(subject, now), attempts: 0 })).collect()
+        subjects
+            .map(|subject| Change::Mark(Mark { subject, due: self.hints.due(subject, now), attempts: 0, run: None }))
+            .collect()
     }
 
     /// What was made after this is news at its first sight, however it came to be seen: a poll may be about to show it,
@@ -177,7 +179,7 @@ mod tests {
     use super::*;
 
     fn row(subject: Subject) -> MarkRow {
-        MarkRow { mark: Mark { subject, due: Millis(0), attempts: 0 }, revision: 1 }
+        MarkRow { mark: Mark { subject, due: Millis(0), attempts: 0, run: None }, revision: 1 }
     }
 
     #[test]

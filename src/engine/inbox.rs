@@ -10,6 +10,7 @@ use crate::core::model::{Client, Event, Notice as SalebotNotice};
 use crate::core::note::{self, Line};
 use crate::core::plan::ground::Ground;
 use crate::core::policy::CreateContact;
+use crate::core::run::RunKind;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, InboxRow, Mark, NewAction, Source, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
@@ -136,7 +137,12 @@ impl Bridge {
         }
         let listens = ground.reads_client_variables() || ground.leads_listen();
         if dialogue.hints && !link.client.is_group_chat() && (listens || link.contact.is_none()) {
-            changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: self.now(), attempts: 0 }));
+            changes.push(Change::Mark(Mark {
+                subject: Subject::Client(id),
+                due: self.now(),
+                attempts: 0,
+                run: self.run_of(RunKind::Message),
+            }));
         }
         if !dialogue.done.is_empty() {
             changes.push(Change::InboxDone(dialogue.done));
@@ -171,8 +177,14 @@ impl Bridge {
                     created_at: note.at.seconds(),
                     messages: note.messages.clone(),
                 };
-                let new =
-                    NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+                let new = NewAction {
+                    action,
+                    slot: None,
+                    priority: Priority::Person,
+                    not_before: now,
+                    created_at: now,
+                    run: None,
+                };
                 changes.push(Change::AddAction(Box::new(new)));
             }
         }

@@ -30,6 +30,7 @@ mod record;
 mod recovery;
 mod successor;
 mod sweep;
+mod undo;
 mod watch;
 
 pub use health::{Health, HealthReport, Hearing};
@@ -137,6 +138,8 @@ struct Bells {
     sweep: Bell,
     /// A backfill was asked for.
     backfill: Bell,
+    /// An undo was asked for.
+    undo: Bell,
 }
 
 /// What a step of a loop found.
@@ -254,6 +257,21 @@ impl Bridge {
             self.events_loop().boxed(),
             self.subscription_loop().boxed(),
             self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
+            self.drive(&self.bells.undo, undo::UNDO, || self.undo_step()).boxed(),
+        ];
+        together(loops).await;
+    }
+
+    /// Carries out an undo that was asked for, and what waits in the outbox, and nothing else, until the bridge's
+    /// `stop`: for a command while no daemon runs.
+    pub async fn run_undo(&self) {
+        self.started_at.get_or_init(|| self.now());
+        self.rescue().await;
+        let loops: Vec<Loop<'_>> = vec![
+            self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
+            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.account_loop().boxed(),
+            self.drive(&self.bells.undo, undo::UNDO, || self.undo_step()).boxed(),
         ];
         together(loops).await;
     }
@@ -278,7 +296,8 @@ impl Bridge {
     /// Something was stored for the bridge by another process: every queue is looked at once.
     pub fn wake(&self) {
         let bells = &self.bells;
-        for bell in [&*self.parts.arrived, &bells.marks, &bells.amo, &bells.salebot, &bells.guard, &bells.backfill] {
+        let asked = [&bells.guard, &bells.backfill, &bells.undo];
+        for bell in [&*self.parts.arrived, &bells.marks, &bells.amo, &bells.salebot].into_iter().chain(asked) {
             bell.ring();
         }
     }

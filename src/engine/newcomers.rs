@@ -68,7 +68,7 @@ impl Bridge {
                 if let Some(recorded) = &mut looked.recorded {
                     recorded.take(&looked.drafts);
                 }
-                self.record(std::mem::take(&mut looked.drafts), Vec::new()).await?;
+                self.record(looked.take_drafts(), Vec::new()).await?;
             }
         }
         Ok(())
@@ -180,7 +180,7 @@ impl Bridge {
         let mut draft = Draft::about(Subject::Client(id));
         draft.rests_on_client(link);
         draft.put_client(ClientLink { contact: Some(contact), unmatched: false, ..link.clone() });
-        draft.changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: now, attempts: 0 }));
+        draft.changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: now, attempts: 0, run: None }));
         draft.changes.push(Change::InboxHold(id, now));
         let detail = json!({ "linked": contact, "also_matching": others });
         draft.changes.push(self.journal(Notice { subject: client_key(id), kind: "linked", detail }));
@@ -191,7 +191,7 @@ impl Bridge {
         let now = self.now();
         let mut draft = Draft::about(Subject::Client(link.client.id));
         draft.rests_on_client(link);
-        let new = NewAction { action, slot: None, priority, not_before: now, created_at: now };
+        let new = NewAction { action, slot: None, priority, not_before: now, created_at: now, run: None };
         draft.changes.push(Change::AddAction(Box::new(new)));
         draft
     }

@@ -5,11 +5,14 @@ use super::guard::{REST_MS, tally};
 use super::poll::{CONTACTS, LEADS};
 use super::record::Draft;
 use super::{Bridge, Failure, Step};
+use crate::core::action::LinkRef;
 use crate::core::check;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::plan::ground::Ground;
+use crate::core::run::{Run, RunKind};
+use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, MarkRow, StoreError, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,12 +42,20 @@ pub(super) struct Looked {
     pub is_dry: bool,
     /// Records to be looked at again soon, later each time: the first wait in milliseconds.
     pub again: BTreeMap<Subject, i64>,
+    /// The run whose work this is; none where each record has its own.
+    pub run: Option<Run>,
 }
 
 impl Looked {
     pub(super) fn put_off(&mut self, subjects: impl IntoIterator<Item = Subject>, fault: Fault) {
         self.put_off.extend(subjects);
         self.fault = Some(fault);
+    }
+
+    /// Takes what was decided, signed with the run.
+    pub(super) fn take_drafts(&mut self) -> Vec<Draft> {
+        let drafts = std::mem::take(&mut self.drafts);
+        drafts.into_iter().map(|draft| Draft { run: draft.run.or(self.run), ..draft }).collect()
     }
 }
 
@@ -105,7 +116,7 @@ impl Bridge {
     }
 
     /// Clears the marks that were dealt with and puts off those that were not.
-    async fn settle_marks(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
+    async fn settle_marks(&self, rows: Vec<MarkRow>, mut looked: Looked) -> Result<(), StoreError> {
         let now = self.now();
         if let Some(fault) = &looked.fault {
             self.troubled("passes", fault, "records could not be read; they are looked at again");
@@ -121,8 +132,12 @@ impl Bridge {
         for subject in &looked.put_off {
             if matches!(subject, Subject::Lead(lead) if !has_mark(*lead)) {
                 let due = now.plus(PUT_OFF_MS);
-                first.changes.push(Change::Mark(Mark { subject: *subject, due, attempts: 1 }));
+                first.changes.push(Change::Mark(Mark { subject: *subject, due, attempts: 1, run: None }));
             }
+        }
+        let runs = Runs::of(&rows, now);
+        for draft in &mut looked.drafts {
+            draft.run = draft.run.or(Some(runs.led_to(draft)));
         }
         for row in rows {
             let subject = row.mark.subject;
@@ -134,11 +149,17 @@ impl Bridge {
                     subject,
                     due: now.plus(wait_ms),
                     attempts: row.mark.attempts + 1,
+                    run: row.mark.run,
                 }));
             } else if let Some(wait_ms) = looked.again.get(&subject) {
                 let wait_ms = wait_ms.saturating_mul(1 << row.mark.attempts.min(16)).min(PUT_OFF_MS_MAX);
                 let due = now.plus(wait_ms);
-                first.changes.push(Change::Mark(Mark { subject, due, attempts: row.mark.attempts + 1 }));
+                first.changes.push(Change::Mark(Mark {
+                    subject,
+                    due,
+                    attempts: row.mark.attempts + 1,
+                    run: row.mark.run,
+                }));
             }
         }
         let drafts = std::iter::once(first).chain(looked.drafts).collect();
@@ -250,4 +271,41 @@ fn split(rows: &[MarkRow]) -> (Vec<ClientId>, BTreeSet<ContactId>, BTreeSet<Lead
         }
     }
     (clients, contacts, leads)
+}
+
+/// Which run led to the look at each record.
+struct Runs {
+    by_subject: BTreeMap<Subject, Run>,
+    otherwise: Run,
+}
+
+impl Runs {
+    fn of(rows: &[MarkRow], now: Millis) -> Runs {
+        let run = |mark: &Mark| {
+            let kind = match mark.subject {
+                Subject::ContactHint(_) | Subject::LeadHint(_) => RunKind::Hook,
+                Subject::Contact(_) | Subject::Lead(_) | Subject::Client(_) => RunKind::Mark,
+            };
+            mark.run.unwrap_or(Run { at: now, kind })
+        };
+        let by_subject = rows.iter().map(|row| (row.mark.subject, run(&row.mark))).collect();
+        Runs { by_subject, otherwise: Run { at: now, kind: RunKind::Mark } }
+    }
+
+    /// The run of a record's own mark, else of the client or the hint for whose sake it was looked at.
+    fn led_to(&self, draft: &Draft) -> Run {
+        let hints = draft.subjects.iter().filter_map(|subject| match subject {
+            Subject::Contact(id) => Some(Subject::ContactHint(*id)),
+            Subject::Lead(id) => Some(Subject::LeadHint(*id)),
+            Subject::Client(_) | Subject::ContactHint(_) | Subject::LeadHint(_) => None,
+        });
+        let clients = draft.revisions.iter().filter_map(|(link, _)| match link {
+            LinkRef::Client(id) => Some(Subject::Client(*id)),
+            LinkRef::Lead(_) => None,
+        });
+        let keys = draft.keys.iter().filter_map(|key| key.strip_prefix("client:")?.parse().ok());
+        let keys = keys.map(|id| Subject::Client(ClientId(id)));
+        let mut all = draft.subjects.iter().copied().chain(clients).chain(hints).chain(keys);
+        all.find_map(|subject| self.by_subject.get(&subject).copied()).unwrap_or(self.otherwise)
+    }
 }

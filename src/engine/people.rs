@@ -74,6 +74,7 @@ impl Bridge {
             subject: Subject::Contact(contact),
             due: self.now().plus(STALE_MS),
             attempts: 0,
+            run: None,
         };
         Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
@@ -129,10 +130,15 @@ impl Bridge {
             }
             // In the same turn as the leads below, and contacts come first: who had a lead is what tells them apart.
             let subject = Subject::Contact(other);
-            draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0 }));
+            draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0, run: None }));
         }
         for lead in self.leads_to_look_at(contact, clients, is_changed).await? {
-            draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
+            draft.changes.push(Change::Mark(Mark {
+                subject: Subject::Lead(lead),
+                due: self.now(),
+                attempts: 0,
+                run: None,
+            }));
         }
         draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
@@ -191,7 +197,7 @@ impl Bridge {
             let next = successors.get(&link.client.id).copied();
             draft.put_client(ClientLink { contact: next, unmatched: false, bases: Default::default(), ..link.clone() });
             if let Some(next) = next {
-                let mark = Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0 };
+                let mark = Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0, run: None };
                 let detail = json!({ "linked": next, "instead_of": contact });
                 let notice = Notice { subject: client_key(link.client.id), kind: "linked", detail };
                 draft.changes.extend([Change::Mark(mark), self.journal(notice)]);
@@ -200,7 +206,7 @@ impl Bridge {
         let notes = NoteTarget::Contact(contact);
         for row in self.store().pending(self.name(), &[notes.key()]).await? {
             if let Action::AddNote { client, .. } = row.action {
-                let mark = Mark { subject: Subject::Client(client), due: self.now(), attempts: 0 };
+                let mark = Mark { subject: Subject::Client(client), due: self.now(), attempts: 0, run: None };
                 draft.changes.push(Change::Mark(mark));
             }
         }

@@ -11,6 +11,7 @@ use crate::core::id::{ContactId, LeadId};
 use crate::core::link::{ContactSeen, DealLink};
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::ground::Ground;
+use crate::core::run::{Run, RunKind};
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, Page, PageRequest, Priority};
@@ -87,6 +88,15 @@ impl Listing {
             started_at: now,
             offset,
             asked: Some(request.clone()),
+        }
+    }
+
+    /// Whose work it is. A backfill is one run from its beginning to its end, however often it is gone on with.
+    pub(super) fn run(&self) -> Run {
+        match (&self.asked, self.cursor) {
+            (Some(asked), _) => asked.run(),
+            (None, SWEEP) => Run { at: self.started_at, kind: RunKind::Sweep },
+            (None, _) => Run { at: self.started_at, kind: RunKind::Poll },
         }
     }
 
@@ -205,6 +215,7 @@ impl Bridge {
             swept.saw_contacts(page.rows.iter().map(|contact| contact.id));
             swept.saw_contacts(page.broken.iter().filter_map(|row| row.id).map(ContactId));
             self.take_contacts(ground, page.rows, listing, last, swept).await?;
+            self.estimate(listing.since, swept).await?;
         }
         Ok(())
     }
@@ -221,6 +232,7 @@ impl Bridge {
             swept.saw_leads(page.rows.iter().map(|lead| lead.id));
             swept.saw_leads(page.broken.iter().filter_map(|row| row.id).map(LeadId));
             self.take_leads(ground, page.rows, listing, last, swept).await?;
+            self.estimate(listing.since, swept).await?;
         }
         Ok(())
     }
@@ -248,7 +260,7 @@ impl Bridge {
         };
         let news: Vec<Contact> = rows.into_iter().filter(has_news).collect();
         news.iter().for_each(|contact| swept.saw_news(contact.updated_at));
-        let mut looked = Looked { marks_failures: true, ..Looked::default() };
+        let mut looked = Looked { marks_failures: true, run: Some(listing.run()), ..Looked::default() };
         self.look_at_contacts_with_news(ground, news, listing.priority, listing.news_since, &mut looked).await?;
         self.finish_page(listing, looked, last, swept).await
     }
@@ -292,7 +304,7 @@ impl Bridge {
             |lead: &Lead| listing.wants(lead.updated_at, || lead_has_news(ground, lead, deals.get(&lead.id)));
         let news: Vec<Lead> = rows.into_iter().filter(has_news).collect();
         news.iter().for_each(|lead| swept.saw_news(lead.updated_at));
-        let mut looked = Looked { marks_failures: true, ..Looked::default() };
+        let mut looked = Looked { marks_failures: true, run: Some(listing.run()), ..Looked::default() };
         if !news.is_empty() {
             self.look_at_deals(ground, news, listing.priority, listing.news_since, &mut looked).await?;
         }
@@ -302,7 +314,7 @@ impl Bridge {
     pub(super) async fn finish_page(
         &self,
         listing: &Listing,
-        looked: Looked,
+        mut looked: Looked,
         last: Option<Change>,
         swept: &mut Swept,
     ) -> Result<(), Stop> {
@@ -325,7 +337,7 @@ impl Bridge {
         if !self.lets_through(listing.cursor, excess).await? {
             return Err(Stop::Guard);
         }
-        self.record(looked.drafts, changes).await?;
+        self.record(looked.take_drafts(), changes).await?;
         match &swept.backfill {
             Some(backfill) => self.still_asked(backfill).await,
             None => Ok(()),

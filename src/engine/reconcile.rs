@@ -10,6 +10,7 @@ use crate::core::id::ClientId;
 use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
 use crate::core::plan::ground::Ground;
+use crate::core::run::RunKind;
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{Priority, SALEBOT_PAGE_MAX};
@@ -179,7 +180,12 @@ impl Bridge {
         let listens = |ground: &Ground| ground.reads_client_variables() || ground.leads_listen();
         let speaks = self.ground().is_some_and(|ground| listens(&ground));
         let mark = |link: ClientLink| {
-            Change::Mark(Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0 })
+            Change::Mark(Mark {
+                subject: Subject::Client(link.client.id),
+                due: self.now(),
+                attempts: 0,
+                run: self.run_of(RunKind::Reconcile),
+            })
         };
         Ok(links.into_iter().filter(|link| speaks || link.unmatched).map(mark).collect())
     }

@@ -5,8 +5,10 @@ use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
 use crate::core::id::ContactId;
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::plan::{Notice, Plan};
+use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, JournalEntry, Mark, NewAction, Store, Stored, Subject};
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything decided about one person or deal: recorded whole, or planned again.
@@ -20,6 +22,8 @@ pub(super) struct Draft {
     pub subjects: Vec<Subject>,
     /// What is recorded.
     pub changes: Vec<Change>,
+    /// The run whose work it is: its actions and marks get it.
+    pub run: Option<Run>,
     /// How many values it clears, for the guards.
     pub cleared: u64,
     /// A contact, and what was remembered of it when this was planned: recorded only while that is still so.
@@ -59,7 +63,44 @@ impl Draft {
     }
 }
 
+impl Draft {
+    /// What is recorded, signed with the run.
+    fn into_changes(mut self) -> Vec<Change> {
+        for change in &mut self.changes {
+            match change {
+                Change::AddAction(new) => new.run = new.run.or(self.run),
+                Change::Mark(mark) => mark.run = mark.run.or(self.run),
+                _ => {}
+            }
+        }
+        self.changes
+    }
+}
+
 impl Bridge {
+    /// A run that begins now.
+    pub(super) fn run_of(&self, kind: RunKind) -> Option<Run> {
+        Some(Run { at: self.now(), kind })
+    }
+
+    /// A line for the list of runs, for each that decided to change values.
+    fn runs_of(&self, changes: &[Change]) -> Vec<Change> {
+        let mut runs: BTreeMap<Run, usize> = BTreeMap::new();
+        for change in changes {
+            if let Change::AddAction(new) = change
+                && let Some(run) = new.run
+                && let Some(line) = WroteLine::of(&new.action)
+            {
+                *runs.entry(run).or_default() += line.values.len();
+            }
+        }
+        let line = |(run, values): (Run, usize)| {
+            let detail = json!({ "run": run, "decided": values });
+            self.journal(Notice { subject: RUNS.to_owned(), kind: DECIDED, detail })
+        };
+        runs.into_iter().map(line).collect()
+    }
+
     /// Turns a plan into changes. Bases go into the given links by the caller.
     pub(super) fn plan_changes(&self, plan: Plan, priority: Priority) -> Vec<Change> {
         let now = self.now();
@@ -71,6 +112,7 @@ impl Bridge {
                 priority,
                 not_before: now,
                 created_at: now,
+                run: None,
             })));
         }
         changes.extend(plan.notices.into_iter().map(|notice| self.journal(notice)));
@@ -104,14 +146,15 @@ impl Bridge {
             let is_overtaken = draft.sight.as_ref().is_some_and(|(contact, seen)| sights.get(contact) != seen.as_ref());
             if is_busy || is_stale || is_overtaken {
                 let due = self.now().plus(REPLAN_MS);
-                changes.extend(
-                    draft.subjects.iter().map(|subject| Change::Mark(Mark { subject: *subject, due, attempts: 0 })),
-                );
+                let again =
+                    |subject: &Subject| Change::Mark(Mark { subject: *subject, due, attempts: 0, run: draft.run });
+                changes.extend(draft.subjects.iter().map(again));
             } else {
                 recorded += 1;
-                changes.extend(draft.changes);
+                changes.extend(draft.into_changes());
             }
         }
+        changes.extend(self.runs_of(&changes));
         changes.extend(last);
         self.commit(changes).await?;
         drop(in_flight);

@@ -200,7 +200,7 @@ impl Bridge {
 
     async fn mark_all(&self, subjects: impl Iterator<Item = Subject>) -> Result<(), StoreError> {
         let due = self.now();
-        self.commit(subjects.map(|subject| Change::Mark(Mark { subject, due, attempts: 0 })).collect()).await
+        self.commit(subjects.map(|subject| Change::Mark(Mark { subject, due, attempts: 0, run: None })).collect()).await
     }
 
     /// Records what is gone, under the guard, as one pass over `records` links. Returns how many.

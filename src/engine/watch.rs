@@ -6,6 +6,7 @@ use super::poll::CONTACTS;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::hint::{AccountEvent, Destination, Hints, Named, Standing};
 use crate::core::id::ContactId;
+use crate::core::run::RunKind;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Cursor, Mark, StoreError, Stored, Subject};
@@ -132,7 +133,9 @@ impl Bridge {
             changes.extend(self.remember_merged(&merged).await?);
             // Who is left after a merge may be known as it is; whom it took in is found by a whole look.
             let due = self.now();
-            let mark = |id| Change::Mark(Mark { subject: Subject::Contact(id), due, attempts: 0 });
+            let mark = |id| {
+                Change::Mark(Mark { subject: Subject::Contact(id), due, attempts: 0, run: self.run_of(RunKind::Hook) })
+            };
             changes.extend(merged.into_iter().map(mark));
         }
         Ok(changes)

@@ -11,6 +11,7 @@ use crate::core::fault::Fault;
 use crate::core::id::{ActionId, ClientId, ContactId, InboxId, LeadId, MessageId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::people::MatchKey;
+use crate::core::run::Run;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use async_trait::async_trait;
@@ -127,6 +128,8 @@ pub struct Mark {
     pub due: Millis,
     /// How often it was put off because it could not be read; 0 for a fresh hint.
     pub attempts: u32,
+    /// The run that led to it: what is decided about the record is its work. A record marked twice keeps the first one.
+    pub run: Option<Run>,
 }
 
 /// A mark as it stands in the store.
@@ -155,6 +158,8 @@ pub struct NewAction {
     pub not_before: Millis,
     /// When it was decided.
     pub created_at: Millis,
+    /// By which run; none where no pass over records decided it.
+    pub run: Option<Run>,
 }
 
 /// A recorded action.
@@ -182,6 +187,8 @@ pub struct OutboxRow {
     pub first_attempt_at: Option<Millis>,
     /// Why the last attempt failed.
     pub fault: Option<Fault>,
+    /// By which run it was decided. One that waits in its slot when another run decides the same keeps its own.
+    pub run: Option<Run>,
 }
 
 /// Where an action stands. Done actions leave the outbox.

@@ -93,6 +93,8 @@ struct ShortBase<'a> {
     ours: Cow<'a, BTreeSet<String>>,
     #[serde(rename = "b", default, skip_serializing_if = "Option::is_none")]
     bound: Option<Cow<'a, str>>,
+    #[serde(rename = "u", default, skip_serializing_if = "is_false")]
+    undone: bool,
     /// Side last written, turns, since when, frozen.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     flips: Option<(Option<i64>, u32, Millis, u8)>,
@@ -108,7 +110,7 @@ fn is_empty(sent: &Cow<'_, [echo::Sent]>) -> bool {
 }
 
 fn short(base: &Base) -> ShortBase<'_> {
-    let Base { amo, salebot, sent_amo, sent_salebot, ours, bound, flips } = base;
+    let Base { amo, salebot, sent_amo, sent_salebot, ours, bound, undone, flips } = base;
     ShortBase {
         amo: amo.as_deref().map(Cow::Borrowed),
         salebot: salebot.as_deref().map(Cow::Borrowed),
@@ -116,6 +118,7 @@ fn short(base: &Base) -> ShortBase<'_> {
         sent_salebot: Cow::Borrowed(sent_salebot),
         ours: Cow::Borrowed(ours),
         bound: bound.as_deref().map(Cow::Borrowed),
+        undone: *undone,
         flips: (*flips != Flips::default()).then(|| short_flips(*flips)),
     }
 }
@@ -128,6 +131,7 @@ fn whole(base: ShortBase<'_>) -> Base {
         sent_salebot: base.sent_salebot.into_owned(),
         ours: base.ours.into_owned(),
         bound: base.bound.map(Cow::into_owned),
+        undone: base.undone,
         flips: base.flips.map(whole_flips).unwrap_or_default(),
     }
 }

@@ -142,7 +142,8 @@ fn commands_in_the_pages_can_be_typed() {
         }
     }
     none_of(&troubles);
-    let wanted = ["auth", "backfill", "config", "dead-letters", "doctor", "hooks", "init", "release", "run", "status"];
+    let wanted =
+        ["auth", "backfill", "config", "dead-letters", "doctor", "hooks", "init", "release", "run", "status", "undo"];
     assert!(wanted.iter().all(|name| seen.contains(*name)), "{seen:?}");
 }
 

@@ -301,7 +301,7 @@ async fn a_pair_that_turns_too_often_is_frozen_until_it_is_released() {
     shop.link(1, "a", flips).await;
     shop.amo.put(contact(1, "a", 1_000));
     shop.salebot.set(1, "position", "b");
-    let mark = Mark { subject: Subject::Client(ClientId(1)), due: Millis(0), attempts: 0 };
+    let mark = Mark { subject: Subject::Client(ClientId(1)), due: Millis(0), attempts: 0, run: None };
     shop.put(vec![Change::Mark(mark)]).await;
     shop.during(async {
         eventually("the pair is frozen", || async { !shop.frozen().await.is_empty() }).await;

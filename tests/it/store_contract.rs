@@ -156,7 +156,7 @@ fn note(lead: u64, text: &str) -> Action {
 
 /// An action to be recorded: no slot, a poll's priority, due at once.
 fn new(action: Action) -> NewAction {
-    NewAction { action, slot: None, priority: Priority::Poll, not_before: Millis(0), created_at: Millis(10) }
+    NewAction { action, slot: None, priority: Priority::Poll, not_before: Millis(0), created_at: Millis(10), run: None }
 }
 
 fn add(new: NewAction) -> Change {

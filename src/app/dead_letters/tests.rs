@@ -48,6 +48,7 @@ fn row(action: Action, in_doubt: bool, kind: FaultKind) -> DeadDetail {
         created_at: Millis(0),
         first_attempt_at: None,
         fault: Some(fault),
+        run: None,
     };
     let letter = DeadLetter {
         queue: "outbox",
@@ -97,8 +98,14 @@ fn a_retry_keeps_the_doubt(
 #[tokio::test]
 async fn what_people_wrote_is_shown_on_request_alone() {
     let store = MemoryStore::default();
-    let new =
-        NewAction { action: callback(), slot: None, priority: Priority::Person, not_before: NOW, created_at: NOW };
+    let new = NewAction {
+        action: callback(),
+        slot: None,
+        priority: Priority::Person,
+        not_before: NOW,
+        created_at: NOW,
+        run: None,
+    };
     let ids = store.commit("shop", vec![Change::AddAction(Box::new(new))]).await.expect("commits");
     let dead = Change::ActionDead { id: ids[0], fault: Fault::new(FaultKind::Rejected, "odd"), at: NOW };
     store.commit("shop", vec![dead]).await.expect("commits");

@@ -64,6 +64,19 @@ pub fn merge(pair: Pair<'_>) -> Merged {
     if !pair.is_salebot_known() && pair.direction != Direction::ToSalebot {
         return Merged::default();
     }
+    if !pair.base.undone {
+        return of_form(pair);
+    }
+    if pair.rests() {
+        return Merged::default();
+    }
+    // Somebody edited one of the sides: from now on it is a pair like any other.
+    let woken = Base { undone: false, ..pair.base.clone() };
+    let merged = of_form(Pair { base: &woken, ..pair });
+    Merged { base: merged.base.or(Some(woken)), ..merged }
+}
+
+fn of_form(pair: Pair<'_>) -> Merged {
     let mut merged = match pair.form {
         Form::Tags | Form::Choices(_) => set::merge(pair),
         Form::Phones | Form::Emails | Form::Several => multi::merge(pair),
@@ -114,6 +127,16 @@ impl Pair<'_> {
         }
     }
 
+    /// True while both sides are as an undo left them, or as a service rewrote what it put back.
+    fn rests(&self) -> bool {
+        let is_left = |now: &Content, seen: Option<&Content>, sent: &[Content]| {
+            let met = |then: &Content| is_as_left(self.form, self.region, then, now);
+            seen.is_some_and(met) || sent.iter().any(met)
+        };
+        let salebot = |now| is_left(now, self.base.salebot.as_ref(), &self.base.sent_salebot);
+        is_left(self.amo, self.base.amo.as_ref(), &self.base.sent_amo) && self.salebot.is_none_or(salebot)
+    }
+
     fn salebot_standing(&self) -> Standing {
         match self.salebot {
             None if self.base.salebot.is_some() => Standing::Same,
@@ -124,11 +147,7 @@ impl Pair<'_> {
 
     /// True when `seen` is what a service may have made of `sent`.
     fn is_rewritten(&self, sent: &str, seen: &str) -> bool {
-        match self.form {
-            Form::Number | Form::Price | Form::Checkbox | Form::Date | Form::Day => false,
-            Form::Text { .. } | Form::Name | Form::ReadOnly => text::is_rewritten(sent, seen),
-            _ => text::is_rewritten(&text::folded(sent), &text::folded(seen)),
-        }
+        is_rewritten(self.form, sent, seen)
     }
 
     /// True for what erases nothing at first sight. An unset variable is not a box unchecked by someone.
@@ -192,6 +211,28 @@ impl Pair<'_> {
     /// Nothing is to be written.
     fn nothing(&self) -> Merged {
         Merged { base: Some(self.settled()), ..Merged::default() }
+    }
+}
+
+/// True when `now` is what was left there, or what a service may have made of it: element by element, in order but for
+/// sets.
+pub fn is_as_left(form: &Form, region: &str, then: &Content, now: &Content) -> bool {
+    let meaning = |text: &String| shape::meaning(form, text, region);
+    let is_blank = |content: &Content| content.iter().all(|text| text.trim().is_empty());
+    let is_same =
+        |(then, now): (&String, &String)| then == now || meaning(then) == meaning(now) || is_rewritten(form, then, now);
+    if matches!(form, Form::Tags | Form::Choices(_)) && then.len() == now.len() {
+        let set = |content: &Content| content.iter().filter_map(meaning).collect::<BTreeSet<String>>();
+        return set(then) == set(now);
+    }
+    (is_blank(then) && is_blank(now)) || (then.len() == now.len() && then.iter().zip(now).all(is_same))
+}
+
+fn is_rewritten(form: &Form, sent: &str, seen: &str) -> bool {
+    match form {
+        Form::Number | Form::Price | Form::Checkbox | Form::Date | Form::Day => false,
+        Form::Text { .. } | Form::Name | Form::ReadOnly => text::is_rewritten(sent, seen),
+        _ => text::is_rewritten(&text::folded(sent), &text::folded(seen)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::ground::Ground;
 use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
-use crate::core::action::{Action, Confirm, Edit, LinkRef, client_key, lead_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, client_key, lead_key};
 use crate::core::fingerprint;
 use crate::core::id::{ClientId, ContactId, PipelineId, StatusId};
 use crate::core::link::{Base, ClientLink, Content, DealLink};
@@ -163,7 +163,7 @@ fn agreed_at_first(ground: &Ground, lead: &Lead) -> Vec<Confirm> {
             base: &unseen,
         });
         let (_, base) = merged.write_salebot.filter(|(content, _)| content.first() == Some(&made_with))?;
-        Some(Confirm { link: LinkRef::Lead(lead.id), rule: rule.key.clone(), base })
+        Some(Confirm { link: LinkRef::Lead(lead.id), rule: rule.key.clone(), base, replaced: None })
     };
     ground.lead_rules.iter().filter_map(agreed).collect()
 }
@@ -181,11 +181,13 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
         plan.note(link, &lead_key(seen.lead.id), rule, &merged);
         let edit = merged.write_amo.and_then(|(content, base)| {
             plan.cleared += u64::from(content.is_empty());
-            Some((shape::edit(&rule.slot, &content, Some(Record::Lead(seen.lead)), ground.region())?, base))
+            let edit = shape::edit(&rule.slot, &content, Some(Record::Lead(seen.lead)), ground.region())?;
+            let before = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
+            Some((edit, base, Replaced { before: Some(before), after: content }))
         });
-        if let Some((edit, base)) = edit {
+        if let Some((edit, base, replaced)) = edit {
             push_edit(&mut edits, &rule.slot, ground.with_named_kinds(edit));
-            edit_confirms.push(Confirm { link, rule: rule.key.clone(), base });
+            edit_confirms.push(Confirm { link, rule: rule.key.clone(), base, replaced: Some(replaced) });
         }
         let (target, name) = match &rule.rule.salebot {
             SalebotField::Client(name) => (&mut of_client, name),
@@ -195,7 +197,10 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
         if let Some((content, base)) = merged.write_salebot {
             plan.cleared += u64::from(content.is_empty());
             target.0.insert(name.clone(), content.first().cloned().unwrap_or_default());
-            target.1.push(Confirm { link, rule: rule.key.clone(), base });
+            let known = seen.link.and_then(|link| link.bases.get(&rule.key)).and_then(|base| base.salebot.clone());
+            let before = salebot_content(ground, rule, seen, client).flatten().or(known);
+            let replaced = Some(Replaced { before, after: content });
+            target.1.push(Confirm { link, rule: rule.key.clone(), base, replaced });
         }
     }
     if let Some((edit, confirm)) =

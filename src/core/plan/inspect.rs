@@ -45,6 +45,8 @@ pub enum Why {
     Agreed,
     /// It changed its direction too often.
     Frozen,
+    /// An undo put one side back, and nobody has edited either since.
+    Undone,
     /// Salebot's value was not read.
     Unread,
     /// Both sides are met for the first time.
@@ -70,6 +72,7 @@ impl Why {
         match self {
             Why::Agreed => "both sides agree".to_owned(),
             Why::Frozen => "the pair is frozen: it changed direction too often".to_owned(),
+            Why::Undone => "an undo put one side back; the pair rests until either side is edited".to_owned(),
             Why::Unread => "Salebot's value was not read".to_owned(),
             Why::FirstSight => "the two are compared for the first time".to_owned(),
             Why::Edited(side) => format!("it was edited in {} since it was last seen", of(side)),
@@ -146,6 +149,7 @@ fn judged(known: &Known<'_>, link: LinkRef, sides: (Content, Content), base: Bas
     let why = match () {
         () if agrees => Why::Agreed,
         () if base.flips.frozen => Why::Frozen,
+        () if base.undone && write.is_none() => Why::Undone,
         () => refused(plan, link, known.rule)
             .map_or_else(|| known.reason(&amo, &salebot, &base, write.as_ref().map(|(side, _)| *side)), Why::Refused),
     };

@@ -6,6 +6,7 @@
 //! - [`person`]: a contact and its clients: values both ways.
 //! - [`deal`]: a lead, its order and its client: values, callbacks; [`stage`]: its stage.
 //! - [`inspect`]: what a plan makes of each pair, for people who ask.
+//! - [`undo`]: the values a run wrote, put back where nobody has edited them since.
 
 pub mod arrival;
 pub mod deal;
@@ -13,6 +14,7 @@ pub mod ground;
 pub mod inspect;
 pub mod person;
 pub mod stage;
+pub mod undo;
 
 use super::action::{Action, Confirm, Edit, LinkRef};
 use super::link::{Base, Bases, Content};

@@ -2,7 +2,7 @@
 
 use super::ground::{Ground, client_fact};
 use super::{Doubts, Plan, ResolvedRule, push_edit};
-use crate::core::action::{Action, Confirm, Edit, LinkRef, Side, client_key, contact_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, Side, client_key, contact_key};
 use crate::core::fingerprint;
 use crate::core::id::ClientId;
 use crate::core::link::{Base, ClientLink, Content};
@@ -77,14 +77,14 @@ fn plan_rule(
     {
         let link = LinkRef::Client(client.link.client.id);
         plan.note(link, &client_key(client.link.client.id), rule, &merged);
-        follow(rule, client.link.client.id, merged, writes, plan);
-        confirms.push((client, Confirm { link, rule: rule.key.clone(), base }));
+        follow(ground, rule, client, merged, writes, plan);
+        confirms.push((client, Confirm { link, rule: rule.key.clone(), base, replaced: None }));
         content = written;
     }
     for client in clients.iter().filter(|client| !has_written(&confirms, client)) {
         let merged = refused_once(merge_client(ground, rule, seen, *client, &content));
         plan.note(LinkRef::Client(client.link.client.id), &client_key(client.link.client.id), rule, &merged);
-        follow(rule, client.link.client.id, merged, writes, plan);
+        follow(ground, rule, *client, merged, writes, plan);
     }
     write_contact(ground, rule, seen, &content, confirms, writes, plan);
 }
@@ -117,7 +117,9 @@ fn write_contact(
         return;
     }
     plan.cleared += u64::from(content.is_empty());
+    let before = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
     for (client, mut confirm) in confirms {
+        confirm.replaced = Some(Replaced { before: Some(before.clone()), after: content.clone() });
         if confirm.base.amo.as_ref() != Some(content) {
             overwritten(ground, rule, client, content, &mut confirm, writes, plan);
         }
@@ -148,7 +150,7 @@ fn overwritten(
         let lost = Merged { lost: Some((Side::Salebot, lost)), ..Merged::default() };
         plan.note(confirm.link, &client_key(client.link.client.id), rule, &lost);
     }
-    follow(rule, client.link.client.id, merged, writes, plan);
+    follow(ground, rule, client, merged, writes, plan);
 }
 
 /// A value that amoCRM has no way to take counts as seen, so that it is refused once and not in every pass.
@@ -204,16 +206,27 @@ fn merge_with(ground: &Ground, rule: &ResolvedRule, client: ClientSeen<'_>, amo:
 }
 
 /// Takes the write to the client's variable, if there is one.
-fn follow(rule: &ResolvedRule, client: ClientId, merged: Merged, writes: &mut Writes, plan: &mut Plan) {
+fn follow(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    client: ClientSeen<'_>,
+    merged: Merged,
+    writes: &mut Writes,
+    plan: &mut Plan,
+) {
     let SalebotField::Client(name) = &rule.rule.salebot else { return };
     let Some((content, base)) = merged.write_salebot else { return };
     let text = content.first().cloned().unwrap_or_default();
     if text.is_empty() {
         plan.cleared += 1;
     }
+    let known = || client.link.bases.get(&rule.key).and_then(|base| base.salebot.clone());
+    let before = salebot_content(ground, rule, client).or_else(known);
+    let replaced = Some(Replaced { before, after: content });
+    let client = client.link.client.id;
     let (variables, confirms) = writes.variables.entry(client).or_default();
     variables.insert(name.clone(), text);
-    confirms.push(Confirm { link: LinkRef::Client(client), rule: rule.key.clone(), base });
+    confirms.push(Confirm { link: LinkRef::Client(client), rule: rule.key.clone(), base, replaced });
 }
 
 impl Writes {

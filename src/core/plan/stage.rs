@@ -7,7 +7,7 @@
 use super::deal::DealSeen;
 use super::ground::Ground;
 use super::{Doubts, Notice, Plan};
-use crate::core::action::{Action, Confirm, Edit, LinkRef, lead_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, lead_key};
 use crate::core::id::{ClientId, PipelineId, StateId, StatusId};
 use crate::core::link::{Base, Content};
 use crate::core::merge::{self, Merged, Pair};
@@ -31,16 +31,22 @@ pub(super) fn plan(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan:
         let detail = json!({ "rule": STAGE_PAIR, "gave_up": side.name(), "value": value });
         plan.notices.push(Notice { subject: lead_key(seen.lead.id), kind: "conflict", detail });
     }
-    let confirm = |base| Confirm { link, rule: STAGE_PAIR.to_owned(), base };
+    let confirm = |base, before, after| {
+        let replaced = Some(Replaced { before, after });
+        Confirm { link, rule: STAGE_PAIR.to_owned(), base, replaced }
+    };
     let moved = merged.write_salebot.and_then(|(content, base)| {
         let state = number(&content).and_then(|number| u64::try_from(number).ok()).map(StateId)?;
-        Some(Action::SetOrderState { client, order, lead: seen.lead.id, state, confirms: vec![confirm(base)] })
+        let before = seen.order.and_then(|order| order.state).map(|StateId(state)| spelled_state(state));
+        let confirms = vec![confirm(base, before, content)];
+        Some(Action::SetOrderState { client, order, lead: seen.lead.id, state, confirms })
     });
     plan.fill(format!("order:{order}/state"), moved.filter(|_| !seen.lead.is_deleted));
     // A closed deal is opened again by people, in amoCRM.
     let (content, base) = merged.write_amo.filter(|_| seen.lead.is_open())?;
     let (pipeline, status) = stage_of(&ground.policy.orders, seen.lead.pipeline, number(&content)?)?;
-    Some((Edit::Stage { pipeline, status }, confirm(base)))
+    let before = here(&ground.policy.orders, seen.lead.pipeline, seen.lead.status).map(spelled);
+    Some((Edit::Stage { pipeline, status }, confirm(base, before, content)))
 }
 
 /// True when the lead stands where an order's stage has put it: that is no news to tell a bot.

@@ -20,6 +20,8 @@ use crate::core::time::Millis;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod undo;
+
 const PHONE: FieldId = FieldId(1);
 const EMAIL: FieldId = FieldId(2);
 const POSITION: FieldId = FieldId(3);

@@ -10,6 +10,7 @@ use crate::core::link::{Bases, DealLink};
 use crate::core::model::Lead;
 use crate::core::plan::Notice;
 use crate::core::retry::{self, Next};
+use crate::core::run::RunKind;
 use crate::engine::function::gone;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, JournalEntry, JournalRow, Mark, NewAction, OutboxRow, Stored, Subject};
@@ -114,7 +115,12 @@ impl Bridge {
             Then::Nothing => {}
             Then::NewLead(lead, contact) => {
                 links.new_deal(lead, contact, call);
-                changes.push(Change::Mark(Mark { subject: Subject::Lead(lead), due: self.now(), attempts: 0 }));
+                changes.push(Change::Mark(Mark {
+                    subject: Subject::Lead(lead),
+                    due: self.now(),
+                    attempts: 0,
+                    run: self.run_of(RunKind::Call),
+                }));
                 let detail = json!({ "action": name, "function": function, "lead": lead, "client": call.client });
                 changes.push(done(contact_key(contact), detail));
             }
@@ -236,7 +242,8 @@ impl Bridge {
 
     fn person_action(&self, action: Action) -> Change {
         let now = self.now();
-        let new = NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now };
+        let new =
+            NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now, run: None };
         Change::AddAction(Box::new(new))
     }
 }

@@ -11,9 +11,12 @@ use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
 use crate::core::model::Client;
 use crate::core::plan::Notice;
 use crate::core::plan::stage::STAGE_PAIR;
+use crate::core::plan::undo;
 use crate::core::policy::Direction;
 use crate::core::retry::{self, Next};
+use crate::core::run::{Run, RunKind, WROTE, WroteLine};
 use crate::core::time::Millis;
+use crate::core::undo::OVERTAKEN;
 use crate::ports::meter::End;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
@@ -182,13 +185,13 @@ impl Bridge {
     /// What is remembered once an action is done, and the line about it.
     fn succeeded(&self, row: &OutboxRow, outcome: &Outcome, links: &mut Links, changes: &mut Vec<Change>) {
         let confirms = row.action.confirms();
-        for confirm @ Confirm { link, rule, base } in confirms {
+        for confirm @ Confirm { link, rule, base, .. } in confirms {
             if links.base(*link, rule).is_some_and(|held| has_followed(confirms, confirm, held)) {
                 continue;
             }
             self.confirmed(row.action.side(), *link, rule, base, links);
         }
-        let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0 });
+        let mark = |subject: Subject| Change::Mark(Mark { subject, due: self.now(), attempts: 0, run: row.run });
         match (&row.action, outcome) {
             (Action::CreateContact { clients, keys, bases, .. }, Outcome::Contact(contact) | Outcome::Met(contact)) => {
                 let is_ours = matches!(outcome, Outcome::Contact(_));
@@ -235,17 +238,24 @@ impl Bridge {
         let (subject, mut detail) = done_line(&row.action, outcome);
         chain(row, &mut detail);
         changes.push(self.journal(Notice { subject, kind: "done", detail }));
+        if let (Some(run), Some(line)) = (row.run, WroteLine::of(&row.action)) {
+            changes.push(self.journal(Notice { subject: run.subject(), kind: WROTE, detail: json!(line) }));
+        }
     }
 
     /// Both sides agree on what was written. A pair that travels both ways counts its turns.
     fn confirmed(&self, side: Side, link: LinkRef, rule: &str, base: &Base, links: &mut Links) {
         let Some(held) = links.base(link, rule) else { return };
         let before = held.flips;
-        let flips = match self.turns(rule) {
+        // What an undo puts back is no turn of the pair.
+        let flips = match self.turns(rule) && !base.undone {
             true => before.written(side, self.now(), self.parts.policy.guard.freeze_after_flips),
             false => before,
         };
-        *held = Base { flips, ..base.clone() };
+        *held = match base.undone {
+            true => undo::settled(held, side, base),
+            false => Base { flips, ..base.clone() },
+        };
         if flips.frozen && !before.frozen {
             links.frozen.push(Frozen { link, rule: rule.to_owned(), since: self.now() });
         }
@@ -268,7 +278,12 @@ impl Bridge {
             (&row.action, fault.kind)
         {
             // The note follows the person: the contact is looked at, and the note waits for the next one.
-            changes.push(Change::Mark(Mark { subject: Subject::Contact(*contact), due: now, attempts: 0 }));
+            changes.push(Change::Mark(Mark {
+                subject: Subject::Contact(*contact),
+                due: now,
+                attempts: 0,
+                run: row.run,
+            }));
             changes.push(Change::ActionRetry {
                 id: row.id,
                 not_before: now.plus(GONE_MS),
@@ -286,11 +301,19 @@ impl Bridge {
             }
             Next::Replan => {
                 changes.push(Change::ActionDone(row.id));
-                changes.extend(
-                    subjects(&row.action)
-                        .into_iter()
-                        .map(|subject| Change::Mark(Mark { subject, due: now, attempts: 0 })),
-                );
+                // Somebody edited it between the reading and the writing of an undo: it is left, and told.
+                if let (Some(run @ Run { kind: RunKind::Undo, .. }), Some(line)) = (row.run, WroteLine::of(&row.action))
+                {
+                    changes.push(self.journal(Notice { subject: run.subject(), kind: OVERTAKEN, detail: json!(line) }));
+                }
+                changes.extend(subjects(&row.action).into_iter().map(|subject| {
+                    Change::Mark(Mark {
+                        subject,
+                        due: now,
+                        attempts: 0,
+                        run: row.run.filter(|run| run.kind != RunKind::Undo),
+                    })
+                }));
             }
             Next::GiveUp => {
                 tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), %fault, "an action cannot be carried out; it is a dead letter now, the others go on");
@@ -379,6 +402,9 @@ fn chain(row: &OutboxRow, detail: &mut serde_json::Value) {
         Priority::Background => "background",
     }
     .into();
+    if let Some(run) = row.run {
+        detail["run"] = json!(run);
+    }
     detail["decided_at"] = json!(row.created_at);
     detail["sent_at"] = json!(row.first_attempt_at);
     detail["attempts"] = row.attempts.into();
@@ -435,7 +461,7 @@ fn subjects(action: &Action) -> Vec<Subject> {
 /// over and over, until somebody changes it again. What was perhaps written counts as sent.
 fn acknowledge(action: &Action, links: &mut Links) {
     let to_amo = matches!(action, Action::UpdateContact { .. } | Action::UpdateLead { .. });
-    for Confirm { link, rule, base } in action.confirms() {
+    for Confirm { link, rule, base, .. } in action.confirms() {
         let Some(held) = links.base(*link, rule) else { continue };
         if to_amo {
             held.salebot.clone_from(&base.salebot);
@@ -486,6 +512,7 @@ mod tests {
             link: LinkRef::Client(ClientId(id)),
             rule: rule.to_owned(),
             base: base(text),
+            replaced: None,
         };
         // The first wrote "one", and the second "two" on top of it.
         let confirms = [confirm(1, "a", "one"), confirm(2, "a", "two"), confirm(1, "b", "other")];

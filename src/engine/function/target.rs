@@ -11,6 +11,7 @@ use crate::core::model::{Client, Lead, Variables};
 use crate::core::plan::arrival::named_contact;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::CreateContact;
+use crate::core::run::RunKind;
 use crate::engine::Bridge;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Mark, OutboxRow, Stored, Subject};
@@ -121,7 +122,12 @@ impl Bridge {
         if self.store().clients(self.name(), &[call.client]).await?.is_empty() {
             changes.push(Change::PutClient(Box::new(ClientLink::new(Client::unknown(call.client)))));
         }
-        changes.push(Change::Mark(Mark { subject: Subject::Client(call.client), due: self.now(), attempts: 0 }));
+        changes.push(Change::Mark(Mark {
+            subject: Subject::Client(call.client),
+            due: self.now(),
+            attempts: 0,
+            run: self.run_of(RunKind::Call),
+        }));
         self.commit(changes).await?;
         drop(gate);
         Ok(Target::Later)

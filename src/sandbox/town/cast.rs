@@ -14,10 +14,14 @@ use crate::sandbox::amo::records::FieldValue;
 use crate::sandbox::salebot::project::messenger;
 use std::collections::BTreeMap;
 
-/// Most contacts and most people: enough for a crowd, and every phone number stays different.
+/// Most people who write: enough for a crowd, and every phone number stays different.
 pub const TOWN_MAX: usize = 4_000;
+/// Most contacts; nearly all of them never write.
+pub const CONTACTS_MAX: usize = 200_000;
 /// Phone numbers from here on are those of people nobody has entered.
 const NEWCOMERS_FROM: usize = 5_000;
+/// Contacts behind the first [`TOWN_MAX`] have theirs behind the newcomers'.
+const CROWD_BEHIND: usize = 10_000;
 
 const POSITIONS: [&str; 5] = ["Директор", "Закупщик", "Бухгалтер", "Логист", "Технолог"];
 const GOODS: [&str; 5] = ["Чай листовой", "Кофе в зёрнах", "Посуда", "Подарочный набор", "Сладости"];
@@ -93,7 +97,7 @@ pub struct Cast {
 
 /// Enters contacts and leads, and makes up the people.
 pub(super) fn settle(amo: &mut Amo, now_ms: i64, seed: u64, contacts: usize, people: usize) -> Cast {
-    let (contacts, people) = (contacts.min(TOWN_MAX), people.min(TOWN_MAX));
+    let (contacts, people) = (contacts.min(CONTACTS_MAX), people.min(TOWN_MAX));
     let mut dice = Dice::seeded(seed);
     let mut cast = Cast::default();
     for number in 0..contacts {
@@ -113,6 +117,7 @@ pub(super) fn settle(amo: &mut Amo, now_ms: i64, seed: u64, contacts: usize, peo
 
 fn contact_draft(dice: &mut Dice, number: usize) -> ContactDraft {
     let mut fields = BTreeMap::new();
+    let key = if number < TOWN_MAX { number } else { number + CROWD_BEHIND };
     if dice.percent(60) {
         let position = dice.choose(&POSITIONS).copied().unwrap_or_default();
         fields.insert(FIELD_POSITION, vec![FieldValue::plain(position)]);
@@ -123,8 +128,8 @@ fn contact_draft(dice: &mut Dice, number: usize) -> ContactDraft {
     }
     ContactDraft {
         name: names::full_name(number),
-        phones: vec![names::typed(&names::phone(number), dice.below(4))],
-        emails: vec![names::email(number)],
+        phones: vec![names::typed(&names::phone(key), dice.below(4))],
+        emails: vec![names::email(key)],
         fields,
         responsible_user_id: Some([USER_SALES, USER_SUPPORT][dice.below(2)]),
         ..ContactDraft::default()

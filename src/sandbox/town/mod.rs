@@ -9,7 +9,7 @@ mod chatter;
 mod dice;
 mod names;
 
-pub use self::cast::{Cast, Door, Person, Role, TOWN_MAX};
+pub use self::cast::{CONTACTS_MAX, Cast, Door, Person, Role, TOWN_MAX};
 pub use self::chatter::Chatter;
 pub use self::dice::Dice;
 
@@ -36,7 +36,7 @@ const HOOK_TIMEOUT_MS: u64 = 2_000;
 pub struct TownOptions {
     /// The same seed makes the same town.
     pub seed: u64,
-    /// Contacts the managers have entered, at most [`TOWN_MAX`].
+    /// Contacts the managers have entered, at most [`CONTACTS_MAX`].
     pub contacts: usize,
     /// People who write, at most [`TOWN_MAX`].
     pub people: usize,

@@ -52,6 +52,7 @@ impl Bridge {
         if let Some(MarkRow { mark: old, .. }) = self.marks.get(&mark.subject) {
             mark.due = mark.due.min(old.due);
             mark.attempts = mark.attempts.min(old.attempts);
+            mark.run = old.run.or(mark.run);
         }
         *last_id += 1;
         self.marks.insert(mark.subject, MarkRow { mark, revision: *last_id });

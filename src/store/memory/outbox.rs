@@ -64,6 +64,7 @@ impl Outbox {
             created_at: new.created_at,
             first_attempt_at: None,
             fault: None,
+            run: new.run,
         };
         self.entries.insert(id.0, Entry { row, key, died_at: Millis(0) });
         id

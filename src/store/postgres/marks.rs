@@ -8,37 +8,42 @@ use crate::store::limits::subject_id;
 use sqlx::postgres::PgRow;
 
 /// A record that is marked already gets a new revision and keeps the earlier time: revisions are never used twice.
-pub(super) const MARK: &str = "INSERT INTO marks (bridge, kind, subject, due, attempts) \
-     SELECT $1, kind, subject, due, attempts FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) \
-     WITH ORDINALITY AS new (kind, subject, due, attempts, place) ORDER BY place \
+pub(super) const MARK: &str = "INSERT INTO marks (bridge, kind, subject, due, attempts, run) \
+     SELECT $1, kind, subject, due, attempts, run \
+     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[]) \
+     WITH ORDINALITY AS new (kind, subject, due, attempts, run, place) ORDER BY place \
      ON CONFLICT (bridge, kind, subject) DO UPDATE SET revision = excluded.revision, \
-     due = least(marks.due, excluded.due), attempts = least(marks.attempts, excluded.attempts)";
+     due = least(marks.due, excluded.due), attempts = least(marks.attempts, excluded.attempts), \
+     run = coalesce(marks.run, excluded.run)";
 
 pub(super) const UNMARK: &str = "DELETE FROM marks USING unnest($2::bigint[], $3::bigint[], $4::bigint[]) \
      AS seen (kind, subject, revision) WHERE marks.revision = seen.revision AND marks.bridge = $1 \
      AND marks.kind = seen.kind AND marks.subject = seen.subject";
 
 /// The columns of [`mark_row`].
-pub(super) const DUE: &str = "SELECT revision, kind, subject, due, attempts FROM marks \
+pub(super) const DUE: &str = "SELECT revision, kind, subject, due, attempts, run FROM marks \
      WHERE bridge = (SELECT id FROM bridges WHERE name = $1) AND due <= $2 ORDER BY due, revision LIMIT $3";
 
 /// A mark from its row.
 pub(super) fn mark_row(row: &PgRow) -> Tried<MarkRow> {
     let row = Reading::new(row, "marks");
-    let mark = Mark { subject: subject(&row)?, due: row.millis("due")?, attempts: row.count("attempts")? };
+    let run = row.text_if_any("run")?.and_then(|run| run.parse().ok());
+    let mark = Mark { subject: subject(&row)?, due: row.millis("due")?, attempts: row.count("attempts")?, run };
     Ok(MarkRow { mark, revision: row.get("revision")? })
 }
 
 /// Marks records, none of them twice.
 pub(super) async fn mark(tx: &mut Transaction<'_>, marks: &[&Mark]) -> Tried<()> {
-    let (mut kinds, mut ids, mut dues, mut attempts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut kinds, mut ids, mut dues) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut attempts, mut runs) = (Vec::new(), Vec::new());
     for mark in marks {
         kinds.push(subject_kind(mark.subject));
         ids.push(subject_id(mark.subject)?);
         dues.push(mark.due.0);
         attempts.push(i64::from(mark.attempts));
+        runs.push(mark.run.map(|run| run.to_string()));
     }
-    let query = sqlx::query(MARK).bind(tx.bridge).bind(kinds).bind(ids).bind(dues).bind(attempts);
+    let query = sqlx::query(MARK).bind(tx.bridge).bind(kinds).bind(ids).bind(dues).bind(attempts).bind(runs);
     query.execute(&mut *tx.connection).await?;
     Ok(())
 }

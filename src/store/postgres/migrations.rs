@@ -5,8 +5,10 @@ use crate::store::migrations::{Migrations, failed};
 use sqlx::PgConnection;
 
 /// Oldest first.
-pub(super) static MIGRATIONS: Migrations =
-    Migrations(&[(1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql"))]);
+pub(super) static MIGRATIONS: Migrations = Migrations(&[
+    (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
+    (2, "runs", include_str!("../../../migrations/postgres/0002_runs.sql")),
+]);
 
 /// The number of the newest migration a database has; 0 for an empty one.
 pub(super) async fn version(connection: &mut PgConnection) -> Tried<i64> {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The columns of [`outbox_row`].
 macro_rules! columns {
     () => {
-        "id, state, priority, in_doubt, attempts, not_before, created_at, first_attempt_at, slot, fault, payload"
+        "id, state, priority, in_doubt, attempts, not_before, created_at, first_attempt_at, slot, fault, payload, run"
     };
 }
 pub(super) use columns;
@@ -36,6 +36,8 @@ pub(super) fn outbox_row(row: &PgRow) -> Tried<OutboxRow> {
         created_at: row.millis("created_at")?,
         first_attempt_at: row.millis_if_any("first_attempt_at")?,
         fault: row.json_if_any("fault")?,
+        // One of a kind that this version does not know counts as none.
+        run: row.text_if_any("run")?.and_then(|run| run.parse().ok()),
     })
 }
 
@@ -46,10 +48,10 @@ pub(super) const OF_SLOTS: &str = "SELECT id, slot, payload FROM outbox \
 pub(super) const DELETE: &str = "DELETE FROM outbox WHERE bridge = $1 AND id = ANY ($2::bigint[])";
 
 const INSERT: &str = "INSERT INTO outbox (bridge, side, state, priority, in_doubt, attempts, not_before, created_at, \
-     name, key, slot, payload) \
-     SELECT $1, side, 0, priority, false, 0, not_before, created_at, name, key, slot, payload \
-     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[]) \
-     WITH ORDINALITY AS new (side, priority, not_before, created_at, name, key, slot, payload, place) ORDER BY place \
+     name, key, slot, payload, run) \
+     SELECT $1, side, 0, priority, false, 0, not_before, created_at, name, key, slot, payload, run \
+     FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[]) \
+     WITH ORDINALITY AS new (side, priority, not_before, created_at, name, key, slot, payload, run, place) ORDER BY place \
      RETURNING id";
 
 pub(super) const CANCEL: &str = "DELETE FROM outbox \
@@ -88,6 +90,7 @@ struct NewRows {
     keys: Vec<String>,
     slots: Vec<Option<String>>,
     payloads: Vec<String>,
+    runs: Vec<Option<String>>,
 }
 
 impl NewRows {
@@ -100,6 +103,7 @@ impl NewRows {
         self.keys.push(storable(&new.action.key()).into_owned());
         self.slots.push(new.slot.as_deref().map(|slot| storable(slot).into_owned()));
         self.payloads.push(payload);
+        self.runs.push(new.run.map(|run| run.to_string()));
     }
 
     async fn insert(self, tx: &mut Transaction<'_>) -> Tried<Vec<ActionId>> {
@@ -108,7 +112,8 @@ impl NewRows {
         }
         let query = sqlx::query_scalar(INSERT).bind(tx.bridge).bind(self.sides).bind(self.priorities);
         let query = query.bind(self.not_before).bind(self.created_at).bind(self.names).bind(self.keys);
-        let mut ids: Vec<i64> = query.bind(self.slots).bind(self.payloads).fetch_all(&mut *tx.connection).await?;
+        let query = query.bind(self.slots).bind(self.payloads).bind(self.runs);
+        let mut ids: Vec<i64> = query.fetch_all(&mut *tx.connection).await?;
         // Ids rise in the order of the values, answers come in any.
         ids.sort_unstable();
         Ok(ids.into_iter().map(ActionId).collect())

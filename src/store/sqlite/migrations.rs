@@ -6,8 +6,10 @@ use sqlx::SqliteConnection;
 use std::path::Path;
 
 /// Oldest first.
-pub(super) static MIGRATIONS: Migrations =
-    Migrations(&[(1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql"))]);
+pub(super) static MIGRATIONS: Migrations = Migrations(&[
+    (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
+    (2, "runs", include_str!("../../../migrations/sqlite/0002_runs.sql")),
+]);
 
 /// The number of the newest migration a database has; 0 for an empty one.
 pub(super) async fn version(connection: &mut SqliteConnection) -> Tried<i64> {

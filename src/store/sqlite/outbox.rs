@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The columns of [`outbox_row`].
 macro_rules! columns {
     () => {
-        "id, state, priority, in_doubt, attempts, not_before, created_at, first_attempt_at, slot, fault, payload"
+        "id, state, priority, in_doubt, attempts, not_before, created_at, first_attempt_at, slot, fault, payload, run"
     };
 }
 pub(super) use columns;
@@ -36,6 +36,8 @@ pub(super) fn outbox_row(row: &SqliteRow) -> Tried<OutboxRow> {
         created_at: row.millis("created_at")?,
         first_attempt_at: row.millis_if_any("first_attempt_at")?,
         fault: row.json_if_any("fault")?,
+        // One of a kind that this version does not know counts as none.
+        run: row.get::<Option<String>>("run")?.and_then(|run| run.parse().ok()),
     })
 }
 
@@ -47,9 +49,9 @@ pub(super) const DELETE: &str =
     "DELETE FROM outbox NOT INDEXED WHERE bridge = ?1 AND id IN (SELECT value FROM json_each(?2))";
 
 const INSERT: &str = "INSERT INTO outbox (bridge, side, state, priority, in_doubt, attempts, not_before, created_at, \
-     name, key, slot, payload) \
+     name, key, slot, payload, run) \
      SELECT ?1, value ->> 0, 0, value ->> 1, 0, 0, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, \
-     value ->> 7 FROM json_each(?2) ORDER BY json_each.key RETURNING id";
+     value ->> 7, value ->> 8 FROM json_each(?2) ORDER BY json_each.key RETURNING id";
 
 pub(super) const CANCEL: &str = "DELETE FROM outbox INDEXED BY outbox_slot \
      WHERE bridge = ?1 AND state = 0 AND slot IS NOT NULL AND slot = ?2";
@@ -81,6 +83,7 @@ pub(super) async fn add(tx: &mut Transaction<'_>, bridge: i64, actions: &[&NewAc
             new.action.key(),
             &new.slot,
             &texts[place],
+            new.run,
         ));
     }
     let mut added = inserted(tx, bridge, &rows).await?.into_iter();

@@ -19,6 +19,7 @@ mod round_trip;
 mod running;
 mod secrets;
 mod storm;
+mod undo;
 mod verify;
 
 use crate::version;

@@ -54,6 +54,13 @@ fn causes(report: &Value) -> Vec<String> {
     own.collect()
 }
 
+/// Takes away what a look at Salebot's newest clients marked just before the daemon stopped.
+async fn unmark_all(store: &SqliteStore) {
+    let rows = store.marks_due(BRIDGE, Millis(i64::MAX), 100).await.expect("marks");
+    let cleared = rows.into_iter().map(|row| Change::Unmark(row.mark.subject, row.revision));
+    store.commit(BRIDGE, cleared.collect()).await.expect("a commit");
+}
+
 /// Requests to amoCRM that are no reading.
 pub(super) fn writes(town: &Town) -> u64 {
     town.look(|amo, _| {
@@ -114,10 +121,11 @@ async fn each_state_of_a_write_is_named() {
     // A write that vanishes without a trace is what the command is for.
     let gone = rows.iter().map(|row| Change::ActionDone(row.id));
     store.commit(BRIDGE, gone.collect()).await.expect("a commit");
+    unmark_all(&store).await;
     let (code, report) = verified(&place, &[]);
     assert_eq!((code, causes(&report)), (Some(3), vec!["lost".to_owned()]), "{report}");
 
-    let mark = Mark { subject: Subject::Client(client), due: Millis(1), attempts: 0 };
+    let mark = Mark { subject: Subject::Client(client), due: Millis(1), attempts: 0, run: None };
     store.commit(BRIDGE, vec![Change::Mark(mark)]).await.expect("a commit");
     let (code, report) = verified(&place, &[]);
     assert_eq!((code, causes(&report)), (Some(3), vec!["marked".to_owned()]), "{report}");
@@ -152,4 +160,67 @@ async fn a_service_that_is_away_and_wrong_input_are_told() {
     }
     let output = salebridge().args(["--config", "/nonexistent/salebridge.toml", "verify"]).output().expect("it runs");
     assert_eq!(output.status.code(), Some(78));
+}
+
+/// The causes of what is told of a pair, or of whole records where it is empty.
+fn causes_of(report: &Value, pair: &str) -> Vec<String> {
+    let all = report["differences"].as_array().expect("a list").iter().filter(|one| one["pair"] == pair);
+    all.map(|one| one["cause"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_conflict_and_what_the_mapping_does_not_carry_are_named() {
+    let (town, place, daemon, contact, client) = in_step().await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    // Both sides are edited while nobody looks, and then Salebot takes no writes: the loser is still there.
+    let away = Fault::Status { code: 503, body: None, retry_after: None };
+    town.spoil(ScriptedFault::once(ServiceName::Salebot, away).on("save_variables").times(10_000));
+    town.amo(|amo, now_ms| amo.set_contact_text(now_ms, contact, FIELD_POSITION, "Смотритель маяка"));
+    town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, client, "client.position", "Капитан"));
+    // A bot overwrites what the mapping carries to Salebot alone.
+    town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, client, "client.manager", "Никто"));
+    let daemon = place.start();
+    place.ready().await;
+    eventually("the write waits", || async { place.status()["outbox"].as_u64() >= Some(1) }).await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let options = SqliteOptions::new(place.path().join("salebridge.db"), Access::Driver);
+    let store = SqliteStore::open(options).await.expect("nobody drives it");
+    unmark_all(&store).await;
+    store.close().await;
+    let (code, report) = verified(&place, &[]);
+    assert_eq!((code, causes(&report)), (Some(3), vec!["conflict".to_owned()]), "{report}");
+    let own = report["differences"].as_array().and_then(|all| all.iter().find(|one| one["pair"] == PAIR)).cloned();
+    let why = own.as_ref().and_then(|own| own["why"].as_str()).unwrap_or_default();
+    assert!(why.contains("Salebot's value gave way"), "{why}");
+    assert_eq!(causes_of(&report, "contact.responsible=client.manager"), ["not_carried"], "{report}");
+    town.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_that_is_gone_or_cannot_be_read_is_named() {
+    let (town, place, daemon, contact, client) = in_step().await;
+    let other = town.cast().people.iter().skip(1).position(|person| person.contact.is_some()).expect("another") + 1;
+    let other_contact = town.cast().people[other].contact.expect("a regular");
+    let other_client = town.enter(other, 0).expect("another");
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    eventually("the other client knows its contact", || async {
+        variable(&town, other_client, "amo_contact_id") == other_contact.to_string()
+    })
+    .await;
+    place.idle().await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let away = Fault::Status { code: 503, body: None, retry_after: None };
+    town.spoil(ScriptedFault::once(ServiceName::Salebot, away).on("get_variables"));
+    let (code, report) = verified(&place, &[]);
+    assert_eq!((code, causes_of(&report, "")), (Some(75), vec!["unread".to_owned()]), "{report}");
+    assert_eq!(report["stopped"], Value::Null, "the others were compared: {report}");
+
+    town.amo(|amo, now_ms| amo.delete_contact(now_ms, contact));
+    let (code, report) = verified(&place, &[]);
+    assert_eq!((code, causes_of(&report, "")), (Some(3), vec!["gone".to_owned()]), "{report}");
+    let records: Vec<&Value> =
+        report["differences"].as_array().expect("a list").iter().map(|one| &one["record"]).collect();
+    assert!(records.contains(&&Value::from(format!("contact:{contact}"))), "{report}");
+    assert!(!records.contains(&&Value::from(format!("client:{client}"))), "one line tells of it: {report}");
+    town.close().await;
 }

@@ -4,6 +4,7 @@ use super::{LATE, SHOP, add, callback, fault, for_every_store, in_slot, load_cli
 use salebridge::core::action::Side;
 use salebridge::core::fault::{Fault, FaultKind};
 use salebridge::core::id::ActionId;
+use salebridge::core::run::{Run, RunKind};
 use salebridge::core::time::Millis;
 use salebridge::ports::remote::Priority;
 use salebridge::ports::store::{ActionState, Change, NewAction, OutboxRow, Store};
@@ -45,6 +46,10 @@ fn retry(id: ActionId) -> Change {
     Change::ActionRetry { id, not_before: Millis(900), attempts: 2, in_doubt: true, fault: fault() }
 }
 
+fn run() -> Run {
+    Run { at: Millis(1_795_283_228_007), kind: RunKind::Backfill }
+}
+
 async fn an_action_comes_back_as_it_was(store: Arc<dyn Store>) {
     let new = NewAction {
         action: note(301, "»  Анна: \"да\"\n"),
@@ -52,6 +57,7 @@ async fn an_action_comes_back_as_it_was(store: Arc<dyn Store>) {
         priority: Priority::Person,
         not_before: Millis(70),
         created_at: Millis(60),
+        run: Some(run()),
     };
     let ids = commit(&store, vec![add(new.clone())]).await;
     let expected = OutboxRow {
@@ -66,6 +72,7 @@ async fn an_action_comes_back_as_it_was(store: Arc<dyn Store>) {
         created_at: Millis(60),
         first_attempt_at: None,
         fault: None,
+        run: Some(run()),
     };
     assert_eq!(named(&store, "add_note").await, std::slice::from_ref(&expected));
     let claimed = store.claim(SHOP, Side::Amo, Millis(75), 9).await.expect("claims");

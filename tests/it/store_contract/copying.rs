@@ -28,7 +28,7 @@ async fn fill(store: &dyn Store) {
     let Ok(Received::Stored(done)) = store.receive(body(7, 9_001, 100)).await else { panic!("is new") };
     store.receive(NewInbox { broken: Some(ODD.to_owned()), body: vec![0, 255, 1], ..hint(5) }).await.expect("receives");
     let link = ClientLink::new(Client { name: Some(ODD.to_owned()), ..Client::unknown(ClientId(5)) });
-    let mark = |subject| Change::Mark(Mark { subject, due: Millis(5), attempts: 2 });
+    let mark = |subject| Change::Mark(Mark { subject, due: Millis(5), attempts: 2, run: None });
     let line = JournalEntry { at: Millis(9), subject: ODD.to_owned(), kind: "done", detail: serde_json::json!(ODD) };
     let changes = vec![
         Change::InboxDone(vec![done]),

@@ -45,6 +45,7 @@ fn full_base() -> Base {
         sent_salebot: vec![texts(&["b", "c"])],
         ours: BTreeSet::from(["b".to_owned()]),
         bound: Some("c".to_owned()),
+        undone: true,
         flips: Flips { last: Some(Side::Salebot), count: 7, since: Millis(5), frozen: true },
     }
 }
@@ -305,7 +306,8 @@ async fn the_journal_is_pruned_by_age(store: Arc<dyn Store>) {
 }
 
 async fn a_commit_is_whole_or_nothing(store: Arc<dyn Store>) {
-    let unstorable = Change::Mark(Mark { subject: Subject::Lead(LeadId(u64::MAX)), due: Millis(1), attempts: 0 });
+    let unstorable =
+        Change::Mark(Mark { subject: Subject::Lead(LeadId(u64::MAX)), due: Millis(1), attempts: 0, run: None });
     let body = super::stored(&store, super::body(5, 1, 100)).await;
     let changes = vec![
         Change::InboxDone(vec![body]),
@@ -373,7 +375,12 @@ async fn bridges_do_not_meet(store: Arc<dyn Store>) {
             Change::PutClient(Box::new(link(5, Some(contact)))),
             Change::PutContact(ContactSeen { contact: ContactId(9), fingerprint: bridge.to_owned(), version: 1 }),
             Change::PutKeys(ContactId(contact), vec![phone(1)]),
-            Change::Mark(Mark { subject: Subject::Client(ClientId(5)), due: Millis(contact as i64), attempts: 0 }),
+            Change::Mark(Mark {
+                subject: Subject::Client(ClientId(5)),
+                due: Millis(contact as i64),
+                attempts: 0,
+                run: None,
+            }),
             super::in_slot("s", variables(5, bridge)),
         ];
         store.commit(bridge, changes).await.expect("commits");

@@ -14,6 +14,7 @@ use salebridge::core::id::{ActionId, ClientId, ContactId, InboxId, LeadId, Messa
 use salebridge::core::link::{Base, Bases, ClientLink, ContactSeen, DealLink};
 use salebridge::core::model::Client;
 use salebridge::core::people::MatchKey;
+use salebridge::core::run::{Run, RunKind};
 use salebridge::core::time::Millis;
 use salebridge::ports::remote::Priority;
 use salebridge::ports::store::{
@@ -81,7 +82,7 @@ fn new_action() -> impl Strategy<Value = Change> {
     let priority = prop_oneof![Just(Priority::Person), Just(Priority::Poll), Just(Priority::Background)];
     (action(), option::of("[st]"), priority, time(), time()).prop_map(|(action, slot, priority, not_before, at)| {
         let (not_before, created_at) = (Millis(not_before), Millis(at));
-        Change::AddAction(Box::new(NewAction { action, slot, priority, not_before, created_at }))
+        Change::AddAction(Box::new(NewAction { action, slot, priority, not_before, created_at, run: None }))
     })
 }
 
@@ -138,8 +139,10 @@ fn record() -> impl Strategy<Value = Change> {
 }
 
 fn mark() -> impl Strategy<Value = Change> {
-    (subject(), time(), 0..3u32)
-        .prop_map(|(subject, due, attempts)| Change::Mark(Mark { subject, due: Millis(due), attempts }))
+    (subject(), time(), 0..3u32, option::of(time())).prop_map(|(subject, due, attempts, run)| {
+        let run = run.map(|at| Run { at: Millis(at), kind: RunKind::Poll });
+        Change::Mark(Mark { subject, due: Millis(due), attempts, run })
+    })
 }
 
 fn op() -> impl Strategy<Value = Op> {

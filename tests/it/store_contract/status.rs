@@ -35,7 +35,8 @@ async fn everything_is_counted(store: Arc<dyn Store>) {
     stored(&store, hint(400)).await;
     stored(&store, NewInbox { broken: Some("odd".to_owned()), ..body(5, 3, 100) }).await;
     let action = |contact, at| add(NewAction { created_at: Millis(at), ..new(update(contact)) });
-    let mark = |client| Change::Mark(Mark { subject: Subject::Client(ClientId(client)), due: LATE, attempts: 0 });
+    let mark =
+        |client| Change::Mark(Mark { subject: Subject::Client(ClientId(client)), due: LATE, attempts: 0, run: None });
     let mut changes = vec![action(1, 70), action(2, 50), action(3, 60), mark(5), mark(6), mark(5)];
     changes.extend([link(5, Some(1)), link(6, Some(1)), link(7, None)]);
     let added = store.commit(SHOP, changes).await.expect("commits");

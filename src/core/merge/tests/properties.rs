@@ -158,6 +158,7 @@ proptest! {
             sent_salebot: vec![contents[3].clone()],
             ours: contents[0].iter().cloned().collect(),
             bound: contents[2].first().cloned(),
+            undone: known[0] && known[1],
             flips: Flips::default(),
         };
         let merged = || merge(rules.pair(&contents[4], known[2].then_some(&contents[5]), &base));

@@ -1,0 +1,110 @@
+//! Bridges that a command drives itself, for one task, while no daemon runs.
+
+use crate::app::env::SystemEnv;
+use crate::app::nodes::{self, Nodes, Task};
+use crate::app::opened::Opened;
+use crate::app::post::{Current, Post};
+use crate::app::token;
+use crate::app::wire::{self, Entrance, Lanes, Outside};
+use crate::config::Config;
+use crate::ports::store::StoreError;
+use crate::store::Access;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long work under way may take after the end was asked for.
+const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
+/// Bridges that are driven here.
+pub struct Driven {
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    posts: Vec<Arc<Post>>,
+}
+
+impl Driven {
+    /// Requests granted and answers 429 so far.
+    pub fn requests(&self) -> (u64, u64) {
+        let lanes: Vec<Lanes> = self.posts.iter().filter_map(|post| Some(post.current()?.lanes)).collect();
+        let reports = lanes.iter().flat_map(|lanes| lanes.reports().map(|(_, report)| report));
+        reports.fold((0, 0), |(granted, throttled), report| (granted + report.granted, throttled + report.throttled))
+    }
+
+    /// What does not work at a bridge at the moment.
+    pub fn fault(&self, bridge: &str) -> Option<String> {
+        let post = self.posts.iter().find(|post| post.name == bridge)?;
+        let health = post.current()?.bridge.health();
+        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| format!("{}: {reason}", part.part)))
+    }
+
+    /// Something was asked for: it is looked at at once.
+    pub fn wake(&self) {
+        self.posts.iter().filter_map(|post| post.current()).for_each(|current| current.bridge.wake());
+    }
+
+    /// Ends it: what is under way is finished.
+    pub async fn end(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("work under way did not end in time; it is looked up at the next start");
+        }
+    }
+}
+
+/// Opens the store, and drives the bridges unless a daemon does: then nothing is driven here.
+pub async fn open(config: &Config, bridges: &[String], task: Task) -> anyhow::Result<(Opened, Option<Driven>)> {
+    match Opened::open(config, Access::Driver).await {
+        Ok(Opened::Postgres(store)) => {
+            let held = store.holders().await?;
+            let opened = Opened::Postgres(store);
+            let is_driven = held.iter().any(|holder| bridges.contains(&holder.bridge));
+            let own = if is_driven { None } else { Some(drive(config, bridges, &opened, task)?) };
+            Ok((opened, own))
+        }
+        Ok(opened) => {
+            let own = drive(config, bridges, &opened, task)?;
+            Ok((opened, Some(own)))
+        }
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
+            Ok((Opened::open(config, Access::Shared).await?, None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn drive(config: &Config, bridges: &[String], opened: &Opened, task: Task) -> anyhow::Result<Driven> {
+    let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
+    let mut own = Driven { stop: CancellationToken::new(), tasks: TaskTracker::new(), posts: Vec::new() };
+    let mut posts = Vec::new();
+    for settings in config.bridges.iter().filter(|settings| bridges.contains(&settings.name)) {
+        let post = Arc::new(Post::new(&settings.name, None));
+        let entrance = Entrance { arrived: Arc::clone(&post.arrived), ..Entrance::default() };
+        let wired = wire::bridge(settings, entrance, opened.store(), &outside, own.stop.child_token())?;
+        if let Opened::Sqlite(_) = opened {
+            own.tasks.spawn(token::watch(&wired, Arc::clone(&outside.env), own.stop.child_token()));
+            let bridge = Arc::clone(&wired.bridge);
+            post.stand(Some(Current { bridge: wired.bridge, lanes: wired.lanes, token: wired.token }));
+            own.tasks.spawn(async move { task.carry_out(&bridge).await });
+        }
+        own.posts.push(Arc::clone(&post));
+        posts.push((settings.clone(), post));
+    }
+    if let Opened::Postgres(store) = opened {
+        let nodes = Nodes {
+            store: store.clone(),
+            posts,
+            id: nodes::node_id(outside.env.as_ref()),
+            outside,
+            task,
+            at: task.told().to_owned(),
+            stop: own.stop.clone(),
+            tasks: own.tasks.clone(),
+            beats: Arc::default(),
+        };
+        own.tasks.spawn(nodes.run());
+    }
+    Ok(own)
+}

@@ -1,0 +1,258 @@
+//! Undos: runs are listed, one is asked for through the store, and carried out by the daemon, or here where none runs.
+
+use crate::app::dead_letters::bridges;
+use crate::app::driven::{self, Driven};
+use crate::app::nodes::Task;
+use crate::app::opened::Opened;
+use crate::app::wire;
+use crate::config::Config;
+use crate::core::backfill::{self, kept};
+use crate::core::gap::JOURNAL_KEPT_DAYS;
+use crate::core::run::{DECIDED, RUNS, Run, RunKind, UNDID, WroteLine};
+use crate::core::undo::{LINES_MAX, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, What};
+use crate::ports::store::{Change, DeadContent, OutboxRow, Store, Stored};
+use anyhow::bail;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Most lines of the list of runs that are read, the newest; one is a commit's.
+const LISTED_MAX: u32 = 20_000;
+/// Most waiting or dead actions that are looked through.
+const ROWS_MAX: u32 = 10_000;
+/// The actions that write values.
+const WRITES: [&str; 4] = ["update_contact", "update_lead", "save_variables", "set_order_variables"];
+
+/// A run that decided to change values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// The bridge.
+    pub bridge: String,
+    /// The run.
+    pub run: Run,
+    /// How many values it decided to change. Some may have been decided again, or given up.
+    pub decided: u64,
+    /// The undos of it, oldest first.
+    pub undone_by: Vec<Run>,
+}
+
+impl Summary {
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "bridge": self.bridge, "run": self.run, "kind": self.run.kind.name(), "at": self.run.at,
+            "decided": self.decided, "undone_by": self.undone_by,
+        })
+    }
+}
+
+/// The runs that the journals still tell of, newest first within a bridge.
+pub async fn runs(config: &Config, store: &dyn Store, only: Option<&str>) -> anyhow::Result<Vec<Summary>> {
+    let mut all = Vec::new();
+    for bridge in bridges(config, only)? {
+        all.extend(listed(store, bridge).await?.into_values().rev());
+    }
+    Ok(all)
+}
+
+async fn listed(store: &dyn Store, bridge: &str) -> Stored<BTreeMap<Run, Summary>> {
+    let mut rows = store.journal(bridge, RUNS, LISTED_MAX).await?;
+    rows.reverse();
+    let mut all: BTreeMap<Run, Summary> = BTreeMap::new();
+    let run = |value: &Value| value.as_str().and_then(|text| text.parse::<Run>().ok());
+    for row in rows {
+        let Some(own) = run(&row.detail["run"]) else { continue };
+        if row.kind == DECIDED {
+            let summary = all.entry(own).or_insert_with(|| Summary {
+                bridge: bridge.to_owned(),
+                run: own,
+                decided: 0,
+                undone_by: Vec::new(),
+            });
+            summary.decided += row.detail["decided"].as_u64().unwrap_or_default();
+        } else if row.kind == UNDID
+            && let Some(of) = run(&row.detail["of"]).and_then(|of| all.get_mut(&of))
+        {
+            of.undone_by.push(own);
+        }
+    }
+    Ok(all)
+}
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// What is to be undone.
+    pub run: Run,
+    /// Of this value alone: a pair's name, or either side of one.
+    pub field: Option<String>,
+    /// Nothing is written.
+    pub dry_run: bool,
+}
+
+/// How an undo stands.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// How far it is; none before the first page.
+    pub progress: Option<Progress>,
+    /// Its writes that wait or are under way.
+    pub waiting: u64,
+    /// Its writes that were given up.
+    pub dead: u64,
+    /// True once everything was decided, and written or given up.
+    pub is_over: bool,
+    /// What does not work at the moment, where it is carried out here.
+    pub fault: Option<String>,
+}
+
+/// An undo of one run of one bridge.
+pub struct Undo {
+    opened: Opened,
+    store: Arc<dyn Store>,
+    /// The bridge.
+    pub bridge: String,
+    /// What was asked for.
+    pub request: Request,
+    /// Writes of the run that still waited when it was asked for: they are not told of.
+    pub unwritten: u64,
+    own: Option<Driven>,
+}
+
+impl Undo {
+    /// Asks for it, and drives the bridge unless a daemon does.
+    ///
+    /// # Errors
+    /// No bridge has such a run, several have, it is still under way, or another undo is.
+    pub async fn begin(config: &Config, only: Option<&str>, wish: Wish) -> anyhow::Result<Undo> {
+        let Wish { run, field, dry_run } = wish;
+        let reader = wire::read_store(config).await?;
+        let bridge = bridge_of(config, reader.as_ref(), only, run).await?;
+        check(reader.as_ref(), &bridge, run).await?;
+        let unwritten = unwritten(reader.as_ref(), &bridge, run).await?;
+        if unwritten > 0 && !dry_run {
+            bail!(
+                "{unwritten} writes of {run} still wait and would come after the undo; let them end first (salebridge status)"
+            );
+        }
+        drop(reader);
+        let (opened, own) = driven::open(config, std::slice::from_ref(&bridge), Task::Undo).await?;
+        let store = opened.store();
+        let request = Request { asked_at: wire::now(), run, field, dry_run };
+        store.commit(&bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
+        if let Some(own) = &own {
+            own.wake();
+        }
+        Ok(Undo { opened, store, bridge, request, unwritten, own })
+    }
+
+    /// True when a daemon carries it out.
+    pub fn is_of_daemon(&self) -> bool {
+        self.own.is_none()
+    }
+
+    /// How it stands.
+    pub async fn standing(&self) -> anyhow::Result<Standing> {
+        let text = self.store.text(&self.bridge, PROGRESS).await?;
+        let progress = kept::<Progress>(text.as_deref()).filter(|kept| kept.request == self.request);
+        let is_asked = !self.store.text(&self.bridge, REQUEST).await?.unwrap_or_default().is_empty();
+        let is_decided = !is_asked && progress.as_ref().is_some_and(|progress| progress.done_at.is_some());
+        let waiting = unwritten(self.store.as_ref(), &self.bridge, self.request.own_run()).await?;
+        let dead = if is_decided && waiting == 0 { self.dead().await? } else { 0 };
+        let fault = self.own.as_ref().and_then(|own| own.fault(&self.bridge));
+        Ok(Standing { progress, waiting, dead, is_over: is_decided && waiting == 0, fault })
+    }
+
+    fn is_own(&self, row: &OutboxRow) -> bool {
+        row.run == Some(self.request.own_run())
+    }
+
+    async fn dead(&self) -> anyhow::Result<u64> {
+        let mut dead = 0;
+        for letter in self.store.dead_letters(&self.bridge, ROWS_MAX).await? {
+            if letter.queue == "outbox"
+                && letter.created_at >= self.request.asked_at
+                && let Some(detail) = self.store.dead_letter(&self.bridge, letter.queue, letter.id).await?
+                && let DeadContent::Action(row) = detail.content
+            {
+                dead += u64::from(self.is_own(&row));
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Values that were edited after they were read and before they were written: they are left.
+    pub async fn overtaken(&self) -> anyhow::Result<Vec<Line>> {
+        let rows = self.store.journal(&self.bridge, &self.request.own_run().subject(), ROWS_MAX).await?;
+        let lines = rows.into_iter().filter(|row| row.kind == OVERTAKEN);
+        let lines = lines.filter_map(|row| serde_json::from_value::<WroteLine>(row.detail).ok());
+        Ok(lines.flat_map(overtaken).take(LINES_MAX).collect())
+    }
+
+    /// Takes it back where it is not finished: what was recorded is carried out, the rest is left.
+    pub async fn leave(&self) -> anyhow::Result<()> {
+        self.store.commit(&self.bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+        Ok(())
+    }
+
+    /// Ends what is driven here.
+    pub async fn end(self) {
+        if let Some(own) = self.own {
+            own.end().await;
+        }
+        self.opened.close().await;
+    }
+}
+
+/// Writes of a run that wait or are under way.
+async fn unwritten(store: &dyn Store, bridge: &str, run: Run) -> Stored<u64> {
+    let mut count = 0;
+    for name in WRITES {
+        let rows = store.pending_named(bridge, name, ROWS_MAX).await?;
+        count += rows.iter().filter(|row| row.run == Some(run)).count() as u64;
+    }
+    Ok(count)
+}
+
+fn overtaken(line: WroteLine) -> impl Iterator<Item = Line> {
+    let target = line.target;
+    line.values.into_iter().map(move |value| Line {
+        target,
+        place: value.rule.clone(),
+        rule: value.rule,
+        what: What::Edited,
+        told: "it was edited while it was being put back".to_owned(),
+        before: Some(value.after),
+        after: value.before.unwrap_or_default(),
+        now: None,
+    })
+}
+
+/// The bridge that has the run.
+async fn bridge_of(config: &Config, store: &dyn Store, only: Option<&str>, run: Run) -> anyhow::Result<String> {
+    let mut found = Vec::new();
+    for bridge in bridges(config, only)? {
+        if !store.journal(bridge, &run.subject(), 1).await?.is_empty()
+            || listed(store, bridge).await?.contains_key(&run)
+        {
+            found.push(bridge.to_owned());
+        }
+    }
+    match found.as_slice() {
+        [bridge] => Ok(bridge.clone()),
+        [] => bail!(
+            "no run {run} is known; salebridge undo lists the runs that changed values (the journal keeps {JOURNAL_KEPT_DAYS} days)"
+        ),
+        several => bail!("{} bridges have a run {run}: {}; say which with --bridge", several.len(), several.join(", ")),
+    }
+}
+
+/// Refuses what cannot be undone now.
+async fn check(store: &dyn Store, bridge: &str, run: Run) -> anyhow::Result<()> {
+    let asked = store.text(bridge, backfill::REQUEST).await?;
+    if run.kind == RunKind::Backfill
+        && kept::<backfill::Request>(asked.as_deref()).is_some_and(|asked| asked.run() == run)
+    {
+        bail!("the backfill {run} is still under way; stop it or let it end, then undo it");
+    }
+    Ok(())
+}

@@ -1,0 +1,237 @@
+//! `undo` over the real program: what a backfill with a wrong mapping changed is put back, what somebody edited since
+//! is left and listed, and nobody writes the undone values again.
+
+use super::{Place, eventually, found_town, text};
+use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::town::Town;
+use serde_json::Value;
+use std::process::Output;
+
+/// The pair that should never have been.
+const WRONG: &str = "contact.field.4396817=client.favourite";
+
+struct Person {
+    contact: u64,
+    client: i64,
+}
+
+impl Person {
+    fn favourite(&self, town: &Town) -> String {
+        super::verify::variable(town, self.client, "favourite")
+    }
+
+    fn drinks(&self, town: &Town, what: &str) {
+        town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, self.client, "client.favourite", what));
+    }
+
+    fn position(&self, town: &Town) -> String {
+        town.look(|amo, _| amo.contact(self.contact).expect("the contact").card.texts(FIELD_POSITION).concat())
+    }
+
+    fn works_as(&self, town: &Town, what: &str) {
+        town.amo(|amo, now_ms| amo.set_contact_text(now_ms, self.contact, FIELD_POSITION, what));
+    }
+}
+
+/// Runs a command to its end, off the runtime's threads: the town answers from there.
+async fn run(place: &Place, arguments: &[&str]) -> Output {
+    let mut command = place.command(arguments);
+    tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic")
+}
+
+async fn json(place: &Place, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = run(place, &[arguments, &["--json"]].concat()).await;
+    let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("JSON: {}", text(&output)));
+    (output.status.code(), told)
+}
+
+/// What becomes of the favourite or the position of these people; nothing else is told.
+fn fates(report: &Value, people: &[Person]) -> Vec<(String, String)> {
+    let all = report["values"].as_array().expect("a list").iter();
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told = all.map(|value| {
+        assert_eq!(value["pair"], WRONG, "{report}");
+        (word(&value["record"]), word(&value["what"]))
+    });
+    let is_theirs = |record: &str| {
+        let of = |person: &Person| [format!("contact:{}", person.contact), format!("client:{}", person.client)];
+        people.iter().flat_map(of).any(|own| own == record)
+    };
+    let mut own: Vec<(String, String)> = told.filter(|(record, _)| is_theirs(record)).collect();
+    own.sort();
+    own
+}
+
+/// Three people: one value of each is overwritten by a wrong mapping, of the last one in amoCRM. Returns the run, too.
+async fn mapped_wrongly() -> (Town, Place, [Person; 3], String) {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    place.write(&place.config.text().replace("client.position", "client.favourite"));
+    let regulars: Vec<usize> =
+        (0..town.cast().people.len()).filter(|at| town.cast().people[*at].contact.is_some()).collect();
+    let person = |at: usize| Person {
+        contact: town.cast().people[regulars[at]].contact.expect("a regular"),
+        client: town.enter(regulars[at], 0).expect("a regular"),
+    };
+    let people = [person(0), person(1), person(2)];
+    for (person, position, favourite) in
+        [(&people[0], "Директор", "Чай"), (&people[1], "Бухгалтер", "Кофе"), (&people[2], "", "Какао")]
+    {
+        person.works_as(&town, position);
+        person.drinks(&town, favourite);
+    }
+    let output = run(&place, &["backfill"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(people[0].favourite(&town), "Директор", "that is what went wrong");
+    assert_eq!(people[1].favourite(&town), "Бухгалтер");
+    assert_eq!(people[2].position(&town), "Какао");
+    let told = text(&output);
+    let run =
+        told.lines().find_map(|line| line.split_once("salebridge undo ")).expect("the run is told").1.trim().to_owned();
+    (town, place, people, run)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_backfill_is_undone_and_what_was_edited_since_is_left() {
+    let (town, place, people, wrong) = mapped_wrongly().await;
+    let [anna, boris, vera] = &people;
+    boris.drinks(&town, "Сок");
+    let (code, listed) = json(&place, &["undo"]).await;
+    assert_eq!(code, Some(0));
+    assert!(listed.as_array().is_some_and(|runs| runs.iter().any(|run| run["run"] == *wrong)), "{listed}");
+
+    // Dry by itself.
+    let expected = |of_client: &str, of_contact: &str| {
+        let mut all = vec![
+            (format!("contact:{}", vera.contact), of_contact.to_owned()),
+            (format!("client:{}", anna.client), of_client.to_owned()),
+            (format!("client:{}", boris.client), "edited".to_owned()),
+        ];
+        all.sort();
+        all
+    };
+    for arguments in [&["undo", &wrong, "--field", WRONG][..], &["undo", &wrong, "--field", WRONG, "--dry-run"]] {
+        let (code, dry) = json(&place, arguments).await;
+        let told = fates(&dry, &people);
+        assert_eq!((code, told), (Some(3), expected("put_back", "put_back")), "{dry}");
+        assert_eq!(
+            (anna.favourite(&town), vera.position(&town)),
+            ("Директор".to_owned(), "Какао".to_owned()),
+            "nothing was written"
+        );
+    }
+    let told = text(&run(&place, &["undo", &wrong, "--field", WRONG]).await);
+    for part in [
+        "left: it was edited since",
+        "\"Сок\"",
+        "\"Директор\" → \"Чай\" would be put back",
+        "--yes",
+        "Nothing was written",
+    ] {
+        assert!(told.contains(part), "{part} is missing in {told}");
+    }
+
+    let (code, done) = json(&place, &["undo", &wrong, "--field", WRONG, "--yes"]).await;
+    let told = fates(&done, &people);
+    assert_eq!((code, told), (Some(3), expected("put_back", "put_back")), "{done}");
+    assert_eq!(anna.favourite(&town), "Чай");
+    assert_eq!(boris.favourite(&town), "Сок", "what was edited since is left");
+    assert_eq!(vera.position(&town), "", "it was empty before");
+    assert_eq!(
+        (anna.position(&town), vera.favourite(&town)),
+        ("Директор".to_owned(), "Какао".to_owned()),
+        "what the run did not change stays"
+    );
+    look_again(&town, &place, &people).await;
+    // Once more there is nothing to do, and the undo is undone in its turn.
+    let (_, twice) = json(&place, &["undo", &wrong, "--field", WRONG]).await;
+    assert_eq!(twice["counts"]["put_back"], 0, "{twice}");
+    let own = done["undo"].as_str().expect("its own run").to_owned();
+    let (code, back) = json(&place, &["undo", &own, "--yes"]).await;
+    assert_eq!(code, Some(0), "{back}");
+    assert_eq!((anna.favourite(&town), vera.position(&town)), ("Директор".to_owned(), "Какао".to_owned()));
+    let (_, listed) = json(&place, &["undo"]).await;
+    let of = |run: &str| {
+        listed.as_array().and_then(|all| all.iter().find(|one| one["run"] == *run)).cloned().unwrap_or_default()
+    };
+    assert_eq!(of(&wrong)["undone_by"][0], *own, "{listed}");
+    assert_eq!(of(&own)["undone_by"].as_array().map(Vec::len), Some(1), "{listed}");
+    town.close().await;
+}
+
+/// The same mapping looks at everything again: what was undone is not written once more, what was edited is.
+async fn look_again(town: &Town, place: &Place, people: &[Person; 3]) {
+    let [anna, boris, vera] = people;
+    let again = run(place, &["backfill", "--restart"]).await;
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!((anna.favourite(town), anna.position(town)), ("Чай".to_owned(), "Директор".to_owned()));
+    assert_eq!((vera.favourite(town), vera.position(town)), ("Какао".to_owned(), String::new()));
+    assert_eq!(boris.position(town), "Сок");
+    let (code, verified) = json(place, &["verify"]).await;
+    assert_eq!((code, verified["bridges"][0]["counts"]["undone"].as_u64() >= Some(2)), (Some(3), true), "{verified}");
+    assert_eq!(verified["bridges"][0]["counts"]["lost"], Value::Null, "{verified}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_daemon_an_undo_holds_until_somebody_edits() {
+    let (town, place, people, wrong) = mapped_wrongly().await;
+    let [anna, _, vera] = &people;
+    let daemon = place.start();
+    place.ready().await;
+    place.idle().await;
+    let output = run(&place, &["undo", &wrong, "--yes"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!((anna.favourite(&town), vera.position(&town)), ("Чай".to_owned(), String::new()));
+    // A poll and a look at the newest clients pass over it, and an edit of another value shows that they did.
+    town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, anna.client, "client.category", "VIP"));
+    town.amo(|amo, now_ms| amo.rename_contact(now_ms, anna.contact, "Анна Новая"));
+    eventually("the new name is told", || async {
+        super::verify::variable(&town, anna.client, "crm_name") == "Анна Новая"
+    })
+    .await;
+    place.idle().await;
+    assert_eq!((anna.favourite(&town), anna.position(&town)), ("Чай".to_owned(), "Директор".to_owned()));
+    // An edit is news like any other.
+    anna.works_as(&town, "Генерал");
+    eventually("the edit is carried over", || async { anna.favourite(&town) == "Генерал" }).await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mapping_that_was_mended_first_gets_no_undone_value_as_an_edit() {
+    let (town, place, people, wrong) = mapped_wrongly().await;
+    let [anna, boris, vera] = &people;
+    // The right pair, and nothing stands for the favourite any more.
+    place.write(&place.config.text());
+    let output = run(&place, &["undo", &wrong, "--yes"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!((anna.favourite(&town), boris.favourite(&town)), ("Чай".to_owned(), "Кофе".to_owned()));
+    assert_eq!(vera.position(&town), "");
+    let again = run(&place, &["backfill", "--restart"]).await;
+    assert_eq!(again.status.code(), Some(0), "{}", text(&again));
+    assert_eq!((anna.favourite(&town), vera.position(&town)), ("Чай".to_owned(), String::new()));
+    assert_eq!(super::verify::variable(&town, anna.client, "position"), "Директор", "the right pair carries");
+    town.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_names_of_runs_say_what_is_right() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let output = run(&place, &["migrate"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    for (arguments, code, words) in [
+        (&["undo"][..], 0, "No run has changed a value"),
+        (&["undo", "yesterday"], 2, "20261121-174708-123-backfill"),
+        (&["undo", "20261121-174708-123-backfill"], 1, "salebridge undo lists the runs"),
+        (&["undo", "--yes"], 2, "RUN"),
+        (&["undo", "20261121-174708-123-backfill", "--yes", "--dry-run"], 2, "--dry-run"),
+        (&["undo", "20261121-174708-123-backfill", "--bridge", "nobody"], 1, "town"),
+    ] {
+        let output = run(&place, arguments).await;
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", text(&output));
+        assert!(text(&output).contains(words), "{arguments:?}: {}", text(&output));
+    }
+    town.close().await;
+}
