@@ -286,7 +286,7 @@ impl World {
         let mut next_deed = START_MS + 1_000;
         let mut next_crash = self.next_crash();
         let mut next_jump = self.next_jump();
-        let mut next_correction = if self.has_robots { START_MS + 20_000 } else { i64::MAX };
+        let mut next_correction = if self.has_robots { START_MS + 8_000 } else { i64::MAX };
         while self.env.now_ms() < busy_until {
             let next_delivery = self.next_delivery();
             let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(next_correction).min(busy_until);
@@ -301,7 +301,7 @@ impl World {
             }
             if now >= next_correction {
                 self.correct();
-                next_correction = now + 13_000;
+                next_correction = now + 7_000;
             }
             if now >= next_jump {
                 self.set_clock();
