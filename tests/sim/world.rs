@@ -152,6 +152,10 @@ impl World {
     pub fn new(seed: u64) -> World {
         let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
         let mut world = World::blank(seed, is_lossy);
+        if world.has_robots {
+            // A quarrel takes a while to be noticed.
+            world.busy_ms = 240_000;
+        }
         world.populate();
         world
     }
@@ -286,7 +290,7 @@ impl World {
         let mut next_deed = START_MS + 1_000;
         let mut next_crash = self.next_crash();
         let mut next_jump = self.next_jump();
-        let mut next_correction = if self.has_robots { START_MS + 8_000 } else { i64::MAX };
+        let mut next_correction = if self.has_robots { START_MS + 20_000 } else { i64::MAX };
         while self.env.now_ms() < busy_until {
             let next_delivery = self.next_delivery();
             let next = next_deed.min(next_delivery).min(next_crash).min(next_jump).min(next_correction).min(busy_until);
@@ -301,7 +305,7 @@ impl World {
             }
             if now >= next_correction {
                 self.correct();
-                next_correction = now + 7_000;
+                next_correction = now + 13_000;
             }
             if now >= next_jump {
                 self.set_clock();
