@@ -152,6 +152,10 @@ impl World {
     pub fn new(seed: u64) -> World {
         let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
         let mut world = World::blank(seed, is_lossy);
+        if world.has_robots {
+            // A quarrel takes a while to be noticed.
+            world.busy_ms = 240_000;
+        }
         world.populate();
         world
     }
