@@ -48,7 +48,8 @@ impl Pace {
     /// When a record that was named now is to be looked at.
     fn due(&self, subject: Subject, now: Millis) -> Millis {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let after = |at: Option<&Millis>, wait_ms: i64| at.map_or(now, |at| at.plus(wait_ms).min(now.plus(wait_ms)));
+        // A time to come is one of a clock that was set back since: it would put everything off until then.
+        let after = |at: Option<&Millis>, wait_ms: i64| at.filter(|at| **at <= now).map_or(now, |at| at.plus(wait_ms));
         now.max(after(last.turn.as_ref(), GATHER_MS)).max(after(last.looks.get(&subject), AGAIN_MS))
     }
 
@@ -195,9 +196,11 @@ mod tests {
         assert_eq!(pace.due(one, now.plus(AGAIN_MS)), now.plus(AGAIN_MS));
         let (ripe, early) = pace.ripe(vec![row(one), row(Subject::Contact(ContactId(1)))], now.plus(10));
         assert_eq!((ripe.len(), early.len()), (1, 2), "a hint that is due too early is put off, other marks are not");
-        // A clock that is set back keeps nobody waiting longer than the wait itself.
+        // A clock that is set back keeps nobody waiting.
         let before = now.minus(3_600_000);
-        assert_eq!(pace.due(one, before), before.plus(AGAIN_MS));
+        assert_eq!(pace.due(one, before), before);
+        pace.turn(&[row(one)], before);
+        assert_eq!(pace.due(one, before.plus(10)), before.plus(AGAIN_MS), "and is gone by from then on");
     }
 
     #[test]
