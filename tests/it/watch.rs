@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use salebridge::core::time::Millis;
 use salebridge::ports::env::Env;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tracing::Dispatch;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The system's clock, and no chance.
@@ -27,6 +28,11 @@ impl Env for SystemEnv {
     }
 }
 
+/// Somebody who would listen to everything and is asked by nobody. Without one a line that a thread without a subscriber
+/// comes by for the first time, in the moment in which another thread gets one, is taken for one that nobody wants.
+static AWAKE: LazyLock<Dispatch> =
+    LazyLock::new(|| Dispatch::new(tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).finish()));
+
 /// Collects what this thread logs, at every level, from every crate.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
@@ -34,6 +40,7 @@ pub struct Log(Arc<Mutex<Vec<u8>>>);
 impl Log {
     /// Starts collecting until the guard is dropped. Tasks of a current-thread runtime are included.
     pub fn start() -> (Log, tracing::subscriber::DefaultGuard) {
+        LazyLock::force(&AWAKE);
         let log = Log::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(log.clone())

@@ -1,6 +1,7 @@
 //! The adapter over a real socket: what the network does to a request, and what the log tells of it.
 
 use super::{TOKEN, fixture};
+use crate::watch::Log;
 use async_trait::async_trait;
 use salebridge::core::action::Edit;
 use salebridge::core::fault::{Fault, FaultKind};
@@ -12,12 +13,10 @@ use salebridge::remote::amocrm::{AmoV2, Bearer, LongLivedToken};
 use salebridge::remote::http::{BODY_MAX_BYTES, Method, RawRequest, ReqwestTransport, Transport, TransportError};
 use salebridge::remote::lane::{Lane, LaneOptions};
 use secrecy::SecretString;
-use std::io::Write;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tracing::instrument::WithSubscriber;
 
 const ALL: PageRequest = PageRequest { since: None, offset: 0, limit: 500 };
 
@@ -198,34 +197,13 @@ async fn no_transport_error_shows_the_address() {
     assert_eq!(format!("{:?}", raw("http://x", 1, TOKEN)), "POST /route (2 bytes)");
 }
 
-/// Collects everything that is logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn the_log_tells_the_route_and_no_secret() {
     let (url, task) = server(http("200 OK", "", fixture!("contacts_add_answer"))).await;
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    async { create(&url).await.unwrap() }.with_subscriber(subscriber).await;
+    let (log, _guard) = Log::start();
+    create(&url).await.unwrap();
     task.await.unwrap();
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     assert!(text.contains("amocrm POST /api/v2/contacts 200 in "), "{text}");
     for secret in [TOKEN, "Анна"] {
         assert!(!text.contains(secret), "{text}");
