@@ -4,7 +4,8 @@ use crate::core::time::Millis;
 use crate::ports::env::Env;
 use async_trait::async_trait;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
 
 /// The system's clock and tokio's timers.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,6 +16,12 @@ impl Env for SystemEnv {
     #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     fn now(&self) -> Millis {
         Millis(jiff::Timestamp::now().as_millisecond())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the one place that measures time")]
+    fn elapsed_ms(&self) -> i64 {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        i64::try_from(START.elapsed().as_millis()).unwrap_or(i64::MAX)
     }
 
     async fn sleep(&self, millis: i64) {

@@ -11,6 +11,12 @@ pub trait Env: Send + Sync {
     /// The wall clock.
     fn now(&self) -> Millis;
 
+    /// Milliseconds since some moment, whatever becomes of the wall clock: how long something took. Where a clock is never
+    /// set the wall clock will do.
+    fn elapsed_ms(&self) -> i64 {
+        self.now().0
+    }
+
     /// Comes back after so many milliseconds; at once for none or fewer.
     async fn sleep(&self, millis: i64);
 

@@ -143,8 +143,7 @@ pub struct Lane {
 impl Lane {
     /// A lane that has sent nothing yet.
     pub fn new(options: LaneOptions, env: Arc<dyn Env>) -> Lane {
-        let wall = env.now();
-        let mut state = State::new(options.requests_per_second, wall);
+        let mut state = State::new(options.requests_per_second, env.as_ref());
         if options.follows_another {
             // Nobody waits yet, so that the first permit goes to the process before this one.
             let _taken = state.rate.take(0);
@@ -176,7 +175,7 @@ impl Lane {
     /// Sends nothing before this instant. Only ever extends a pause.
     pub fn pause_until(&self, instant: Millis) {
         let mut state = self.lock();
-        let now_ms = state.clock.advance(self.env.now());
+        let now_ms = state.clock.advance(self.env.as_ref());
         let wait_ms = instant.since(state.clock.wall).clamp(0, PAUSE_MAX_MS);
         state.paused_until_ms = state.paused_until_ms.max(now_ms.saturating_add(wait_ms));
     }
@@ -185,7 +184,7 @@ impl Lane {
     /// see whether it is over.
     pub fn park(&self, note: &str) {
         let mut state = self.lock();
-        let now_ms = state.clock.advance(self.env.now());
+        let now_ms = state.clock.advance(self.env.as_ref());
         state.park(note, now_ms, &self.options);
         state.wake_watcher();
     }
@@ -205,7 +204,7 @@ impl Lane {
     /// What `status` shows.
     pub fn report(&self) -> LaneReport {
         let mut state = self.lock();
-        let now_ms = state.clock.advance(self.env.now());
+        let now_ms = state.clock.advance(self.env.as_ref());
         let wall = state.clock.wall;
         let paused = state.paused_until_ms > now_ms;
         let (condition, until_ms) = match state.gate.closed() {
@@ -244,7 +243,7 @@ impl Lane {
     /// Grants what is due and tells one caller what to do next.
     fn step(&self, waiting: &Waiting<'_>) -> Step {
         let mut state = self.lock();
-        let due_ms = state.pump(self.env.now(), &self.options);
+        let due_ms = state.pump(self.env.as_ref(), &self.options);
         if let Some(verdict) = state.verdicts.remove(&waiting.id) {
             return Step::Done(verdict);
         }
@@ -267,7 +266,7 @@ impl Lane {
 
     fn answered(&self, permit: u64, outcome: Outcome) {
         let mut state = self.lock();
-        let now_ms = state.clock.advance(self.env.now());
+        let now_ms = state.clock.advance(self.env.as_ref());
         state.note(permit, outcome, now_ms, &self.options);
         state.wake_watcher();
     }

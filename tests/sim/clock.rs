@@ -185,6 +185,10 @@ impl Env for SimEnv {
         Millis(self.our_now_ms())
     }
 
+    fn elapsed_ms(&self) -> i64 {
+        self.now_ms()
+    }
+
     async fn sleep(&self, millis: i64) {
         let due = self.now_ms() + millis.max(0);
         Sleep { env: self, due, timer: None }.await;

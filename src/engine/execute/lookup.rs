@@ -91,11 +91,7 @@ impl Bridge {
                 return Ok(Ok(if is_ours(found) { Found::Done(found.id) } else { Found::Theirs(found.id) }));
             }
         }
-        let since = match self.since_attempt(row).await {
-            Ok(since) => since,
-            Err(fault) => return Ok(Err(fault)),
-        };
-        let candidates = match self.recent_contacts(since, is_ours).await {
+        let candidates = match self.contacts_like(row, edits, clients, is_ours).await {
             Ok(candidates) => candidates,
             Err(fault) => return Ok(Err(fault)),
         };
@@ -108,6 +104,27 @@ impl Bridge {
             .collect();
         let free = candidates.into_iter().filter(|contact| !linked.contains(contact)).min();
         Ok(Ok(free.map_or_else(|| self.not_found(row), Found::Done)))
+    }
+
+    /// Contacts that may be the one: those with the client's id, where we gave it that, and recent ones. A listing may
+    /// show a contact late that a manager has just edited; a search finds it.
+    async fn contacts_like(
+        &self,
+        row: &OutboxRow,
+        edits: &[Edit],
+        clients: &BTreeSet<ClientId>,
+        is_ours: impl Fn(&Contact) -> bool,
+    ) -> Result<Vec<ContactId>, Fault> {
+        for client in clients.iter().map(ToString::to_string).filter(|client| gives(edits, client)) {
+            let page = self.parts.amo.search_contacts(&client, Priority::Person).await?;
+            let found: Vec<ContactId> =
+                page.rows.iter().filter(|contact| is_ours(contact)).map(|contact| contact.id).collect();
+            if !found.is_empty() {
+                return Ok(found);
+            }
+        }
+        let since = self.since_attempt(row).await?;
+        self.recent_contacts(since, is_ours).await
     }
 
     /// From when on amoCRM's clock may have seen the attempt: ours need not agree with it.
@@ -217,6 +234,14 @@ fn is_what_we_made(contact: &Contact, edits: &[Edit], created_at: i64) -> bool {
     (contact.created_at - created_at).abs() <= 1
         && crate::core::text::is_rewritten(&expected.name, &contact.name)
         && fields_agree
+}
+
+/// True where some field is given this text alone.
+fn gives(edits: &[Edit], text: &str) -> bool {
+    edits.iter().any(|edit| match edit {
+        Edit::Field { elements, .. } => elements.iter().any(|element| element.value.trim() == text),
+        _ => false,
+    })
 }
 
 /// It has the id of a client where we gave it that, which nobody else has, and was made when we said: a manager may have

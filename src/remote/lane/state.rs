@@ -6,6 +6,7 @@ use super::rate::Rate;
 use super::{LaneOptions, Outcome};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
+use crate::ports::env::Env;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::sync::Notify;
@@ -43,27 +44,33 @@ pub(super) struct State {
     pub(super) budget_used: u64,
 }
 
-/// Milliseconds that only move forward: the wall clock may be set back, and then a lane that
-/// trusted it would stand still for as long.
+/// Milliseconds that only move forward, and no faster than time does: the wall clock may be set back, and then a lane
+/// that trusted it would stand still for as long, or forward, and then it would send too early.
 pub(super) struct LaneClock {
     pub(super) wall: Millis,
     pub(super) elapsed_ms: i64,
+    measured_ms: i64,
 }
 
 impl LaneClock {
-    /// The lane's time at this wall time.
-    pub(super) fn advance(&mut self, wall: Millis) -> i64 {
-        self.elapsed_ms = self.elapsed_ms.saturating_add(wall.since(self.wall).max(0));
-        self.wall = wall;
+    fn new(env: &dyn Env) -> LaneClock {
+        LaneClock { wall: env.now(), elapsed_ms: 0, measured_ms: env.elapsed_ms() }
+    }
+
+    /// The lane's time now.
+    pub(super) fn advance(&mut self, env: &dyn Env) -> i64 {
+        let measured_ms = env.elapsed_ms();
+        self.elapsed_ms = self.elapsed_ms.saturating_add(measured_ms.saturating_sub(self.measured_ms).max(0));
+        (self.measured_ms, self.wall) = (measured_ms, env.now());
         self.elapsed_ms
     }
 }
 
 impl State {
     /// A lane that has sent nothing yet.
-    pub(super) fn new(requests_per_second: f64, wall: Millis) -> State {
+    pub(super) fn new(requests_per_second: f64, env: &dyn Env) -> State {
         State {
-            clock: LaneClock { wall, elapsed_ms: 0 },
+            clock: LaneClock::new(env),
             rate: Rate::new(requests_per_second),
             queues: Queues::default(),
             gate: Gate::default(),
@@ -83,8 +90,9 @@ impl State {
     }
 
     /// Hands out every permit and refusal that is due; tells in how many milliseconds to look again.
-    pub(super) fn pump(&mut self, wall: Millis, options: &LaneOptions) -> Option<i64> {
-        let now_ms = self.clock.advance(wall);
+    pub(super) fn pump(&mut self, env: &dyn Env, options: &LaneOptions) -> Option<i64> {
+        let now_ms = self.clock.advance(env);
+        let wall = self.clock.wall;
         self.start_day(wall);
         loop {
             self.refuse_the_hopeless(now_ms, wall, options);
@@ -206,5 +214,47 @@ impl State {
         }
         let now_ms = self.clock.elapsed_ms;
         self.gate.unclear(number, now_ms);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// A wall clock that is set while time goes on.
+    struct Set {
+        wall: AtomicI64,
+        elapsed: AtomicI64,
+    }
+
+    #[async_trait]
+    impl Env for Set {
+        fn now(&self) -> Millis {
+            Millis(self.wall.load(Ordering::Relaxed))
+        }
+
+        fn elapsed_ms(&self) -> i64 {
+            self.elapsed.load(Ordering::Relaxed)
+        }
+
+        async fn sleep(&self, _millis: i64) {}
+
+        fn fraction(&self) -> f64 {
+            0.0
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_makes_a_lane_neither_faster_nor_slower() {
+        let env = Set { wall: AtomicI64::new(1_000_000), elapsed: AtomicI64::new(50) };
+        let mut clock = LaneClock::new(&env);
+        for (leap_ms, expected) in [(0, 10), (4 * 3_600_000, 20), (-9 * 3_600_000, 30)] {
+            env.wall.fetch_add(leap_ms, Ordering::Relaxed);
+            env.elapsed.fetch_add(10, Ordering::Relaxed);
+            assert_eq!(clock.advance(&env), expected);
+            assert_eq!(clock.wall, env.now());
+        }
     }
 }
