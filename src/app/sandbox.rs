@@ -25,7 +25,7 @@ pub struct SandboxOptions {
     pub salebot_port: u16,
     /// People who may write.
     pub people: usize,
-    /// Contacts of amoCRM; none: [`CONTACTS_PER_PERSON`] for each of the people.
+    /// Contacts of amoCRM; none: a few for each of the people.
     pub contacts: Option<usize>,
     /// Everybody has written before, and not only regulars.
     pub entered: bool,
