@@ -154,7 +154,7 @@ impl Exposition for Metrics {
         let mut registry = Registry::with_prefix("salebridge");
         registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         self.meters.register(&mut registry);
-        webhooks(pushed).register(&mut registry);
+        webhooks(pushed, &mut registry);
         commits(&self.opened, &mut registry);
         let now = self.env.now();
         let (queues, lanes) = (Queues::default(), LaneGauges::default());
@@ -174,9 +174,7 @@ impl Exposition for Metrics {
     }
 }
 
-struct Webhooks(Family<OfOutcome, Counter>);
-
-fn webhooks(pushed: PushCounts) -> Webhooks {
+fn webhooks(pushed: PushCounts, registry: &mut Registry) {
     let PushCounts { stored, broken, known, dropped, failed, refused } = pushed;
     let family = Family::<OfOutcome, Counter>::default();
     let fine = stored.saturating_sub(broken);
@@ -191,14 +189,8 @@ fn webhooks(pushed: PushCounts) -> Webhooks {
     for (outcome, count) in all {
         family.get_or_create(&OfOutcome { outcome }).inc_by(count);
     }
-    Webhooks(family)
-}
-
-impl Webhooks {
-    fn register(self, registry: &mut Registry) {
-        let help = "Pushed bodies: stored, broken (stored as a dead letter), known, dropped, failed (503), refused";
-        registry.register("webhooks", help, self.0);
-    }
+    let help = "Pushed bodies: stored, broken (stored as a dead letter), known, dropped, failed (503), refused";
+    registry.register("webhooks", help, family);
 }
 
 /// How the store's writer does. Bodies and decisions that wait for the disk share a commit.
@@ -243,7 +235,7 @@ impl Queues {
         let counts = store.counts(name).await?;
         let (stops, frozen) = release::kept(store, name).await?;
         let set = |family: &Family<OfBridge, Gauge>, count: u64| {
-            family.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
+            family.get_or_create(&label).set(whole(count));
         };
         set(&self.inbox, counts.inbox);
         set(&self.outbox, counts.outbox);
@@ -321,10 +313,10 @@ impl LaneGauges {
         }
         let label = OfLane { bridge: bridge.to_owned(), lane };
         self.open.get_or_create(&label).set(i64::from(report.state == LaneState::Open));
-        self.waiting.get_or_create(&label).set(i64::try_from(report.waiting.iter().sum::<usize>()).unwrap_or(i64::MAX));
+        self.waiting.get_or_create(&label).set(whole(report.waiting.iter().sum::<usize>() as u64));
         self.rate.get_or_create(&label).set(report.requests_per_second);
         if let Some(left) = report.budget_left {
-            self.budget.get_or_create(&label).set(i64::try_from(left).unwrap_or(i64::MAX));
+            self.budget.get_or_create(&label).set(whole(left));
         }
     }
 
@@ -336,6 +328,11 @@ impl LaneGauges {
         registry.register("lane_requests_per_second", "The pace at the moment; less after a 429", self.rate);
         registry.register("lane_budget_left", "What is left of the day's budget", self.budget);
     }
+}
+
+/// A count as gauges hold it.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn seconds(ms: i64) -> f64 {
