@@ -4,9 +4,7 @@
 use crate::network::POISON;
 use crate::world::{BRIDGE, Person, Said, World};
 use crate::{bots, entered};
-use futures::FutureExt;
 use salebridge::core::policy::CallbackDelivery;
-use salebridge::ports::store::Store;
 use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
@@ -37,7 +35,7 @@ pub fn violations(world: &World) -> Vec<String> {
         // A lane waits by its own clock.
         probes_are_rare(world, &mut violations);
     }
-    let dead = world.store.dead_letters(BRIDGE, 10).now_or_never().expect("at once").expect("never fails");
+    let dead = world.kept.wait(world.kept.store.dead_letters(BRIDGE, 10)).expect("never fails");
     violations.extend(
         dead.iter()
             .filter(|letter| !(world.has_poison && letter.what == "create_order"))

@@ -1,6 +1,7 @@
 //! A store that fails now and then, as one does whose disk is full.
 
 use crate::clock::Random;
+use crate::kept::Kept;
 use crate::points::Points;
 use crate::tally::Tally;
 use async_trait::async_trait;
@@ -13,27 +14,20 @@ use salebridge::ports::store::{
     Change, Counts, Cursor, DeadDetail, DeadLetter, InboxRow, JournalRow, MarkRow, NewInbox, NextDue, OutboxRow,
     Received, Store, StoreError, Stored,
 };
-use salebridge::store::memory::MemoryStore;
 use std::sync::{Arc, Mutex};
 
-/// The memory store, failing in some per mille of the calls until it is mended.
+/// A store, failing in some per mille of the calls until it is mended.
 pub struct Flaky {
     points: Arc<Points>,
     tally: Arc<Tally>,
-    inner: Arc<MemoryStore>,
+    inner: Arc<Kept>,
     random: Mutex<Random>,
     per_mille: Mutex<u64>,
     failures: Mutex<u64>,
 }
 
 impl Flaky {
-    pub fn new(
-        inner: Arc<MemoryStore>,
-        points: Arc<Points>,
-        tally: Arc<Tally>,
-        random: Random,
-        per_mille: u64,
-    ) -> Flaky {
+    pub fn new(inner: Arc<Kept>, points: Arc<Points>, tally: Arc<Tally>, random: Random, per_mille: u64) -> Flaky {
         Flaky {
             points,
             tally,
@@ -68,7 +62,7 @@ impl Flaky {
 impl Store for Flaky {
     async fn receive(&self, body: NewInbox) -> Stored<Received> {
         self.enter().await?;
-        let answer = self.inner.receive(body).await;
+        let answer = self.inner.wait(self.inner.store.receive(body));
         self.points.pass().await;
         answer
     }
@@ -76,24 +70,24 @@ impl Store for Flaky {
     async fn commit(&self, bridge: &str, changes: Vec<Change>) -> Stored<Vec<ActionId>> {
         self.enter().await?;
         self.tally.committed(&changes);
-        let answer = self.inner.commit(bridge, changes).await;
+        let answer = self.inner.wait(self.inner.store.commit(bridge, changes));
         self.points.pass().await;
         answer
     }
 
     async fn inbox_due(&self, bridge: &str, now: Millis, clients_max: u32, rows_max: u32) -> Stored<Vec<InboxRow>> {
         self.enter().await?;
-        self.inner.inbox_due(bridge, now, clients_max, rows_max).await
+        self.inner.wait(self.inner.store.inbox_due(bridge, now, clients_max, rows_max))
     }
 
     async fn marks_due(&self, bridge: &str, now: Millis, rows_max: u32) -> Stored<Vec<MarkRow>> {
         self.enter().await?;
-        self.inner.marks_due(bridge, now, rows_max).await
+        self.inner.wait(self.inner.store.marks_due(bridge, now, rows_max))
     }
 
     async fn claim(&self, bridge: &str, side: Side, now: Millis, rows_max: u32) -> Stored<Vec<OutboxRow>> {
         self.enter().await?;
-        let answer = self.inner.claim(bridge, side, now, rows_max).await;
+        let answer = self.inner.wait(self.inner.store.claim(bridge, side, now, rows_max));
         if let Ok(rows) = &answer {
             self.tally.claimed(rows);
         }
@@ -103,103 +97,103 @@ impl Store for Flaky {
 
     async fn rescue(&self, bridge: &str) -> Stored<u64> {
         self.enter().await?;
-        let answer = self.inner.rescue(bridge).await;
+        let answer = self.inner.wait(self.inner.store.rescue(bridge));
         self.points.pass().await;
         answer
     }
 
     async fn pending(&self, bridge: &str, keys: &[String]) -> Stored<Vec<OutboxRow>> {
         self.enter().await?;
-        self.inner.pending(bridge, keys).await
+        self.inner.wait(self.inner.store.pending(bridge, keys))
     }
 
     async fn pending_named(&self, bridge: &str, name: &str, rows_max: u32) -> Stored<Vec<OutboxRow>> {
         self.enter().await?;
-        self.inner.pending_named(bridge, name, rows_max).await
+        self.inner.wait(self.inner.store.pending_named(bridge, name, rows_max))
     }
 
     async fn next_due(&self, bridge: &str) -> Stored<NextDue> {
         self.enter().await?;
-        self.inner.next_due(bridge).await
+        self.inner.wait(self.inner.store.next_due(bridge))
     }
 
     async fn clients(&self, bridge: &str, ids: &[ClientId]) -> Stored<Vec<ClientLink>> {
         self.enter().await?;
-        self.inner.clients(bridge, ids).await
+        self.inner.wait(self.inner.store.clients(bridge, ids))
     }
 
     async fn clients_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<ClientLink>> {
         self.enter().await?;
-        self.inner.clients_of(bridge, contacts).await
+        self.inner.wait(self.inner.store.clients_of(bridge, contacts))
     }
 
     async fn deals(&self, bridge: &str, leads: &[LeadId]) -> Stored<Vec<DealLink>> {
         self.enter().await?;
-        self.inner.deals(bridge, leads).await
+        self.inner.wait(self.inner.store.deals(bridge, leads))
     }
 
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>> {
         self.enter().await?;
-        self.inner.deals_of(bridge, contacts).await
+        self.inner.wait(self.inner.store.deals_of(bridge, contacts))
     }
 
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
         self.enter().await?;
-        self.inner.contacts(bridge, ids).await
+        self.inner.wait(self.inner.store.contacts(bridge, ids))
     }
 
     async fn contacts_by_key(&self, bridge: &str, keys: &[MatchKey]) -> Stored<Vec<(MatchKey, ContactId)>> {
         self.enter().await?;
-        self.inner.contacts_by_key(bridge, keys).await
+        self.inner.wait(self.inner.store.contacts_by_key(bridge, keys))
     }
 
     async fn cursor(&self, bridge: &str, name: &str) -> Stored<Option<Cursor>> {
         self.enter().await?;
-        self.inner.cursor(bridge, name).await
+        self.inner.wait(self.inner.store.cursor(bridge, name))
     }
 
     async fn cursors(&self, bridge: &str) -> Stored<Vec<(String, Cursor)>> {
         self.enter().await?;
-        self.inner.cursors(bridge).await
+        self.inner.wait(self.inner.store.cursors(bridge))
     }
 
     async fn text(&self, bridge: &str, name: &str) -> Stored<Option<String>> {
         self.enter().await?;
-        self.inner.text(bridge, name).await
+        self.inner.wait(self.inner.store.text(bridge, name))
     }
 
     async fn journal(&self, bridge: &str, subject: &str, rows_max: u32) -> Stored<Vec<JournalRow>> {
         self.enter().await?;
-        self.inner.journal(bridge, subject, rows_max).await
+        self.inner.wait(self.inner.store.journal(bridge, subject, rows_max))
     }
 
     async fn dead_letters(&self, bridge: &str, rows_max: u32) -> Stored<Vec<DeadLetter>> {
         self.enter().await?;
-        self.inner.dead_letters(bridge, rows_max).await
+        self.inner.wait(self.inner.store.dead_letters(bridge, rows_max))
     }
 
     async fn counts(&self, bridge: &str) -> Stored<Counts> {
         self.enter().await?;
-        self.inner.counts(bridge).await
+        self.inner.wait(self.inner.store.counts(bridge))
     }
 
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.enter().await?;
-        self.inner.prune(bridge, before, rows_max).await
+        self.inner.wait(self.inner.store.prune(bridge, before, rows_max))
     }
 
     async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
         self.enter().await?;
-        self.inner.linked_contacts(bridge, after, rows_max).await
+        self.inner.wait(self.inner.store.linked_contacts(bridge, after, rows_max))
     }
 
     async fn deals_after(&self, bridge: &str, after: Option<LeadId>, rows_max: u32) -> Stored<Vec<DealLink>> {
         self.enter().await?;
-        self.inner.deals_after(bridge, after, rows_max).await
+        self.inner.wait(self.inner.store.deals_after(bridge, after, rows_max))
     }
 
     async fn dead_letter(&self, bridge: &str, queue: &str, id: i64) -> Stored<Option<DeadDetail>> {
         self.enter().await?;
-        self.inner.dead_letter(bridge, queue, id).await
+        self.inner.wait(self.inner.store.dead_letter(bridge, queue, id))
     }
 }

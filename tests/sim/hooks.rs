@@ -2,14 +2,13 @@
 
 use crate::settings::Listens;
 use crate::world::{BRIDGE, Delivery, World};
-use futures::FutureExt;
 use salebridge::core::hint::{Destination, EVENTS};
 use salebridge::core::model::Event;
 use salebridge::core::time::Millis;
 use salebridge::engine::Watch;
 use salebridge::inbound::AmoReader;
 use salebridge::ports::remote::Decoder;
-use salebridge::ports::store::{NewInbox, Source, Store};
+use salebridge::ports::store::{NewInbox, Source};
 use salebridge::ports::watch::HintReader;
 use salebridge::remote::amocrm::Watcher;
 use salebridge::sandbox::salebot::Webhook;
@@ -139,7 +138,7 @@ impl World {
                 body: hook.body,
                 broken: None,
             };
-            self.store.receive(body).now_or_never().expect("the memory store answers at once").expect("and has room");
+            self.kept.wait(self.kept.store.receive(body)).expect("has room");
             self.bell.ring();
         }
     }
@@ -174,7 +173,7 @@ impl World {
                 body: delivery.body,
                 broken: None,
             };
-            self.store.receive(body).now_or_never().expect("the memory store answers at once").expect("and has room");
+            self.kept.wait(self.kept.store.receive(body)).expect("has room");
             self.bell.ring();
         }
     }

@@ -7,6 +7,7 @@
 //! - [`entered`]: whether the last word on each value is still there.
 //! - [`flaky`]: a store whose disk is full now and then.
 //! - [`hooks`]: webhooks on their way.
+//! - [`kept`]: the store, of whatever make.
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
 //! - [`points`]: a crash at a chosen call to a port.
 //! - [`report`]: what happened, and what must have happened over many seeds.
@@ -22,6 +23,7 @@ mod deeds;
 mod entered;
 mod flaky;
 mod hooks;
+mod kept;
 mod network;
 mod points;
 mod report;
@@ -29,8 +31,10 @@ mod settings;
 mod tally;
 mod world;
 
+use kept::Kept;
 use report::Report;
 use std::collections::BTreeMap;
+use std::panic::UnwindSafe;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -38,7 +42,11 @@ use world::World;
 
 /// Runs one seed: what happened, or what went wrong.
 fn run(seed: u64) -> Result<Report, String> {
-    let outcome = std::panic::catch_unwind(|| World::new(seed).run());
+    run_in(seed, Kept::in_memory)
+}
+
+fn run_in(seed: u64, kept: impl FnOnce() -> Kept + UnwindSafe) -> Result<Report, String> {
+    let outcome = std::panic::catch_unwind(|| World::new(seed, kept()).run());
     match outcome {
         Ok(Ok(report)) => Ok(report),
         Ok(Err(violations)) => Err(violations.join("\n  ")),
@@ -126,9 +134,52 @@ fn replay() {
 /// `SIM_SEEDS=1000..1200 cargo test --test sim range` plays others than usual.
 #[test]
 fn range() {
-    let Ok(seeds) = std::env::var("SIM_SEEDS") else { return };
+    let Some(seeds) = asked_seeds() else { return };
+    println!("{}", run_all(seeds));
+}
+
+fn asked_seeds() -> Option<std::ops::Range<u64>> {
+    let seeds = std::env::var("SIM_SEEDS").ok()?;
     let (from, to) = seeds.split_once("..").expect("SIM_SEEDS=from..to");
-    println!("{}", run_all(from.parse().unwrap()..to.parse().unwrap()));
+    Some(from.parse().unwrap()..to.parse().unwrap())
+}
+
+/// Plays worlds over a database and over memory: every request is the same one at the same time.
+fn same_as_in_memory(seeds: std::ops::Range<u64>, kept: fn() -> Option<Kept>) {
+    let _databases_work_here = kept::runtime().enter();
+    for seed in seeds {
+        let Some(kept) = kept() else { return };
+        let kept = std::panic::AssertUnwindSafe(kept);
+        let found = run_in(seed, move || { kept }.0).unwrap_or_else(|why| panic!("seed {seed}:\n  {why}")).trace;
+        let expected = run(seed).unwrap_or_else(|why| panic!("seed {seed}:\n  {why}")).trace;
+        let at = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+        if let Some(at) = at {
+            panic!("seed {seed} goes another way:\n  {}\nand in memory:\n  {}", found[at], expected[at]);
+        }
+        assert_eq!(found.len(), expected.len(), "seed {seed} ends sooner or later");
+    }
+}
+
+/// Seeds that are played over each kind of database in every run of the tests.
+const DATABASE_SEEDS: std::ops::Range<u64> = 0..2;
+
+#[test]
+fn sqlite_gives_the_same_run_as_memory() {
+    same_as_in_memory(DATABASE_SEEDS, || Some(Kept::in_sqlite()));
+}
+
+#[test]
+fn postgresql_gives_the_same_run_as_memory() {
+    same_as_in_memory(DATABASE_SEEDS, Kept::in_postgres);
+}
+
+/// `cargo test --test sim databases_long -- --ignored`; `SIM_SEEDS` chooses others.
+#[test]
+#[ignore = "takes minutes; for nights and before releases"]
+fn databases_long() {
+    let seeds = asked_seeds().unwrap_or(100..300);
+    same_as_in_memory(seeds.clone(), || Some(Kept::in_sqlite()));
+    same_as_in_memory(seeds, Kept::in_postgres);
 }
 
 /// Plays the scenario with a crash at each of these calls, on all cores.

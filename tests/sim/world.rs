@@ -6,12 +6,12 @@ use crate::clock::{Random, SimEnv};
 use crate::deeds::SHOWN_AFTER_MS;
 use crate::entered::Entered;
 use crate::flaky::Flaky;
+use crate::kept::Kept;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
 use crate::tally::Tally;
-use futures::FutureExt;
 use salebridge::core::flex::Notices;
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::core::retry::RetryPolicy;
@@ -29,7 +29,6 @@ use salebridge::sandbox::faults::Faults;
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::salebot::options::DEFAULT_KEY;
 use salebridge::sandbox::server::OutgoingWebhook;
-use salebridge::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -95,7 +94,7 @@ pub struct Delivery {
 pub struct World {
     pub env: Arc<SimEnv>,
     pub network: Arc<Network>,
-    pub store: Arc<MemoryStore>,
+    pub kept: Arc<Kept>,
     /// The same store as the daemon sees it.
     disk: Arc<Flaky>,
     pub people: Vec<Person>,
@@ -149,9 +148,9 @@ pub struct World {
 }
 
 impl World {
-    pub fn new(seed: u64) -> World {
+    pub fn new(seed: u64, kept: Kept) -> World {
         let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
-        let mut world = World::blank(seed, is_lossy);
+        let mut world = World::blank(seed, is_lossy, kept);
         if world.has_robots {
             // A quarrel takes a while to be noticed.
             world.busy_ms = 240_000;
@@ -163,7 +162,7 @@ impl World {
     /// A fixed day in the life of a small account, and a crash at one call of the daemon to a port; at
     /// none for 0.
     pub fn scenario(crash_at: u64) -> World {
-        let mut world = World::blank(SCENARIO_SEED, false);
+        let mut world = World::blank(SCENARIO_SEED, false, Kept::in_memory());
         world.network =
             Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
         (world.has_poison, world.has_robots) = (false, false);
@@ -180,7 +179,7 @@ impl World {
     /// Two people, each with a contact and a client, and nothing that goes wrong: how many requests both services see
     /// in the minutes after a manager gave one of them the number of the other as well.
     pub fn neighbours() -> u64 {
-        let mut world = World::blank(0, false);
+        let mut world = World::blank(0, false, Kept::in_memory());
         world.network =
             Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
         (world.has_jumps, world.is_disorderly) = (false, false);
@@ -204,7 +203,7 @@ impl World {
         (after - before) as u64
     }
 
-    fn blank(seed: u64, is_lossy: bool) -> World {
+    fn blank(seed: u64, is_lossy: bool, kept: Kept) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
         let mut amo_options = amo_options(&mut random);
@@ -228,7 +227,7 @@ impl World {
             trace: Mutex::default(),
         };
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
-        let store = Arc::new(MemoryStore::default());
+        let kept = Arc::new(kept);
         World {
             corrections: 0,
             last_index: 0,
@@ -238,13 +237,13 @@ impl World {
             env,
             network: Arc::new(network),
             disk: Arc::new(Flaky::new(
-                Arc::clone(&store),
+                Arc::clone(&kept),
                 points,
                 tally,
                 Random::seeded(seed ^ 0xd15c),
                 if is_lossy { random.below(30) } else { 0 },
             )),
-            store,
+            kept,
             people: Vec::new(),
             known_contacts: BTreeSet::new(),
             messages: Vec::new(),
@@ -509,7 +508,7 @@ impl World {
 
     /// Until when the daemon says that it heard everything.
     fn heard(&self) -> i64 {
-        let cursor = self.store.cursor(BRIDGE, HEARD).now_or_never().expect("at once").expect("never fails");
+        let cursor = self.kept.wait(self.kept.store.cursor(BRIDGE, HEARD)).expect("never fails");
         cursor.map_or(0, |cursor| cursor.at.0)
     }
 
@@ -518,14 +517,13 @@ impl World {
         let clients: BTreeSet<i64> = self.messages.iter().map(|said| said.client).collect();
         let lines = clients.into_iter().flat_map(|client| {
             let subject = format!("client:{client}");
-            let journal = self.store.journal(BRIDGE, &subject, 10_000);
-            journal.now_or_never().expect("at once").expect("never fails")
+            self.kept.wait(self.kept.store.journal(BRIDGE, &subject, 10_000)).expect("never fails")
         });
         lines.filter(|line| line.kind == "recovered").filter_map(|line| line.detail["messages"].as_u64()).sum()
     }
 
     pub fn counts(&self) -> Counts {
-        self.store.counts(BRIDGE).now_or_never().expect("the memory store answers at once").expect("and never fails")
+        self.kept.wait(self.kept.store.counts(BRIDGE)).expect("never fails")
     }
 
     /// Writing requests that got through, by route.
