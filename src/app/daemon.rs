@@ -2,6 +2,7 @@
 
 use crate::app::env::SystemEnv;
 use crate::app::guest::Guest;
+use crate::app::lifecycle::STOP_TIMEOUT;
 use crate::app::metrics::{Meters, Metrics};
 use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
@@ -22,13 +23,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long work under way may take after the stop was asked for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A running daemon.
 pub struct Daemon {

@@ -105,6 +105,12 @@ pub struct Progress {
     pub conflicts: u64,
     /// Records that could not be read; they are marked and looked at again.
     pub put_off: u64,
+    /// Requests to both services, of the lowest priority, while it ran: its own, but for a sweep at the same time.
+    #[serde(default)]
+    pub requests: u64,
+    /// Answers 429 while it ran.
+    #[serde(default)]
+    pub throttled: u64,
     /// What a dry run would write, a line each; [`SAMPLE_MAX`] at most. Holds what people wrote.
     pub sample: Vec<String>,
     /// Why it does not go on at the moment.
@@ -129,6 +135,8 @@ impl Progress {
             cleared: 0,
             conflicts: 0,
             put_off: 0,
+            requests: 0,
+            throttled: 0,
             sample: Vec::new(),
             fault: None,
             done_at: None,

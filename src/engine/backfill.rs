@@ -14,6 +14,7 @@ use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
 use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
+use crate::ports::meter::Sent;
 use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority, SALEBOT_PAGE_MAX};
 use crate::ports::store::{Change, Cursor, Mark, Stored, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,9 @@ pub(super) struct Backfilling {
     /// The server's clock when the part was begun.
     server_start: Option<Millis>,
 }
+
+/// The backfill whose requests are counted, by when it was asked for, and what was sent when that was last done.
+pub(super) type Counted = Option<(Millis, Sent)>;
 
 /// What drafts would do, counted.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +67,11 @@ impl Backfilling {
         self.progress.request.dry_run
     }
 
+    /// Its place, to count in.
+    pub(super) fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
     /// Counts what a page led to; the change remembers it.
     pub(super) fn page_changes(&mut self, looked: &Looked) -> Vec<Change> {
         let mut tallied = looked.recorded.clone().unwrap_or_default();
@@ -88,7 +97,8 @@ impl Bridge {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
         let Some(progress) = self.asked_backfill().await? else { return Ok(Step::Idle(None)) };
         let Some(part) = progress.part() else {
-            let done = Progress { done_at: Some(self.now()), ..progress };
+            let mut done = Progress { done_at: Some(self.now()), ..progress };
+            self.count_sent(&mut done);
             tracing::info!(bridge = self.name(), looked_at = ?done.looked_at, planned = ?done.planned, dry_run = done.request.dry_run, "the backfill is through");
             let mut changes = vec![Change::PutText(PROGRESS, done.text()), Change::PutText(REQUEST, String::new())];
             if done.request.since.is_none() {
@@ -105,6 +115,7 @@ impl Bridge {
             return Ok(Step::Idle(None));
         }
         self.health.begins(BACKFILL);
+        self.counts_from_here(progress.request.asked_at);
         let mut swept = Swept::of_backfill(Backfilling::new(progress, part));
         match self.backfill_part(&ground, part, &mut swept).await {
             Ok(()) => {
@@ -153,11 +164,32 @@ impl Bridge {
     async fn backfill_rests(&self, reason: String) -> Stored<Step> {
         tracing::warn!(bridge = self.name(), reason, "the backfill rests; it goes on where it stopped");
         if let Some(progress) = self.asked_backfill().await? {
-            let progress = Progress { fault: Some(reason), ..progress };
+            let mut progress = Progress { fault: Some(reason), ..progress };
+            self.count_sent(&mut progress);
             self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;
         }
         *self.backfill_rested.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
         Ok(Step::Idle(None))
+    }
+
+    /// A process that begins with a backfill, or goes on with it, counts what it sends from there.
+    fn counts_from_here(&self, asked_at: Millis) {
+        let mut counted = self.backfill_counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.is_none_or(|(of, _)| of != asked_at) {
+            *counted = Some((asked_at, self.traffic.sent()));
+        }
+    }
+
+    /// Counts what was sent since this was last done, for a command that can only watch. Only where it is kept then.
+    pub(super) fn count_sent(&self, progress: &mut Progress) {
+        let now = self.traffic.sent();
+        let mut counted = self.backfill_counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = counted.as_mut().filter(|(of, _)| *of == progress.request.asked_at) {
+            let sent = now.since(*before);
+            progress.requests += sent.background;
+            progress.throttled += sent.throttled;
+            *before = now;
+        }
     }
 
     /// True for a while after a page failed. A clock that was set back ends it.

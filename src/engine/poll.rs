@@ -327,6 +327,7 @@ impl Bridge {
             changes.push(Change::PutText(first_listed(name), text));
         }
         if let Some(backfill) = &mut swept.backfill {
+            self.count_sent(backfill.progress());
             changes = backfill.page_changes(&looked);
             if backfill.is_dry() {
                 self.commit(changes).await?;
