@@ -293,6 +293,9 @@ fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: 
                 progress.request.run()
             ));
         }
+        if progress.request.dry_run && progress.linked > 0 {
+            runs.push_str("Orders of those who would be found to belong together come on top.\n");
+        }
         progress.sample.iter().for_each(|line| samples.push_str(&format!("  {}: {line}\n", standing.bridge)));
     }
     // The daemon tells with each page; what it wrote behind the last one is its everyday work.

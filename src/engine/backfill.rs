@@ -177,7 +177,44 @@ impl Bridge {
         let mut counted = self.backfill_counted.lock().unwrap_or_else(PoisonError::into_inner);
         if counted.is_none_or(|(of, _)| of != asked_at) {
             *counted = Some((asked_at, self.traffic.sent()));
+            self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
+    }
+
+    /// What linking would lead to. A dry run remembers no link, so that the first values of those it would link are
+    /// planned from the link it would make; who is found twice, by a contact and as a client, counts once.
+    pub(super) async fn plan_as_if_linked(&self, looked: &mut Looked) -> Result<(), Stop> {
+        let Some(ground) = self.ground() else { return Ok(()) };
+        let links = self.would_be_linked(looked);
+        let contacts: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        for ids in contacts.into_iter().collect::<Vec<_>>().chunks(AMO_IDS_MAX) {
+            let page = self.parts.amo.contacts_by_id(ids, Priority::Background).await?;
+            let mut of = self.store().clients_of(self.name(), ids).await?;
+            of.extend(links.iter().filter(|link| link.contact.is_some_and(|contact| ids.contains(&contact))).cloned());
+            self.look_at_people(&ground, page.rows, of, Priority::Background, None, looked).await?;
+        }
+        Ok(())
+    }
+
+    /// The links that these drafts would make, without those that were counted before: their drafts go.
+    fn would_be_linked(&self, looked: &mut Looked) -> Vec<ClientLink> {
+        let mut counted = self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = Vec::new();
+        looked.drafts.retain(|draft| {
+            let links_somebody =
+                draft.changes.iter().any(|change| matches!(change, Change::Journal(entry) if entry.kind == "linked"));
+            let made = draft.changes.iter().find_map(|change| match change {
+                Change::PutClient(link) if links_somebody && link.contact.is_some() => Some(link),
+                _ => None,
+            });
+            let Some(made) = made else { return true };
+            let is_new = counted.insert(made.client.id);
+            if is_new {
+                links.push(made.as_ref().clone());
+            }
+            is_new
+        });
+        links
     }
 
     /// Counts what was sent since this was last done, for a command that can only watch. Only where it is kept then.
@@ -310,7 +347,11 @@ impl Bridge {
         let mut known: BTreeMap<ClientId, ClientLink> = known.into_iter().map(|link| (link.client.id, link)).collect();
         let links =
             rows.into_iter().map(|row| known.remove(&row.client.id).unwrap_or_else(|| ClientLink::new(row.client)));
-        let (with, without): (Vec<ClientLink>, Vec<ClientLink>) = links.partition(|link| link.contact.is_some());
+        let (with, mut without): (Vec<ClientLink>, Vec<ClientLink>) = links.partition(|link| link.contact.is_some());
+        if request.dry_run {
+            let counted = self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner);
+            without.retain(|link| !counted.contains(&link.client.id));
+        }
         self.look_at_newcomers(ground, without, Priority::Background, looked).await?;
         if !request.parts.contains(&Part::Contacts) {
             let contacts: BTreeSet<ContactId> = with.iter().filter_map(|link| link.contact).collect();

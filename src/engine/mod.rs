@@ -38,6 +38,7 @@ pub use recovery::HEARD;
 pub use watch::Watch;
 
 use crate::core::fault::Fault;
+use crate::core::id::ClientId;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::Policy;
 use crate::core::retry::RetryPolicy;
@@ -123,6 +124,8 @@ pub struct Bridge {
     traffic: Arc<dyn Traffic>,
     /// The backfill whose requests are counted, and what was sent before.
     backfill_counted: std::sync::Mutex<backfill::Counted>,
+    /// Clients that the dry run under way would link.
+    backfill_linked: std::sync::Mutex<BTreeSet<ClientId>>,
     /// When a backfill last stopped short.
     backfill_rested: std::sync::Mutex<Option<Millis>>,
 }
@@ -213,6 +216,7 @@ impl Bridge {
             meter: Arc::new(Unmetered),
             traffic: Arc::new(Unmetered),
             backfill_counted: std::sync::Mutex::default(),
+            backfill_linked: std::sync::Mutex::default(),
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
             backfill_rested: std::sync::Mutex::default(),

@@ -51,11 +51,29 @@ async fn a_first_import_without_a_daemon_links_writes_and_ends() {
     assert_eq!(town.amo(|amo, _| amo.contact_count()), known);
     assert!(said(&dry).contains("contacts looked at"), "{}", said(&dry));
     assert!(said(&dry).contains("belong together"), "{}", said(&dry));
+    // What the new links would lead to is counted and shown, each of them once.
+    let first = format!("client:{client}: ");
+    for part in [
+        "save_variables would be planned",
+        "update_contact would be planned",
+        "create_contact would be planned",
+        "For example:",
+        &first,
+    ] {
+        assert!(said(&dry).contains(part), "{part} is missing in {}", said(&dry));
+    }
+    let linked = |output: &Output| {
+        let all = said(output);
+        let line = all.lines().find(|line| line.contains("found to belong together")).expect("the line");
+        line.split_whitespace().last().and_then(|count| count.parse::<u64>().ok())
+    };
+    let would_be = linked(&dry);
 
     let output = backfill(&place, &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(variable(&town, client, "amo_contact_id"), contact.to_string());
     assert_eq!(town.look(|_, salebot| salebot.orders(client).len()), 1, "{}", said(&output));
+    assert_eq!(linked(&output), would_be, "{}", said(&output));
     let contacts = town.amo(|amo, _| amo.contact_count());
     assert_eq!(contacts, known + 1, "somebody without a contact gets one");
     assert_ne!(variable(&town, stranger, "amo_contact_id"), "");
