@@ -58,6 +58,9 @@ impl Daemon {
             None => bind(config.http.listen).await?,
         };
         let address = listener.local_addr()?;
+        if address != config.http.listen && config.http.listen.port() != 0 {
+            tracing::warn!(%address, configured = %config.http.listen, "the service manager's socket is not where http.listen is: deliveries come in at the socket, and status and doctor ask http.listen; make them one (systemctl edit salebridge.socket, or http.listen)");
+        }
         let env: Arc<dyn Env> = Arc::new(SystemEnv);
         let public_url = config.http.public_url.clone();
         let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url };
