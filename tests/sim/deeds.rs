@@ -1,10 +1,9 @@
 //! What people, bots and managers do.
 
-use crate::checks::{contacts_of, variable};
+use crate::checks::{contacts_of, subscriber, variable};
 use crate::clock::Random;
 use crate::network::POISON;
 use crate::world::{Delivery, Person, Said, World};
-use salebridge::core::people::phone_key;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::salebot::NewClient;
@@ -314,7 +313,7 @@ impl World {
         drop(salebot);
         self.network.note(format!("client {client}: {number}"));
         self.report.count("numbers told", 1);
-        self.entered.replaced.extend(before.and_then(|phone| phone_key(&phone, "RU")));
+        self.entered.replaced.extend(before.and_then(|phone| subscriber(&phone)));
         self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
     }
 

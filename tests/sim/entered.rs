@@ -2,9 +2,8 @@
 //!
 //! That both sides agree is not enough: they could agree on what somebody had before the last edit.
 
-use crate::checks::{contacts_of, has_client};
+use crate::checks::{contacts_of, has_client, subscriber};
 use crate::world::World;
-use salebridge::core::people::{MatchKey, phone_key};
 use salebridge::sandbox::amo::records::Contact;
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
@@ -22,7 +21,7 @@ pub struct Entered {
     /// Phone numbers that a manager added to a contact. None is ever taken away by hand.
     pub phones: BTreeMap<u64, BTreeSet<String>>,
     /// Phone numbers that a client had when it told a bot another one: they may go.
-    pub replaced: BTreeSet<MatchKey>,
+    pub replaced: BTreeSet<String>,
     /// A field of contacts that is not mapped.
     pub remarks: BTreeMap<u64, String>,
     /// Prices of leads from managers.
@@ -78,9 +77,9 @@ fn is_still(
 
 fn phones_are_there(world: &World, contact: &Contact, violations: &mut Vec<String>) {
     let Some(added) = world.entered.phones.get(&contact.card.id) else { return };
-    let held: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| phone_key(phone, "RU")).collect();
+    let held: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| subscriber(phone)).collect();
     let is_there = |phone: &&String| {
-        let key = phone_key(phone, "RU");
+        let key = subscriber(phone);
         held.contains(&key) || key.is_some_and(|key| world.entered.replaced.contains(&key))
     };
     let missing: Vec<&String> = added.iter().filter(|phone| !is_there(phone)).collect();

@@ -87,7 +87,7 @@ impl Network {
         };
         let request = decoded(request, rest);
         let now = self.env.now_ms();
-        let sent = String::from_utf8_lossy(&request.body).into_owned();
+        let sent = readable(request.body.clone());
         if request.method == "POST" {
             self.tally.posted(&request.path, &sent);
         }
@@ -221,5 +221,9 @@ fn unescaped(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&out).into_owned()
+    readable(out)
+}
+
+fn readable(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
