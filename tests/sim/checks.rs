@@ -253,8 +253,7 @@ fn values_agree(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vi
         tags.sort();
         told.sort();
         differ("tags", Some(tags.join(",")), Some(told.join(",")));
-        let phones: Vec<_> =
-            contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| subscriber(phone)).collect();
+        let phones: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| subscriber(phone)).collect();
         let told = variable(salebot, *client, "phone").map(|phone| subscriber(&phone));
         if told.as_ref().is_some_and(|told| !phones.contains(told)) || (told.is_none() && !phones.is_empty()) {
             violations.push(format!("phone of client {client}: {told:?} is not among {phones:?}"));
