@@ -12,11 +12,11 @@ ci:
 
 # Format the tree.
 format:
-    cargo fmt
+    cargo fmt --all
 
 # The form of the code.
 fmt-check:
-    cargo fmt --check
+    cargo fmt --all --check
 
 # Lints, every warning an error.
 clippy:

@@ -6,7 +6,7 @@
 //! - [`engine`] drives core through the ports: polls, passes, the inbox, the outbox.
 //! - [`remote`], [`store`], [`inbound`] are the adapters behind the ports.
 //! - [`config`] reads the one configuration file.
-//! - [`sandbox`] simulates both services, for trying things out and for tests.
+//! - [`sandbox`], a package of its own, simulates both services, for trying things out and for tests.
 //! - [`app`] puts it together, [`cli`] is what people type.
 
 pub mod app;
@@ -17,5 +17,6 @@ pub mod engine;
 pub mod inbound;
 pub mod ports;
 pub mod remote;
-pub mod sandbox;
 pub mod store;
+
+pub use salebridge_sandbox as sandbox;

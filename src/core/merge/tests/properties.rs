@@ -20,13 +20,22 @@ fn is_explained(world: &World, client: usize) -> bool {
     };
     let means = |a: &str, b: &str| rules.meaning(a) == rules.meaning(b);
     let holds = |text: &str| means(amo, text) || world.amo.iter().any(|element| means(element, text));
-    let amo_would_keep = shape::from_salebot(&rules.form, text).map(|content| rules.amo_kept(&content));
+    let sent_amo = shape::from_salebot(&rules.form, text);
+    let sent_salebot = shape::salebot_text(&rules.form, &world.amo);
+    // An edit right after our write that looks like a service's rewriting of it is taken for one.
+    let is_taken_for_rewritten = || {
+        let sent_amo = sent_amo.as_ref().ok().and_then(|content| content.first()).map_or("", String::as_str);
+        text::is_rewritten(sent_amo, amo) || text::is_rewritten(&sent_salebot, text)
+    };
     rules.direction != Direction::Both
         || means(amo, text)
         || means(&shown(&world.amo), text)
-        || amo_would_keep.is_err()
-        || amo_would_keep.is_ok_and(|kept| holds(kept.first().map_or("", String::as_str)))
+        || match &sent_amo {
+            Ok(content) => holds(rules.amo_kept(content).first().map_or("", String::as_str)),
+            Err(_) => true,
+        }
         || matches!(rules.form, Form::Name | Form::User(_) | Form::Company)
+        || (matches!(rules.form, Form::Text { .. }) && is_taken_for_rewritten())
         || (rules.is_list()
             && world
                 .amo
