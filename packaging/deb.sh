@@ -15,4 +15,11 @@ gzip --best --no-name "$made"/man/*.1
 "$program" completions bash >"$made/completions/salebridge"
 "$program" completions zsh >"$made/completions/_salebridge"
 "$program" completions fish >"$made/completions/salebridge.fish"
+# What changed, as Debian wants to find it: the project's own list, and the package's, which only points to it.
+version="$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)"
+when="$(date --utc --rfc-email --date="@${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}")"
+gzip --best --no-name --stdout CHANGELOG.md >"$made/changelog.gz"
+printf 'salebridge (%s-1) unstable; urgency=medium\n\n  * What changed stands in changelog.gz.\n\n -- %s  %s\n' \
+    "$version" "The salebridge authors <salebridge@example.org>" "$when" |
+    gzip --best --no-name >"$made/changelog.Debian.gz"
 cargo deb --no-build

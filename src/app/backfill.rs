@@ -107,9 +107,12 @@ impl Backfills {
         Ok(all)
     }
 
-    /// Requests granted and answers 429 so far, where it is carried out here.
-    pub fn requests(&self) -> Option<(u64, u64)> {
-        Some(self.own.as_ref()?.requests())
+    /// Requests and answers 429 so far: all that were sent from here, or what the daemon tells with each page.
+    pub fn requests(&self, standings: &[Standing]) -> (u64, u64) {
+        let told = standings.iter().filter_map(|standing| standing.progress.as_ref());
+        let of_daemon =
+            || told.fold((0, 0), |(sent, throttled), told| (sent + told.requests, throttled + told.throttled));
+        self.own.as_ref().map_or_else(of_daemon, Driven::requests)
     }
 
     fn fault(&self, bridge: &str) -> Option<String> {

@@ -2,6 +2,7 @@
 
 use crate::app::env::SystemEnv;
 use crate::app::guest::Guest;
+use crate::app::lifecycle::STOP_TIMEOUT;
 use crate::app::metrics::{Meters, Metrics};
 use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
@@ -22,13 +23,9 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long work under way may take after the stop was asked for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A running daemon.
 pub struct Daemon {
@@ -61,6 +58,9 @@ impl Daemon {
             None => bind(config.http.listen).await?,
         };
         let address = listener.local_addr()?;
+        if address != config.http.listen && config.http.listen.port() != 0 {
+            tracing::warn!(%address, configured = %config.http.listen, "the service manager's socket is not where http.listen is: deliveries come in at the socket, and status and doctor ask http.listen; make them one (systemctl edit salebridge.socket, or http.listen)");
+        }
         let env: Arc<dyn Env> = Arc::new(SystemEnv);
         let public_url = config.http.public_url.clone();
         let outside = Outside { transport: wire::transport()?, env: Arc::clone(&env), public_url };

@@ -1,6 +1,7 @@
 //! Bridges that a command drives itself, for one task, while no daemon runs.
 
 use crate::app::env::SystemEnv;
+use crate::app::lifecycle::STOP_TIMEOUT;
 use crate::app::nodes::{self, Nodes, Task};
 use crate::app::opened::Opened;
 use crate::app::post::{Current, Post};
@@ -10,12 +11,8 @@ use crate::config::Config;
 use crate::ports::store::StoreError;
 use crate::store::Access;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long work under way may take after the end was asked for.
-const STOP_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// Bridges that are driven here.
 pub struct Driven {
@@ -36,7 +33,9 @@ impl Driven {
     pub fn fault(&self, bridge: &str) -> Option<String> {
         let post = self.posts.iter().find(|post| post.name == bridge)?;
         let health = post.current()?.bridge.health();
-        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| format!("{}: {reason}", part.part)))
+        let remedy =
+            |part: &str, reason: &str| format!("{part}: {reason}; what to do: salebridge doctor --bridge {bridge}");
+        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| remedy(&part.part, &reason)))
     }
 
     /// Something was asked for: it is looked at at once.

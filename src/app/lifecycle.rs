@@ -9,6 +9,10 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+/// How long work under way may take after the end was asked for, of a daemon and of a command that drives: the service
+/// manager waits longer.
+pub const STOP_TIMEOUT: Duration = Duration::from_secs(25);
+
 /// Runs until SIGTERM or SIGINT. A second signal ends at once: what is under way is looked up at the
 /// next start.
 pub async fn run(config: &Config) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ pub mod guest;
 pub mod hooks;
 pub mod init;
 pub mod inspect;
+pub mod last_run;
 pub mod lifecycle;
 pub mod metrics;
 pub mod nodes;

@@ -1,6 +1,6 @@
 //! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
 
-use crate::app::{release, token, wire};
+use crate::app::{last_run, release, token, wire};
 use crate::config::{Bridge, Config};
 use crate::core::gap::{self, Interval};
 use crate::core::guard;
@@ -72,6 +72,7 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         .map(|(cursor, at)| (cursor, cursor_json(at, now)))
         .collect::<serde_json::Map<_, _>>();
     let (stops, frozen) = release::kept(store, name).await?;
+    let run = last_run::of(name, store, now).await?;
     let sweep = store.text(name, guard::SWEEP).await?;
     let sweep = sweep.and_then(|text| serde_json::from_str::<guard::Sweep>(&text).ok());
     let mut errors = live.and_then(|live| live.get("faults")?.as_array().cloned()).unwrap_or_default();
@@ -100,6 +101,7 @@ pub async fn one(name: &str, store: &dyn Store, live: Option<&Value>, now: Milli
         "lanes": live.and_then(|live| live.get("lanes").cloned()).unwrap_or_else(|| json!({ "amo": { "state": "stopped" }, "salebot": { "state": "stopped" } })),
         "unproven": live.and_then(|live| live.get("unproven").cloned()).unwrap_or_else(|| json!([])),
         "sweep": sweep.map(|sweep| json!({ "age_s": age_s(Some(sweep.at)), "listed": sweep.listed, "missed": sweep.missed, "gone": sweep.gone })),
+        "run": run,
         "errors": errors,
     }))
 }
@@ -113,7 +115,7 @@ pub(super) fn interval_json(interval: Interval) -> Value {
     json!({ "from": spelled(interval.from), "to": spelled(interval.to) })
 }
 
-fn spelled(at: Millis) -> String {
+pub(super) fn spelled(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 

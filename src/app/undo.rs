@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::core::backfill::{self, kept};
 use crate::core::gap::JOURNAL_KEPT_DAYS;
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, UNDID, WroteLine};
-use crate::core::undo::{LINES_MAX, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, What};
+use crate::core::undo::{LINES_MAX, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, What};
 use crate::ports::store::{Change, DeadContent, OutboxRow, Store, Stored};
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -20,8 +20,6 @@ use std::sync::Arc;
 const LISTED_MAX: u32 = 20_000;
 /// Most waiting or dead actions that are looked through.
 const ROWS_MAX: u32 = 10_000;
-/// The actions that write values.
-const WRITES: [&str; 4] = ["update_contact", "update_lead", "save_variables", "set_order_variables"];
 
 /// A run that decided to change values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +113,8 @@ pub struct Undo {
     pub request: Request,
     /// Writes of the run that still waited when it was asked for: they are not told of.
     pub unwritten: u64,
+    /// True when an unfinished one is gone on with.
+    pub goes_on: bool,
     own: Option<Driven>,
 }
 
@@ -125,9 +125,14 @@ impl Undo {
     /// No bridge has such a run, several have, it is still under way, or another undo is.
     pub async fn begin(config: &Config, only: Option<&str>, wish: Wish) -> anyhow::Result<Undo> {
         let Wish { run, field, dry_run } = wish;
+        let request = Request { asked_at: wire::now(), run, field, dry_run };
         let reader = wire::read_store(config).await?;
         let bridge = bridge_of(config, reader.as_ref(), only, run).await?;
         check(reader.as_ref(), &bridge, run).await?;
+        let left = unfinished(reader.as_ref(), &bridge, &request).await?;
+        if left.is_none() && !dry_run {
+            must_be_seen(config, reader.as_ref(), &bridge, &request).await?;
+        }
         let unwritten = unwritten(reader.as_ref(), &bridge, run).await?;
         if unwritten > 0 && !dry_run {
             bail!(
@@ -137,12 +142,15 @@ impl Undo {
         drop(reader);
         let (opened, own) = driven::open(config, std::slice::from_ref(&bridge), Task::Undo).await?;
         let store = opened.store();
-        let request = Request { asked_at: wire::now(), run, field, dry_run };
-        store.commit(&bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
+        let goes_on = left.is_some();
+        let (request, is_decided) = left.unwrap_or((request, false));
+        if !is_decided {
+            store.commit(&bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
+        }
         if let Some(own) = &own {
             own.wake();
         }
-        Ok(Undo { opened, store, bridge, request, unwritten, own })
+        Ok(Undo { opened, store, bridge, request, unwritten, goes_on, own })
     }
 
     /// True when a daemon carries it out.
@@ -244,6 +252,57 @@ async fn bridge_of(config: &Config, store: &dyn Store, only: Option<&str>, run: 
         ),
         several => bail!("{} bridges have a run {run}: {}; say which with --bridge", several.len(), several.join(", ")),
     }
+}
+
+/// The same undo, left unfinished: it is gone on with under its own name, so that it can be undone as one. True in the
+/// second place where all is decided, and only writes wait.
+///
+/// # Errors
+/// Another one is unfinished: asking for this one would take it back in the middle.
+async fn unfinished(store: &dyn Store, bridge: &str, wish: &Request) -> anyhow::Result<Option<(Request, bool)>> {
+    let asked = kept::<Request>(store.text(bridge, REQUEST).await?.as_deref()).filter(|asked| !asked.dry_run);
+    let told = kept::<Progress>(store.text(bridge, PROGRESS).await?.as_deref());
+    let told = told.filter(|told| !told.request.dry_run);
+    let (left, is_decided) = match (asked, told) {
+        (Some(asked), _) => (asked, false),
+        (None, Some(told)) if unwritten(store, bridge, told.request.own_run()).await? > 0 => {
+            (told.request, told.done_at.is_some())
+        }
+        // It was stopped by hand: who asks for something else means it.
+        (None, Some(told)) if told.done_at.is_none() && told.request.is_like(wish) => (told.request, false),
+        _ => return Ok(None),
+    };
+    if left.is_like(wish) {
+        return Ok(Some((left, is_decided)));
+    }
+    let Request { run, field, .. } = left;
+    let field = field.map(|field| format!(" --field '{field}'")).unwrap_or_default();
+    bail!(
+        "the undo of {run} is not finished yet. Go on with it and let it end, or stop it there with Ctrl-C: \
+         salebridge undo {run}{field} --yes --bridge {bridge}"
+    );
+}
+
+/// Refuses to write many values of which nobody has seen what becomes of them. A guard that stops a pass asks a human;
+/// here a human asks, and the dry run is what they answer to.
+async fn must_be_seen(config: &Config, store: &dyn Store, bridge: &str, wish: &Request) -> anyhow::Result<()> {
+    let told = kept::<Progress>(store.text(bridge, PROGRESS).await?.as_deref());
+    let is_seen = told.is_some_and(|told| {
+        let of = &told.request;
+        let covers = of.field.is_none() || of.field == wish.field;
+        of.dry_run && of.run == wish.run && covers && told.done_at.is_some()
+    });
+    let decided = listed(store, bridge).await?.get(&wish.run).map_or(0, |summary| summary.decided);
+    let limit = config.bridges.iter().find(|own| own.name == bridge).map_or(0, |own| own.policy.guard.max_cleared_min);
+    if is_seen || decided <= limit {
+        return Ok(());
+    }
+    let field = wish.field.as_ref().map(|field| format!(" --field '{field}'")).unwrap_or_default();
+    bail!(
+        "{run} changed {decided} values, and nobody has looked yet at what putting them back would do. Look first, then \
+         the same with --yes: salebridge undo {run}{field}",
+        run = wish.run
+    );
 }
 
 /// Refuses what cannot be undone now.

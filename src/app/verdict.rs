@@ -150,11 +150,22 @@ fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
     }
     for (cursor, what) in [("contacts", "contacts"), ("leads", "leads")] {
         let age = bridge["cursors"][cursor]["age_s"].as_i64();
+        if is_running && age.is_none() && is_under_way(bridge, cursor) {
+            found.push(format!(
+                "{what} of amoCRM are read for the first time: each that may belong to somebody is asked for in Salebot, \
+                 so it takes as long as salebot.requests_per_second allows. What changes meanwhile is not missed."
+            ));
+        }
         if let Some(age) = age.filter(|age| is_running && *age > LATE_S) {
             found.push(format!("{what} of amoCRM were last read whole {} ago.", duration(age)));
         }
     }
     found
+}
+
+/// True while this listing is being read.
+pub fn is_under_way(bridge: &Value, cursor: &str) -> bool {
+    bridge["under_way"].as_array().into_iter().flatten().any(|pass| pass == cursor)
 }
 
 /// A time as people say it: `40 s`, `12 min`, `3 h`, `5 days`.

@@ -11,7 +11,7 @@ use crate::engine::{Bridge, Parts, Timing, Watch};
 use crate::inbound::{AmoReader, Door, SalebotDecoder};
 use crate::ports::env::{Bell, Env};
 use crate::ports::function::Functions;
-use crate::ports::meter::Meter;
+use crate::ports::meter::{Meter, Sent, Traffic};
 use crate::ports::remote::Amo;
 use crate::ports::store::Store;
 use crate::remote::amocrm::{
@@ -87,6 +87,15 @@ impl Lanes {
     }
 }
 
+impl Traffic for Lanes {
+    fn sent(&self) -> Sent {
+        self.reports().iter().fold(Sent::default(), |sent, (_, report)| Sent {
+            background: sent.background + report.background,
+            throttled: sent.throttled + report.throttled,
+        })
+    }
+}
+
 /// Opens the store beside a running daemon. Commands that commit change only what the daemon leaves alone: dead
 /// letters, and requests to it.
 pub async fn read_store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
@@ -145,7 +154,7 @@ pub fn bridge(
         amo: Arc::new(watcher(config, Arc::clone(&token), outside, &lanes.amo)),
         destination: destination(config, public_url.as_deref()),
     };
-    let bridge = bridge.watching(watch);
+    let bridge = bridge.watching(watch).telling(Arc::new(lanes.clone()));
     let bridge = Arc::new(match meter {
         Some(meter) => bridge.metered(meter),
         None => bridge,

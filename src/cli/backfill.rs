@@ -83,13 +83,13 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     }
     let ended = watch(&backfills).await;
     let standings = backfills.standings().await?;
-    let requests = backfills.requests();
+    let requests = backfills.requests(&standings);
     let is_of_daemon = backfills.is_of_daemon();
     if ended.is_err() {
         backfills.leave().await?;
     }
     backfills.end().await;
-    anstream::print!("{}", closing(&standings, requests));
+    anstream::print!("{}", closing(&standings, requests, is_of_daemon));
     match ended {
         Ok(()) if standings.iter().all(|standing| standing.dead_letters == 0) => Ok(ExitCode::SUCCESS),
         Ok(()) => {
@@ -117,7 +117,7 @@ async fn watch(backfills: &Backfills) -> Result<(), Interrupted> {
     loop {
         match backfills.standings().await {
             Ok(standings) => {
-                shown.show(&standings, backfills.requests());
+                shown.show(&standings, backfills.requests(&standings));
                 if standings.iter().all(|standing| standing.is_over) {
                     shown.bar.finish_and_clear();
                     return Ok(());
@@ -156,7 +156,7 @@ impl Shown {
         Shown { bar, is_terminal, has_length: false, paces: BTreeMap::new(), told_at: None }
     }
 
-    fn show(&mut self, standings: &[Standing], requests: Option<(u64, u64)>) {
+    fn show(&mut self, standings: &[Standing], (sent, throttled): (u64, u64)) {
         let bridges: Vec<String> = standings
             .iter()
             .map(|standing| {
@@ -170,8 +170,7 @@ impl Shown {
         if self.is_terminal {
             self.draw(standings);
         }
-        let requests = requests.map(|(sent, throttled)| format!("; {sent} requests, {throttled} times 429"));
-        self.say(&format!("{}{}", bridges.join(" | "), requests.unwrap_or_default()));
+        self.say(&format!("{}; {sent} requests, {throttled} times 429", bridges.join(" | ")));
     }
 
     /// A bar where all lengths are known, else none.
@@ -221,9 +220,19 @@ fn line_of(standing: &Standing, pace: &Pace) -> String {
             format!("{}, {rows} rows", if over { "done" } else { "writing" })
         }
     };
-    let why = progress.fault.as_ref().or(standing.fault.as_ref()).map(|fault| format!(", rests: {fault}"));
+    let rests = progress.fault.as_ref().map(|fault| format!(", rests: {}", with_remedy(fault, &standing.bridge)));
+    // A part that does not work need not hold up the others.
+    let why = rests.or_else(|| standing.fault.as_ref().map(|fault| format!(", in trouble: {fault}")));
     let waiting = if standing.outbox > 0 { format!(", {} writes wait", standing.outbox) } else { String::new() };
     format!("{}: {at}{waiting}{}", standing.bridge, why.unwrap_or_default())
+}
+
+/// Why a backfill rests, with what to do where the reason does not say so itself.
+fn with_remedy(fault: &str, bridge: &str) -> String {
+    match fault.contains("salebridge ") {
+        true => fault.to_owned(),
+        false => format!("{fault}; what to do: salebridge doctor --bridge {bridge}"),
+    }
 }
 
 /// Where it is in a part, how fast, and for how long still. The end of a part that nobody has counted is not known.
@@ -248,12 +257,17 @@ fn far(progress: &Progress, part: Part, pace: &Pace) -> String {
 }
 
 /// What it came to.
-fn closing(standings: &[Standing], requests: Option<(u64, u64)>) -> String {
+fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: bool) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["bridge", "what", "count"]);
-    let (mut samples, mut runs) = (String::new(), String::new());
+    let (mut samples, mut runs, mut troubles) = (String::new(), String::new(), String::new());
     for standing in standings {
+        let rests = standing.progress.as_ref().and_then(|progress| progress.fault.as_ref());
+        let rests = rests.map(|fault| with_remedy(fault, &standing.bridge));
+        if let Some(trouble) = rests.as_ref().or(standing.fault.as_ref()) {
+            troubles.push_str(&format!("Not all of {} works: {trouble}\n", standing.bridge));
+        }
         let Some(progress) = &standing.progress else { continue };
         let mut row = |what: &str, count: u64| {
             if count == 0 && !what.ends_with("looked at") {
@@ -279,11 +293,16 @@ fn closing(standings: &[Standing], requests: Option<(u64, u64)>) -> String {
                 progress.request.run()
             ));
         }
+        if progress.request.dry_run && progress.linked > 0 {
+            runs.push_str("Orders of those who would be found to belong together come on top.\n");
+        }
         progress.sample.iter().for_each(|line| samples.push_str(&format!("  {}: {line}\n", standing.bridge)));
     }
-    let requests = requests.map(|(sent, throttled)| format!("{sent} requests, {throttled} answers 429\n"));
+    // The daemon tells with each page; what it wrote behind the last one is its everyday work.
+    let until = if is_of_daemon { " until everything was read" } else { "" };
+    let requests = format!("{sent} requests, {throttled} answers 429{until}\n");
     let sample = if samples.is_empty() { String::new() } else { format!("\nFor example:\n{samples}") };
-    format!("{table}\n{}{runs}{sample}", requests.unwrap_or_default())
+    format!("{table}\n{requests}{troubles}{runs}{sample}")
 }
 
 #[cfg(test)]
@@ -338,7 +357,18 @@ mod tests {
         let mut standing = standing(10, Some(20), Part::Leads);
         (standing.outbox, standing.fault) = (7, Some("amoCRM is away".to_owned()));
         let line = line_of(&standing, &Pace::default());
-        assert_eq!(line, "shop: leads, 10 of about 20 rows, then clients, 7 writes wait, rests: amoCRM is away");
+        assert_eq!(line, "shop: leads, 10 of about 20 rows, then clients, 7 writes wait, in trouble: amoCRM is away");
+        if let Some(progress) = &mut standing.progress {
+            progress.fault = Some("the token is not accepted (auth)".to_owned());
+        }
+        let line = line_of(&standing, &Pace::default());
+        assert!(
+            line.ends_with("rests: the token is not accepted (auth); what to do: salebridge doctor --bridge shop"),
+            "{line}"
+        );
+        let told = closing(std::slice::from_ref(&standing), (12, 1), true);
+        assert!(told.contains("12 requests, 1 answers 429 until everything was read\n"), "{told}");
+        assert!(told.contains("Not all of shop works: the token is not accepted (auth); what to do: "), "{told}");
         standing.progress = None;
         assert_eq!(line_of(&standing, &Pace::default()), "shop: waits for its turn: amoCRM is away");
     }

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::app::status::Source;
 use crate::app::verdict::{self, Verdict};
+use crate::core::run::Run;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::Value;
 use std::io::{IsTerminal, Write};
@@ -60,6 +61,9 @@ fn told(status: &Value) -> String {
         text.push_str(&format!("  - {trouble}\n"));
     }
     text.push_str(&format!("\n{}\n", table(status).trim_fmt()));
+    if let Some(runs) = runs(status) {
+        text.push_str(&format!("\n{}\n", runs.trim_fmt()));
+    }
     if !notes.is_empty() {
         text.push_str("\nWorth knowing:\n");
         for note in notes {
@@ -90,7 +94,7 @@ fn table(status: &Value) -> Table {
         };
         let lane = |lane: &str| lane_word(&bridge["lanes"][lane]["state"]);
         let numbers = ["inbox", "outbox", "dead_letters", "frozen", "links"].map(|key| word(&bridge[key]));
-        let ages = ["contacts", "leads"].map(|cursor| age(&bridge["cursors"][cursor]["age_s"]));
+        let ages = ["contacts", "leads"].map(|cursor| read(bridge, cursor));
         let first = vec![word(&bridge["name"]), state.to_owned()];
         table.add_row([first, numbers.to_vec(), ages.to_vec(), vec![lane("amo"), lane("salebot")]].concat());
     }
@@ -116,8 +120,35 @@ pub(super) fn word(value: &Value) -> String {
     }
 }
 
-fn age(seconds: &Value) -> String {
-    seconds.as_i64().map_or_else(|| "never".to_owned(), |seconds| format!("{} ago", verdict::duration(seconds)))
+/// When a listing was last read whole. The first one takes as long as it takes: until then it was never.
+fn read(bridge: &Value, cursor: &str) -> String {
+    match bridge["cursors"][cursor]["age_s"].as_i64() {
+        Some(seconds) => format!("{} ago", verdict::duration(seconds)),
+        None if verdict::is_under_way(bridge, cursor) => "reading".to_owned(),
+        None => "never".to_owned(),
+    }
+}
+
+/// The run that each bridge is at or was at last; none where there never was one.
+fn runs(status: &Value) -> Option<Table> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["BRIDGE", "LAST RUN", "WHAT IT WAS", "BEGUN", "STATE"]);
+    for bridge in status["bridges"].as_array().into_iter().flatten() {
+        let told = &bridge["run"];
+        let Ok(run) = word(&told["name"]).parse::<Run>() else { continue };
+        let state = match told["state"].as_str() {
+            Some("through") => "through",
+            Some("unfinished") => "left unfinished",
+            Some("rests") => "waits, and goes on by itself",
+            _ => "under way",
+        };
+        let what =
+            if told["dry_run"] == true { format!("{}, dry", run.kind.told()) } else { run.kind.told().to_owned() };
+        let begun = told["age_s"].as_i64().map(verdict::duration).unwrap_or_default();
+        table.add_row([word(&bridge["name"]), run.to_string(), what, format!("{begun} ago"), state.to_owned()]);
+    }
+    (!table.is_empty()).then_some(table)
 }
 
 #[cfg(test)]
@@ -131,6 +162,7 @@ mod tests {
             "name": "shop", "inbox": 1, "outbox": 23, "dead_letters": 2, "frozen": 0, "links": 4567, "idle": false,
             "cursors": { "contacts": { "age_s": 4 }, "leads": { "age_s": 400 } },
             "lanes": { "amo": { "state": "open" }, "salebot": { "state": "paused" } }, "unproven": [], "errors": [],
+            "run": { "name": "20261121-174708-123-backfill", "kind": "backfill", "age_s": 130, "state": "under_way" },
         });
         let told = told(&json!({ "running": true, "bridges": [bridge] }));
         insta::assert_snapshot!(told, @r"
@@ -140,8 +172,21 @@ mod tests {
          BRIDGE  STATE    TO READ  TO WRITE  GIVEN UP  FROZEN  PEOPLE  CONTACTS  LEADS      AMOCRM  SALEBOT
          shop    at work        1        23         2       0    4567  4 s ago   6 min ago  works   pauses
 
+         BRIDGE  LAST RUN                      WHAT IT WAS  BEGUN      STATE
+         shop    20261121-174708-123-backfill  a backfill   2 min ago  under way
+
         Worth knowing:
           - shop: Salebot got too many requests; it is asked again in a moment, more slowly.
         ");
+    }
+
+    #[test]
+    fn a_first_look_that_takes_long_is_no_look_that_never_was() {
+        let bridge = |under_way: Value| json!({ "name": "shop", "cursors": {}, "under_way": under_way });
+        assert_eq!(read(&bridge(json!(["contacts"])), "contacts"), "reading");
+        assert_eq!(read(&bridge(json!([])), "contacts"), "never");
+        let told = told(&json!({ "running": true, "bridges": [bridge(json!(["contacts"]))] }));
+        assert!(told.contains("contacts of amoCRM are read for the first time"), "{told}");
+        assert!(!told.contains("LAST RUN"), "{told}");
     }
 }

@@ -60,6 +60,9 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     if undo.unwritten > 0 {
         anstream::eprintln!("{} writes of the run still wait; what they change is not told below.", undo.unwritten);
     }
+    if undo.goes_on {
+        anstream::eprintln!("{}: the undo goes on where it was left.", undo.bridge);
+    }
     let ended = watch(&undo).await;
     let standing = undo.standing().await?;
     let overtaken = undo.overtaken().await?;

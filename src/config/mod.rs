@@ -174,7 +174,16 @@ fn any_key(keys: &[Key], found: &dyn Fn(&Key) -> bool) -> bool {
 /// The text of the file, or what keeps it from being read and what to do.
 fn read_text(path: &Path) -> Result<String, (String, Option<String>)> {
     let file = std::fs::File::open(path).map_err(|error| {
-        let help = "name the file with --config or SALEBRIDGE_CONFIG; `salebridge init` writes one".to_owned();
+        let help = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => {
+                let path = path.display();
+                format!(
+                    "type it as the user who may read the file: sudo -u salebridge salebridge …; or give that user the \
+                     file: chown salebridge: {path}; chmod 0600 {path}"
+                )
+            }
+            _ => "name the file with --config or SALEBRIDGE_CONFIG; `salebridge init` writes one".to_owned(),
+        };
         (format!("the configuration cannot be opened: {error}"), Some(help))
     })?;
     let mut bytes = Vec::new();

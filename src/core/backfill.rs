@@ -105,6 +105,12 @@ pub struct Progress {
     pub conflicts: u64,
     /// Records that could not be read; they are marked and looked at again.
     pub put_off: u64,
+    /// Requests to both services, of the lowest priority, while it ran: its own, but for a sweep at the same time.
+    #[serde(default)]
+    pub requests: u64,
+    /// Answers 429 while it ran.
+    #[serde(default)]
+    pub throttled: u64,
     /// What a dry run would write, a line each; [`SAMPLE_MAX`] at most. Holds what people wrote.
     pub sample: Vec<String>,
     /// Why it does not go on at the moment.
@@ -129,6 +135,8 @@ impl Progress {
             cleared: 0,
             conflicts: 0,
             put_off: 0,
+            requests: 0,
+            throttled: 0,
             sample: Vec::new(),
             fault: None,
             done_at: None,
@@ -159,9 +167,12 @@ impl Progress {
         if self.about().is_some() { None } else { self.gallop.question() }
     }
 
-    /// Counts a page of the current part, and remembers where the next one begins; none: it was the last.
+    /// Counts a page of the current part, and remembers where the next one begins; none: it was the last. Pages share
+    /// some rows, which count once.
     pub fn page(&mut self, part: Part, rows: u64, next: Option<u32>) {
-        *self.looked_at.entry(part).or_default() += rows;
+        let so_far = u64::from(self.offset) + rows;
+        let looked_at = self.looked_at.entry(part).or_default();
+        *looked_at = so_far.max(*looked_at);
         self.gallop.read(self.rows(part));
         self.fault = None;
         match next {
@@ -238,7 +249,7 @@ mod tests {
         progress.page(Part::Leads, 0, None);
         progress.page(Part::Clients, 0, None);
         assert_eq!(progress.part(), None);
-        assert_eq!(progress.looked_at[&Part::Contacts], 520);
+        assert_eq!(progress.looked_at[&Part::Contacts], 515, "five rows came twice");
         assert_eq!(kept::<Progress>(Some(&progress.text())), Some(progress));
     }
 

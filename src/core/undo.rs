@@ -16,6 +16,8 @@ pub const LEFT: &str = "left";
 /// The kind of the journal's lines about records that were edited before an undo's write reached them: a
 /// `WroteLine`. Its values are left.
 pub const OVERTAKEN: &str = "overtaken";
+/// The actions that write values, by name.
+pub const WRITES: [&str; 4] = ["update_contact", "update_lead", "save_variables", "set_order_variables"];
 /// Most values that are told one by one; all are counted.
 pub const LINES_MAX: usize = 1_000;
 
@@ -37,6 +39,11 @@ impl Request {
     /// The undo's own run, which can be undone in its turn.
     pub fn own_run(&self) -> Run {
         Run { at: self.asked_at, kind: RunKind::Undo }
+    }
+
+    /// True when it asks for the same, whenever that was: then it is gone on with.
+    pub fn is_like(&self, other: &Request) -> bool {
+        Request { asked_at: other.asked_at, ..self.clone() } == *other
     }
 
     /// True for a pair that is to be undone.

@@ -14,6 +14,7 @@ use crate::core::link::ClientLink;
 use crate::core::model::ClientRow;
 use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
+use crate::ports::meter::Sent;
 use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority, SALEBOT_PAGE_MAX};
 use crate::ports::store::{Change, Cursor, Mark, Stored, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,9 @@ pub(super) struct Backfilling {
     /// The server's clock when the part was begun.
     server_start: Option<Millis>,
 }
+
+/// The backfill whose requests are counted, by when it was asked for, and what was sent when that was last done.
+pub(super) type Counted = Option<(Millis, Sent)>;
 
 /// What drafts would do, counted.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +67,11 @@ impl Backfilling {
         self.progress.request.dry_run
     }
 
+    /// Its place, to count in.
+    pub(super) fn progress(&mut self) -> &mut Progress {
+        &mut self.progress
+    }
+
     /// Counts what a page led to; the change remembers it.
     pub(super) fn page_changes(&mut self, looked: &Looked) -> Vec<Change> {
         let mut tallied = looked.recorded.clone().unwrap_or_default();
@@ -88,7 +97,8 @@ impl Bridge {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
         let Some(progress) = self.asked_backfill().await? else { return Ok(Step::Idle(None)) };
         let Some(part) = progress.part() else {
-            let done = Progress { done_at: Some(self.now()), ..progress };
+            let mut done = Progress { done_at: Some(self.now()), ..progress };
+            self.count_sent(&mut done);
             tracing::info!(bridge = self.name(), looked_at = ?done.looked_at, planned = ?done.planned, dry_run = done.request.dry_run, "the backfill is through");
             let mut changes = vec![Change::PutText(PROGRESS, done.text()), Change::PutText(REQUEST, String::new())];
             if done.request.since.is_none() {
@@ -105,6 +115,7 @@ impl Bridge {
             return Ok(Step::Idle(None));
         }
         self.health.begins(BACKFILL);
+        self.counts_from_here(progress.request.asked_at);
         let mut swept = Swept::of_backfill(Backfilling::new(progress, part));
         match self.backfill_part(&ground, part, &mut swept).await {
             Ok(()) => {
@@ -153,11 +164,69 @@ impl Bridge {
     async fn backfill_rests(&self, reason: String) -> Stored<Step> {
         tracing::warn!(bridge = self.name(), reason, "the backfill rests; it goes on where it stopped");
         if let Some(progress) = self.asked_backfill().await? {
-            let progress = Progress { fault: Some(reason), ..progress };
+            let mut progress = Progress { fault: Some(reason), ..progress };
+            self.count_sent(&mut progress);
             self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;
         }
         *self.backfill_rested.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.now());
         Ok(Step::Idle(None))
+    }
+
+    /// A process that begins with a backfill, or goes on with it, counts what it sends from there.
+    fn counts_from_here(&self, asked_at: Millis) {
+        let mut counted = self.backfill_counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if counted.is_none_or(|(of, _)| of != asked_at) {
+            *counted = Some((asked_at, self.traffic.sent()));
+            self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    /// What linking would lead to. A dry run remembers no link, so that the first values of those it would link are
+    /// planned from the link it would make; who is found twice, by a contact and as a client, counts once.
+    pub(super) async fn plan_as_if_linked(&self, looked: &mut Looked) -> Result<(), Stop> {
+        let Some(ground) = self.ground() else { return Ok(()) };
+        let links = self.would_be_linked(looked);
+        let contacts: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        for ids in contacts.into_iter().collect::<Vec<_>>().chunks(AMO_IDS_MAX) {
+            let page = self.parts.amo.contacts_by_id(ids, Priority::Background).await?;
+            let mut of = self.store().clients_of(self.name(), ids).await?;
+            of.extend(links.iter().filter(|link| link.contact.is_some_and(|contact| ids.contains(&contact))).cloned());
+            self.look_at_people(&ground, page.rows, of, Priority::Background, None, looked).await?;
+        }
+        Ok(())
+    }
+
+    /// The links that these drafts would make, without those that were counted before: their drafts go.
+    fn would_be_linked(&self, looked: &mut Looked) -> Vec<ClientLink> {
+        let mut counted = self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = Vec::new();
+        looked.drafts.retain(|draft| {
+            let links_somebody =
+                draft.changes.iter().any(|change| matches!(change, Change::Journal(entry) if entry.kind == "linked"));
+            let made = draft.changes.iter().find_map(|change| match change {
+                Change::PutClient(link) if links_somebody && link.contact.is_some() => Some(link),
+                _ => None,
+            });
+            let Some(made) = made else { return true };
+            let is_new = counted.insert(made.client.id);
+            if is_new {
+                links.push(made.as_ref().clone());
+            }
+            is_new
+        });
+        links
+    }
+
+    /// Counts what was sent since this was last done, for a command that can only watch. Only where it is kept then.
+    pub(super) fn count_sent(&self, progress: &mut Progress) {
+        let now = self.traffic.sent();
+        let mut counted = self.backfill_counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, before)) = counted.as_mut().filter(|(of, _)| *of == progress.request.asked_at) {
+            let sent = now.since(*before);
+            progress.requests += sent.background;
+            progress.throttled += sent.throttled;
+            *before = now;
+        }
     }
 
     /// True for a while after a page failed. A clock that was set back ends it.
@@ -278,7 +347,11 @@ impl Bridge {
         let mut known: BTreeMap<ClientId, ClientLink> = known.into_iter().map(|link| (link.client.id, link)).collect();
         let links =
             rows.into_iter().map(|row| known.remove(&row.client.id).unwrap_or_else(|| ClientLink::new(row.client)));
-        let (with, without): (Vec<ClientLink>, Vec<ClientLink>) = links.partition(|link| link.contact.is_some());
+        let (with, mut without): (Vec<ClientLink>, Vec<ClientLink>) = links.partition(|link| link.contact.is_some());
+        if request.dry_run {
+            let counted = self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner);
+            without.retain(|link| !counted.contains(&link.client.id));
+        }
         self.look_at_newcomers(ground, without, Priority::Background, looked).await?;
         if !request.parts.contains(&Part::Contacts) {
             let contacts: BTreeSet<ContactId> = with.iter().filter_map(|link| link.contact).collect();

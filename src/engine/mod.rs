@@ -38,12 +38,13 @@ pub use recovery::HEARD;
 pub use watch::Watch;
 
 use crate::core::fault::Fault;
+use crate::core::id::ClientId;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::Policy;
 use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
 use crate::ports::env::{Bell, Env};
-use crate::ports::meter::{Meter, Unmetered};
+use crate::ports::meter::{Meter, Traffic, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
 use crate::ports::store::{Store, StoreError};
 use futures::future::FutureExt;
@@ -120,6 +121,11 @@ pub struct Bridge {
     watch: Option<Watch>,
     hints: hints::Pace,
     missed_contacts: successor::Missed,
+    traffic: Arc<dyn Traffic>,
+    /// The backfill whose requests are counted, and what was sent before.
+    backfill_counted: std::sync::Mutex<backfill::Counted>,
+    /// Clients that the dry run under way would link.
+    backfill_linked: std::sync::Mutex<BTreeSet<ClientId>>,
     /// When a backfill last stopped short.
     backfill_rested: std::sync::Mutex<Option<Millis>>,
 }
@@ -208,6 +214,9 @@ impl Bridge {
             desk: function::Desk::default(),
             watch: None,
             meter: Arc::new(Unmetered),
+            traffic: Arc::new(Unmetered),
+            backfill_counted: std::sync::Mutex::default(),
+            backfill_linked: std::sync::Mutex::default(),
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
             backfill_rested: std::sync::Mutex::default(),
@@ -225,6 +234,13 @@ impl Bridge {
     #[must_use]
     pub fn metered(mut self, meter: Arc<dyn Meter>) -> Bridge {
         self.meter = meter;
+        self
+    }
+
+    /// Has a backfill tell what it sent.
+    #[must_use]
+    pub fn telling(mut self, traffic: Arc<dyn Traffic>) -> Bridge {
+        self.traffic = traffic;
         self
     }
 

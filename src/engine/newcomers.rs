@@ -56,7 +56,8 @@ impl Bridge {
             let asked = join_all(group.iter().map(|link| self.ask_about(ground, link, priority))).await;
             for (link, asked) in group.iter().zip(asked) {
                 match asked? {
-                    Ok(known) if !is_indexed && self.would_be_made(ground, link, &known) => {
+                    // A dry run has compared every contact with Salebot's clients before it comes here.
+                    Ok(known) if !is_indexed && !looked.is_dry && self.would_be_made(ground, link, &known) => {
                         looked.again.insert(Subject::Client(link.client.id), SOON_MS);
                     }
                     Ok(known) => self.decide_about(ground, link, &known, priority, &mut being_made, looked),

@@ -3,9 +3,9 @@
 use super::backfill::Tallied;
 use super::guard::{REST_MS, tally};
 use super::poll::{CONTACTS, LEADS};
-use super::record::Draft;
+use super::record::{Draft, REPLAN_MS};
 use super::{Bridge, Failure, Step};
-use crate::core::action::LinkRef;
+use crate::core::action::{LinkRef, client_key, contact_key, lead_key};
 use crate::core::check;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
@@ -72,6 +72,7 @@ impl Bridge {
         if !early.is_empty() {
             self.commit(early).await?;
         }
+        let rows = self.put_off_busy(rows).await?;
         if rows.is_empty() {
             return Ok(Step::More);
         }
@@ -87,6 +88,41 @@ impl Bridge {
         self.look_at_leads(&ground, &leads, &hinted.leads, &mut looked).await?;
         self.finish(rows, looked).await?;
         Ok(Step::More)
+    }
+
+    /// Records with a write under way would be read in vain: nothing planned about them could be recorded. Worse, reading
+    /// them again and again goes before the very write they wait for where that has a lower priority.
+    async fn put_off_busy(&self, rows: Vec<MarkRow>) -> Result<Vec<MarkRow>, StoreError> {
+        let in_flight = self.in_flight.lock().await.clone();
+        if in_flight.is_empty() {
+            return Ok(rows);
+        }
+        let (clients, contacts, _) = split(&rows);
+        let own = self.store().clients(self.name(), &clients).await?;
+        let mut of: BTreeSet<ContactId> = contacts;
+        of.extend(own.iter().filter_map(|link| link.contact));
+        let links = self.store().clients_of(self.name(), &of.into_iter().collect::<Vec<_>>()).await?;
+        let is_busy = |key: String| in_flight.contains(&key);
+        let of_contact = |contact: ContactId| {
+            is_busy(contact_key(contact))
+                || links.iter().any(|link| link.contact == Some(contact) && is_busy(client_key(link.client.id)))
+        };
+        let of_client = |client: ClientId| {
+            let contact = own.iter().find(|link| link.client.id == client).and_then(|link| link.contact);
+            is_busy(client_key(client)) || contact.is_some_and(of_contact)
+        };
+        let (busy, free): (Vec<MarkRow>, Vec<MarkRow>) = rows.into_iter().partition(|row| match row.mark.subject {
+            Subject::Contact(id) => of_contact(id),
+            Subject::Client(id) => of_client(id),
+            Subject::Lead(id) => is_busy(lead_key(id)),
+            // They are gathered, and what has not changed costs them nothing.
+            Subject::ContactHint(_) | Subject::LeadHint(_) => false,
+        });
+        let due = self.now().plus(REPLAN_MS);
+        let later =
+            |row: &MarkRow| [Change::Unmark(row.mark.subject, row.revision), Change::Mark(Mark { due, ..row.mark })];
+        self.commit(busy.iter().flat_map(later).collect()).await?;
+        Ok(free)
     }
 
     /// Open leads that these clients, or the orders they have, may have news for.

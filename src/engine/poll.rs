@@ -327,6 +327,10 @@ impl Bridge {
             changes.push(Change::PutText(first_listed(name), text));
         }
         if let Some(backfill) = &mut swept.backfill {
+            if backfill.is_dry() {
+                self.plan_as_if_linked(&mut looked).await?;
+            }
+            self.count_sent(backfill.progress());
             changes = backfill.page_changes(&looked);
             if backfill.is_dry() {
                 self.commit(changes).await?;

@@ -33,7 +33,7 @@ pub(super) struct Draft {
 }
 
 /// How soon a plan that came too late is made again.
-const REPLAN_MS: i64 = 300;
+pub(super) const REPLAN_MS: i64 = 300;
 
 impl Draft {
     pub(super) fn about(subject: Subject) -> Draft {

@@ -3,7 +3,7 @@
 
 use super::record::Draft;
 use super::{Bridge, Failure, Step};
-use crate::core::action::{Action, Confirm, LinkRef};
+use crate::core::action::{Confirm, LinkRef};
 use crate::core::backfill::kept;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ClientId, ContactId, LeadId};
@@ -11,11 +11,11 @@ use crate::core::link::{ClientLink, DealLink};
 use crate::core::model::{Contact, Lead, Order, Variables};
 use crate::core::plan::Notice;
 use crate::core::plan::ground::Ground;
-use crate::core::plan::undo::{self, Around, Changed, Decided, Now};
-use crate::core::run::{RUNS, Target, UNDID, WROTE, WroteLine};
-use crate::core::undo::{LEFT, Line, PROGRESS, Progress, REQUEST, Request, What};
+use crate::core::plan::undo::{self, Around, Changed, Decided, Earlier, Now};
+use crate::core::run::{RUNS, Run, Target, UNDID, WROTE, WroteLine};
+use crate::core::undo::{LEFT, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, What};
 use crate::ports::remote::{BrokenRow, Priority};
-use crate::ports::store::{Change, NewAction, Stored};
+use crate::ports::store::{Change, NewAction, OutboxRow, Stored};
 use futures::future::join_all;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,9 +66,13 @@ impl Bridge {
         let Some(request) = kept::<Request>(asked.as_deref()) else { return Ok(Step::Idle(None)) };
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
         let text = self.store().text(self.name(), PROGRESS).await?;
-        let progress = kept::<Progress>(text.as_deref()).filter(|kept| kept.request == request);
-        let mut progress = progress.unwrap_or_else(|| Progress::new(request.clone()));
-        match self.undo(&ground, &mut progress).await {
+        let left = kept::<Progress>(text.as_deref()).filter(|kept| kept.request == request);
+        let earlier = match &left {
+            Some(_) => self.decided_earlier(&request).await?,
+            None => Earlier::default(),
+        };
+        let mut progress = left.unwrap_or_else(|| Progress::new(request.clone()));
+        match self.undo(&ground, &earlier, &mut progress).await {
             Ok(true) => {
                 progress.done_at = Some(self.now());
                 let own = request.own_run();
@@ -96,17 +100,19 @@ impl Bridge {
     }
 
     /// Page by page; false when it was taken back.
-    async fn undo(&self, ground: &Ground, progress: &mut Progress) -> Result<bool, Failure> {
+    async fn undo(&self, ground: &Ground, earlier: &Earlier, progress: &mut Progress) -> Result<bool, Failure> {
         let request = progress.request.clone();
         let all = self.written_by(ground, &request).await?;
         progress.records = all.len() as u64;
+        // From here on whoever goes on with it knows that something may have been decided.
+        self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;
         let todo: Vec<(Target, Vec<Changed>)> =
             all.into_iter().filter(|(target, _)| progress.after.is_none_or(|after| *target > after)).collect();
         for page in todo.chunk_by(|(a, _), (b, _)| is_alike(*a, *b)).flat_map(|alike| alike.chunks(TOGETHER)) {
             if self.is_stopping() || self.is_taken_back(&request).await? {
                 return Ok(false);
             }
-            self.undo_page(ground, page, progress).await?;
+            self.undo_page(ground, page, earlier, progress).await?;
             self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;
         }
         Ok(true)
@@ -133,18 +139,43 @@ impl Bridge {
         Ok(undo::gathered(ground, lines))
     }
 
+    /// What this undo itself has decided already. A write leaves the outbox with its line of the journal, so that the
+    /// outbox is read first.
+    async fn decided_earlier(&self, request: &Request) -> Stored<Earlier> {
+        let mut earlier = Earlier::default();
+        let own = request.own_run();
+        for name in WRITES {
+            let rows = self.store().pending_named(self.name(), name, LINES_MAX).await?;
+            let ours = rows.iter().filter(|row| row.run == Some(own));
+            ours.filter_map(|row| WroteLine::of(&row.action)).for_each(|line| earlier.wrote(&line));
+        }
+        for row in self.store().journal(self.name(), &own.subject(), LINES_MAX).await? {
+            if row.kind == WROTE || row.kind == OVERTAKEN {
+                serde_json::from_value(row.detail).iter().for_each(|line| earlier.wrote(line));
+            } else if row.kind == LEFT
+                && let Ok(line) = serde_json::from_value(row.detail)
+            {
+                earlier.left(line);
+            }
+        }
+        Ok(earlier)
+    }
+
     /// Reads, decides and records a page. A record with an action under way is waited for.
     async fn undo_page(
         &self,
         ground: &Ground,
         records: &[(Target, Vec<Changed>)],
+        earlier: &Earlier,
         progress: &mut Progress,
     ) -> Result<(), Failure> {
         let mut todo: Gathered = records.iter().cloned().collect();
         for round in 0..=BUSY_TIMES {
             let page = self.read_page(todo.keys().copied().collect()).await?;
             for (target, changed) in std::mem::take(&mut todo) {
-                let (decided, is_ours) = self.decide_undo(ground, target, &changed, &page, &progress.request).await?;
+                let own = progress.request.own_run();
+                let mut decided = self.decide_undo(ground, target, &changed, &page, own).await?;
+                let is_ours = earlier.settles(target, &mut decided);
                 let is_settled = match progress.request.dry_run || is_ours {
                     true => true,
                     false => self.record_undo(&decided, &page, &progress.request).await?,
@@ -169,27 +200,25 @@ impl Bridge {
         Ok(())
     }
 
-    /// What becomes of a record; true in the second place where this undo has recorded its write already.
+    /// What becomes of a record.
     async fn decide_undo(
         &self,
         ground: &Ground,
         target: Target,
         changed: &[Changed],
         page: &Page,
-        request: &Request,
-    ) -> Stored<(Decided, bool)> {
+        own: Run,
+    ) -> Stored<Decided> {
         let pending = self.store().pending(self.name(), &[key(target)]).await?;
-        let own = request.own_run();
-        let writes_here = |action: &Action| Target::of(action) == Some(target);
-        let is_ours = pending.iter().any(|row| row.run == Some(own) && writes_here(&row.action));
-        let others = pending.iter().filter(|row| row.run != Some(own) && writes_here(&row.action));
+        let is_others = |row: &&OutboxRow| row.run != Some(own) && Target::of(&row.action) == Some(target);
+        let others = pending.iter().filter(is_others);
         let waiting: Vec<Confirm> = others.flat_map(|row| row.action.confirms().to_vec()).collect();
         let around = Around { clients: &page.clients, deals: &page.deals, waiting: &waiting };
         let mut decided = undo::decide(ground, target, page.now(target), changed, around);
         if let Some(reason) = page.broken.get(&target) {
             decided.lines.iter_mut().for_each(|line| (line.what, line.told) = (What::Refused, reason.clone()));
         }
-        Ok((decided, is_ours))
+        Ok(decided)
     }
 
     /// Records a decided write, and the lines about what is left. False when the record is busy or has changed.

@@ -36,9 +36,41 @@ pub trait Meter: Send + Sync {
     fn noticed(&self, kind: &'static str);
 }
 
+/// What was sent to both services so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// Requests of the lowest priority: of backfills, undos and sweeps, and of the writes they led to.
+    pub background: u64,
+    /// Answers 429, to whatever request.
+    pub throttled: u64,
+}
+
+impl Sent {
+    /// What came since `before`.
+    #[must_use]
+    pub fn since(self, before: Sent) -> Sent {
+        Sent {
+            background: self.background.saturating_sub(before.background),
+            throttled: self.throttled.saturating_sub(before.throttled),
+        }
+    }
+}
+
+/// Tells what was sent. Must not wait for anything.
+pub trait Traffic: Send + Sync {
+    /// Since the start of the process.
+    fn sent(&self) -> Sent;
+}
+
 /// Counts nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Unmetered;
+
+impl Traffic for Unmetered {
+    fn sent(&self) -> Sent {
+        Sent::default()
+    }
+}
 
 impl Meter for Unmetered {
     fn settled(&self, _action: &'static str, _side: Side, _end: End, _age_ms: i64) {}

@@ -118,6 +118,9 @@ pub struct LaneReport {
     pub waiting: [usize; 3],
     /// Permits granted since start.
     pub granted: u64,
+    /// How many of them went to backfills and sweeps.
+    #[serde(skip)]
+    pub background: u64,
     /// Answers 429 since start.
     pub throttled: u64,
     /// Blocks since start, failed probes included.
@@ -218,6 +221,7 @@ impl Lane {
             state: condition,
             waiting: state.queues.lengths(),
             granted: state.granted,
+            background: state.background,
             throttled: state.throttled,
             blocked: state.blocked,
             answers: state.answers.clone(),
@@ -236,7 +240,8 @@ impl Lane {
         let bell = Arc::new(Notify::new());
         let id = state.next_ticket;
         state.next_ticket += 1;
-        state.queues.push(priority, Ticket { id, free: cost == Cost::Free, bell: bell.clone() });
+        let is_background = priority == Priority::Background;
+        state.queues.push(priority, Ticket { id, free: cost == Cost::Free, is_background, bell: bell.clone() });
         Ok(Waiting { lane: self, id, bell, free: cost == Cost::Free })
     }
 

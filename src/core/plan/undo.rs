@@ -64,6 +64,54 @@ pub struct Decided {
     pub lines: Vec<Line>,
 }
 
+/// What an undo decided before it was stopped, from its own writes that wait and its own lines of the journal. Its place moves page by page, and it
+/// may have been killed within one: then a value that it wrote, and that somebody edited again since, must not be taken
+/// for one that waits for it.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// The places it wrote to.
+    wrote: BTreeSet<(Target, String)>,
+    /// The values it left.
+    left: BTreeMap<(Target, String), Line>,
+}
+
+impl Earlier {
+    /// It wrote these, or is about to, or came too late to.
+    pub fn wrote(&mut self, line: &WroteLine) {
+        let places = line.values.iter().map(|value| (line.target, place_of(line.target, &value.rule).to_owned()));
+        self.wrote.extend(places);
+    }
+
+    /// It left this one.
+    pub fn left(&mut self, line: Line) {
+        self.left.insert((line.target, line.place.clone()), line);
+    }
+
+    /// True for a record that was decided before; then that is what is told, and nothing is written.
+    pub fn settles(&self, target: Target, decided: &mut Decided) -> bool {
+        let of = |place: &str| (target, place.to_owned());
+        let is_ours = |place: &str| self.wrote.contains(&of(place));
+        let is_known = |line: &Line| is_ours(&line.place) || self.left.contains_key(&of(&line.place));
+        if !decided.lines.iter().any(is_known) {
+            return false;
+        }
+        for line in &mut decided.lines {
+            if is_ours(&line.place) {
+                (line.what, line.told) = (What::PutBack, String::new());
+            } else if let Some(left) = self.left.get(&of(&line.place)) {
+                line.clone_from(left);
+            } else if line.what == What::PutBack {
+                (line.what, line.told) = (What::Edited, EDITED.to_owned());
+            }
+        }
+        decided.action = None;
+        true
+    }
+}
+
+/// Why an edited value is left.
+const EDITED: &str = "it was edited since";
+
 /// Gathers what a run wrote, record by record. `lines` are its lines of the journal, oldest first. Of a place that was
 /// written several times the value before the first write and after the last one count, unless somebody edited it in
 /// between: then their edit is what stood there before.
@@ -226,7 +274,7 @@ fn judge(ground: &Ground, changed: &Changed, held: &Result<Held<'_>, Missing>, a
         }
         (true, _) => (What::PutBack, String::new()),
         (false, true) => (What::Already, String::new()),
-        (false, false) => (What::Edited, "it was edited since".to_owned()),
+        (false, false) => (What::Edited, EDITED.to_owned()),
     }
 }
 

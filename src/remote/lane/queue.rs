@@ -15,6 +15,8 @@ pub(super) struct Ticket {
     pub(super) id: u64,
     /// True when the daily budget does not count it.
     pub(super) free: bool,
+    /// True for work of the lowest priority.
+    pub(super) is_background: bool,
     /// Wakes it.
     pub(super) bell: Arc<Notify>,
 }

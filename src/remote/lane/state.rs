@@ -36,6 +36,8 @@ pub(super) struct State {
     pub(super) throttled_at_permit: u64,
     pub(super) next_ticket: u64,
     pub(super) granted: u64,
+    /// Permits that went to work of the lowest priority.
+    pub(super) background: u64,
     /// Requests sent, by the class of the answer's status.
     pub(super) answers: BTreeMap<&'static str, u64>,
     pub(super) throttled: u64,
@@ -81,6 +83,7 @@ impl State {
             throttled_at_permit: 0,
             next_ticket: 0,
             granted: 0,
+            background: 0,
             answers: BTreeMap::new(),
             throttled: 0,
             blocked: 0,
@@ -110,6 +113,7 @@ impl State {
 
     fn grant(&mut self, ticket: &Ticket) {
         self.granted += 1;
+        self.background += u64::from(ticket.is_background);
         if !ticket.free {
             self.budget_used += 1;
         }

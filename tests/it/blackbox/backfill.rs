@@ -1,10 +1,13 @@
 //! `backfill` over the real program: without a daemon and beside one, killed, stopped, dry.
 
 use super::{Place, eventually, found_town};
+use salebridge::sandbox::amo::LoggedRequest;
 use salebridge::sandbox::amo::edit::LeadDraft;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
+use std::fs::File;
 use std::process::{Output, Stdio};
 
 fn said(output: &Output) -> String {
@@ -48,11 +51,29 @@ async fn a_first_import_without_a_daemon_links_writes_and_ends() {
     assert_eq!(town.amo(|amo, _| amo.contact_count()), known);
     assert!(said(&dry).contains("contacts looked at"), "{}", said(&dry));
     assert!(said(&dry).contains("belong together"), "{}", said(&dry));
+    // What the new links would lead to is counted and shown, each of them once.
+    let first = format!("client:{client}: ");
+    for part in [
+        "save_variables would be planned",
+        "update_contact would be planned",
+        "create_contact would be planned",
+        "For example:",
+        &first,
+    ] {
+        assert!(said(&dry).contains(part), "{part} is missing in {}", said(&dry));
+    }
+    let linked = |output: &Output| {
+        let all = said(output);
+        let line = all.lines().find(|line| line.contains("found to belong together")).expect("the line");
+        line.split_whitespace().last().and_then(|count| count.parse::<u64>().ok())
+    };
+    let would_be = linked(&dry);
 
     let output = backfill(&place, &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(variable(&town, client, "amo_contact_id"), contact.to_string());
     assert_eq!(town.look(|_, salebot| salebot.orders(client).len()), 1, "{}", said(&output));
+    assert_eq!(linked(&output), would_be, "{}", said(&output));
     let contacts = town.amo(|amo, _| amo.contact_count());
     assert_eq!(contacts, known + 1, "somebody without a contact gets one");
     assert_ne!(variable(&town, stranger, "amo_contact_id"), "");
@@ -103,6 +124,96 @@ async fn beside_a_daemon_it_mends_what_polls_pass_over() {
     town.close().await;
 }
 
+/// The numbers of the last line that tells how far the leads are: rows, about how many, a second, and how long.
+fn pace(said: &str) -> Option<[u64; 4]> {
+    let line = said.lines().rfind(|line| line.contains(" of about ") && line.contains(" left"))?;
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let before = |what: &str| words.iter().position(|word| word.trim_end_matches(',') == what).map(|at| words[at - 1]);
+    let unit = if line.contains(" s left") { "s" } else { "min" };
+    let of = words.iter().position(|word| *word == "of")?;
+    let numbers = [Some(words[of - 1]), before("rows"), before("rows/s"), before(unit)];
+    let numbers: Vec<u64> = numbers.into_iter().filter_map(|word| word?.parse().ok()).collect();
+    numbers.try_into().ok()
+}
+
+/// Leads in a page, as the bridge asks for them.
+const PAGE: u64 = 500;
+
+#[tokio::test]
+async fn a_long_one_tells_how_fast_it_is_and_for_how_long_with_few_questions() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let all = 18_000;
+    while town.look(|amo, _| amo.lead_count()) < all {
+        // Nobody's: nothing is to be done about them, and they are quickly read.
+        town.amo(|amo, now_ms| {
+            for _ in 0..500 {
+                amo.create_lead(now_ms, LeadDraft { name: "Заявка".into(), ..LeadDraft::default() });
+            }
+        });
+    }
+    let all = town.look(|amo, _| amo.lead_count()) as u64;
+    // Slow enough that lines are printed while it goes.
+    place.write(&place.config.text().replace("[bridge.amo]\n", "[bridge.amo]\nrequests_per_second = 4\n"));
+    let output = backfill(&place, &["--only", "leads", "--dry-run"]).await;
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let [rows, about, a_second, _] = pace(&told).expect("a line with numbers");
+    assert!(rows < about && (all * 3 / 5..all * 17 / 10).contains(&about), "{about} of {all}: {told}");
+    assert!((PAGE..=4 * PAGE).contains(&a_second), "{told}");
+    let sizes = |size: &str| {
+        let is_one = |request: &&LoggedRequest| {
+            let of_size =
+                |(name, value): &(String, String)| matches!(name.as_str(), "limit_rows" | "limit") && value == size;
+            request.path.ends_with("/leads") && request.query.iter().any(of_size)
+        };
+        town.look(|amo, _| amo.request_log().filter(is_one).count()) as u64
+    };
+    let questions = sizes("1");
+    assert!((2..=6).contains(&questions), "{questions} questions: {told}");
+    // Requests are told, and they are those that came.
+    let (amo, salebot) = town.look(|amo, salebot| (amo.request_log().count() as u64, salebot.statistics().total));
+    assert!(told.contains(&format!("{} requests, 0 answers 429\n", amo + salebot)), "{amo} and {salebot}: {told}");
+    // The next one knows from the beginning, and asks nothing.
+    let mut command = place.command(&["backfill", "--only", "leads"]);
+    let errors = place.path().join("second.txt");
+    let log = File::create(&errors).expect("a file");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts");
+    let second = super::Daemon { child };
+    let read = || std::fs::read_to_string(&errors).unwrap_or_default();
+    eventually("it tells how far it is", || async { read().contains(" of about ") }).await;
+    assert!(read().contains(&format!(" of about {all} rows")), "{}", read());
+    assert_eq!(sizes("1"), questions);
+    second.kill();
+    town.close().await;
+}
+
+#[tokio::test]
+async fn beside_a_daemon_it_tells_its_requests_and_answers_429() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let yearly = "\"0 0 0 1 1 *\"";
+    let rare = ["\"*/2 * * * * *\"", "\"1/2 * * * * *\"", "\"*/5 * * * * *\""];
+    place.write(&rare.iter().fold(place.config.text(), |text, often| text.replace(often, yearly)));
+    let daemon = place.start();
+    place.ready().await;
+    place.idle().await;
+    let sent = || town.look(|amo, salebot| amo.request_log().count() as u64 + salebot.statistics().total);
+    let before = sent();
+    let busy = Fault::Status { code: 429, body: None, retry_after: Some(1) };
+    town.spoil(ScriptedFault::once(ServiceName::Amo, busy).on("/contacts"));
+    let output = backfill(&place, &["--dry-run"]).await;
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    // The one that was answered by the gateway is in no log of the service.
+    let came = sent() - before + 1;
+    assert!(told.contains(&format!("{came} requests, 1 answers 429 until everything was read\n")), "{came}: {told}");
+    let run = &place.status()["run"];
+    assert_eq!((&run["kind"], &run["state"], &run["dry_run"]), (&"backfill".into(), &"through".into(), &true.into()));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
 #[tokio::test]
 async fn killed_it_goes_on_where_it_was() {
     let town = found_town().await;
@@ -116,6 +227,10 @@ async fn killed_it_goes_on_where_it_was() {
         child.kill().expect("it runs");
         child.wait().expect("it ends");
     }
+    let run = place.status()["run"].clone();
+    assert_eq!((&run["kind"], &run["state"]), (&"backfill".into(), &"under_way".into()), "{run}");
+    let told = String::from_utf8(place.command(&["status"]).output().expect("it runs").stdout).expect("text");
+    assert!(told.contains("LAST RUN") && told.contains(run["name"].as_str().expect("a name")), "{told}");
     let output = backfill(&place, &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(variable(&town, client, "amo_contact_id"), contact.to_string());

@@ -1,11 +1,12 @@
 //! What people are told when something is in the way: each message names what to do.
 
-use super::{Place, SECRET, eventually, found_town, salebridge, text};
+use super::{Daemon, Place, SECRET, eventually, found_town, salebridge, signal, text};
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// The user that owns nothing.
 const NOBODY: u32 = 65_534;
@@ -28,6 +29,60 @@ fn ended(output: &Output, code: i32, parts: &[&str]) {
 fn a_missing_configuration_names_init() {
     let output = salebridge().args(["--config", "/nonexistent/salebridge.toml", "run"]).output().expect("it runs");
     ended(&output, 78, &["/nonexistent/salebridge.toml", "--config", "salebridge init"]);
+}
+
+#[test]
+fn an_unreadable_configuration_names_the_user_to_be() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    fs::set_permissions(place.file(), fs::Permissions::from_mode(0o000)).expect("our own file");
+    let mut command = place.command(&["status"]);
+    if is_root() {
+        fs::set_permissions(place.path(), fs::Permissions::from_mode(0o755)).expect("our own folder");
+        command.uid(NOBODY);
+    }
+    let parts = ["cannot be opened", "Permission denied", "sudo -u salebridge", "chown salebridge:", "0600"];
+    ended(&command.output().expect("it runs"), 78, &parts);
+}
+
+#[test]
+fn a_slip_in_a_choice_names_the_nearest_one() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    place.write(&place.config.text().replace("owner = \"salebot\"", "owner = \"salebto\""));
+    let parts = ["owner = \"salebto\"", "did you mean \"salebot\"?", "1 fault"];
+    ended(&place.command(&["run"]).output().expect("it runs"), 78, &parts);
+}
+
+#[test]
+fn a_port_in_use_names_the_way_out() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let taken = TcpListener::bind(("127.0.0.1", place.port)).expect("it was free");
+    let parts = ["cannot listen on 127.0.0.1:", "stop what uses the port, or set http.listen to another one"];
+    ended(&place.command(&["run"]).output().expect("it runs"), 1, &parts);
+    drop(taken);
+}
+
+#[tokio::test]
+async fn a_backfill_in_trouble_sends_to_doctor() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    place.write(&place.config.text().replace(super::TOKEN, "another-token"));
+    let said = place.path().join("said.txt");
+    let errors = fs::File::create(&said).expect("a file");
+    let child = place.command(&["backfill"]).stdout(Stdio::null()).stderr(errors).spawn().expect("it starts");
+    let mut backfill = Daemon { child };
+    eventually("it says what to do", || async {
+        let told = fs::read_to_string(&said).unwrap_or_default();
+        told.contains("token is not accepted") && told.contains("what to do: salebridge doctor --bridge town")
+    })
+    .await;
+    signal(&backfill.child, "TERM");
+    assert_eq!(backfill.ended().await.code(), Some(75));
+    place.write(&place.config.text().replace("contact.field.4396817", "contact.field.4396871"));
+    let mut command = place.command(&["backfill", "--restart"]);
+    let output = tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic");
+    let parts = ["Not all of town works: ", "contact.field.4396871", "what to do: salebridge doctor --bridge town"];
+    ended(&output, 0, &parts);
+    town.close().await;
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod running;
 mod secrets;
 mod storm;
 mod undo;
+mod undo_killed;
 mod verify;
 
 use crate::version;

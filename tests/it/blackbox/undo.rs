@@ -8,45 +8,45 @@ use serde_json::Value;
 use std::process::Output;
 
 /// The pair that should never have been.
-const WRONG: &str = "contact.field.4396817=client.favourite";
+pub(super) const WRONG: &str = "contact.field.4396817=client.favourite";
 
-struct Person {
-    contact: u64,
-    client: i64,
+pub(super) struct Person {
+    pub(super) contact: u64,
+    pub(super) client: i64,
 }
 
 impl Person {
-    fn favourite(&self, town: &Town) -> String {
+    pub(super) fn favourite(&self, town: &Town) -> String {
         super::verify::variable(town, self.client, "favourite")
     }
 
-    fn drinks(&self, town: &Town, what: &str) {
+    pub(super) fn drinks(&self, town: &Town, what: &str) {
         town.salebot(|salebot, now_ms| salebot.set_variable(now_ms, self.client, "client.favourite", what));
     }
 
-    fn position(&self, town: &Town) -> String {
+    pub(super) fn position(&self, town: &Town) -> String {
         town.look(|amo, _| amo.contact(self.contact).expect("the contact").card.texts(FIELD_POSITION).concat())
     }
 
-    fn works_as(&self, town: &Town, what: &str) {
+    pub(super) fn works_as(&self, town: &Town, what: &str) {
         town.amo(|amo, now_ms| amo.set_contact_text(now_ms, self.contact, FIELD_POSITION, what));
     }
 }
 
 /// Runs a command to its end, off the runtime's threads: the town answers from there.
-async fn run(place: &Place, arguments: &[&str]) -> Output {
+pub(super) async fn run(place: &Place, arguments: &[&str]) -> Output {
     let mut command = place.command(arguments);
     tokio::task::spawn_blocking(move || command.output().expect("it runs")).await.expect("no panic")
 }
 
-async fn json(place: &Place, arguments: &[&str]) -> (Option<i32>, Value) {
+pub(super) async fn json(place: &Place, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = run(place, &[arguments, &["--json"]].concat()).await;
     let told = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("JSON: {}", text(&output)));
     (output.status.code(), told)
 }
 
 /// What becomes of the favourite or the position of these people; nothing else is told.
-fn fates(report: &Value, people: &[Person]) -> Vec<(String, String)> {
+pub(super) fn fates(report: &Value, people: &[&Person]) -> Vec<(String, String)> {
     let all = report["values"].as_array().expect("a list").iter();
     let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let told = all.map(|value| {
@@ -55,7 +55,7 @@ fn fates(report: &Value, people: &[Person]) -> Vec<(String, String)> {
     });
     let is_theirs = |record: &str| {
         let of = |person: &Person| [format!("contact:{}", person.contact), format!("client:{}", person.client)];
-        people.iter().flat_map(of).any(|own| own == record)
+        people.iter().flat_map(|person| of(person)).any(|own| own == record)
     };
     let mut own: Vec<(String, String)> = told.filter(|(record, _)| is_theirs(record)).collect();
     own.sort();
@@ -85,10 +85,13 @@ async fn mapped_wrongly() -> (Town, Place, [Person; 3], String) {
     assert_eq!(people[0].favourite(&town), "Директор", "that is what went wrong");
     assert_eq!(people[1].favourite(&town), "Бухгалтер");
     assert_eq!(people[2].position(&town), "Какао");
-    let told = text(&output);
-    let run =
-        told.lines().find_map(|line| line.split_once("salebridge undo ")).expect("the run is told").1.trim().to_owned();
-    (town, place, people, run)
+    (town, place, people, run_of(&output))
+}
+
+/// The run that a backfill told the way back of.
+pub(super) fn run_of(output: &Output) -> String {
+    let told = text(output);
+    told.lines().find_map(|line| line.split_once("salebridge undo ")).expect("the run is told").1.trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,7 +115,7 @@ async fn a_wrong_backfill_is_undone_and_what_was_edited_since_is_left() {
     };
     for arguments in [&["undo", &wrong, "--field", WRONG][..], &["undo", &wrong, "--field", WRONG, "--dry-run"]] {
         let (code, dry) = json(&place, arguments).await;
-        let told = fates(&dry, &people);
+        let told = fates(&dry, &people.each_ref());
         assert_eq!((code, told), (Some(3), expected("put_back", "put_back")), "{dry}");
         assert_eq!(
             (anna.favourite(&town), vera.position(&town)),
@@ -132,7 +135,7 @@ async fn a_wrong_backfill_is_undone_and_what_was_edited_since_is_left() {
     }
 
     let (code, done) = json(&place, &["undo", &wrong, "--field", WRONG, "--yes"]).await;
-    let told = fates(&done, &people);
+    let told = fates(&done, &people.each_ref());
     assert_eq!((code, told), (Some(3), expected("put_back", "put_back")), "{done}");
     assert_eq!(anna.favourite(&town), "Чай");
     assert_eq!(boris.favourite(&town), "Сок", "what was edited since is left");

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::core::link::{Base, Content};
-use crate::core::plan::undo::{self, Around, Changed, Decided, Now};
+use crate::core::plan::undo::{self, Around, Changed, Decided, Earlier, Now};
 use crate::core::run::{Target, Written, WroteLine};
 use crate::core::shape::{self, Record};
 use crate::core::undo::{Line, What};
@@ -238,4 +238,39 @@ fn every_pair_on_the_place_learns_what_was_put_back() {
         assert_eq!(confirm.base.amo, Some(vec!["clerk".to_owned()]));
         assert_eq!((confirm.base.salebot.clone(), confirm.base.undone), (seen.salebot.clone(), true));
     }
+}
+
+fn told(place: &str, what: What) -> Line {
+    Line {
+        target: CONTACT,
+        place: place.to_owned(),
+        rule: format!("{place}=client.x"),
+        what,
+        told: String::new(),
+        before: None,
+        after: Vec::new(),
+        now: None,
+    }
+}
+
+#[test]
+fn what_an_undo_decided_before_it_was_killed_stands() {
+    let written = |place: &str| {
+        let link = LinkRef::Client(ClientId(1));
+        let values = vec![Written { link, rule: format!("{place}=client.x"), before: None, after: Vec::new() }];
+        WroteLine { target: CONTACT, values }
+    };
+    let places = ["contact.name", "contact.phone", "contact.email", "contact.tags"];
+    let decided = || Decided { action: None, lines: places.map(|place| told(place, What::PutBack)).into() };
+    let mut earlier = Earlier::default();
+    assert!(!earlier.settles(CONTACT, &mut decided()), "nothing was decided");
+    earlier.wrote(&written("contact.name"));
+    earlier.left(Line { told: "gone by now".to_owned(), ..told("contact.phone", What::Unknown) });
+    let mut now = decided();
+    earlier.wrote(&written("contact.email"));
+    assert!(earlier.settles(CONTACT, &mut now));
+    let whats: Vec<What> = now.lines.iter().map(|line| line.what).collect();
+    assert_eq!(whats, [What::PutBack, What::Unknown, What::PutBack, What::Edited], "{now:?}");
+    assert_eq!(now.lines[1].told, "gone by now");
+    assert!(!earlier.settles(Target::Contact(ContactId(102)), &mut decided()), "another record");
 }
