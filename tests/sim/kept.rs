@@ -1,6 +1,10 @@
 //! The store of a world, of whatever make: each call is answered while the simulated time stands still.
 
-#[expect(dead_code, reason = "the integration tests ask more of their server")]
+#[expect(
+    dead_code,
+    clippy::disallowed_methods,
+    reason = "the integration tests ask more of their server, and wait for it"
+)]
 #[path = "../it/postgres.rs"]
 mod postgres;
 
