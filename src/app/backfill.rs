@@ -44,7 +44,7 @@ pub struct Standing {
     pub is_over: bool,
     /// Dead letters.
     pub dead_letters: u64,
-    /// What does not work at the moment, where it is carried out here.
+    /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
 }
 
@@ -100,7 +100,7 @@ impl Backfills {
                 is_over: done_at.is_some_and(is_written),
                 outbox: counts.outbox,
                 dead_letters: counts.dead_letters,
-                fault: self.fault(bridge),
+                fault: self.fault(bridge).await,
                 progress,
             });
         }
@@ -115,8 +115,11 @@ impl Backfills {
         self.own.as_ref().map_or_else(of_daemon, Driven::requests)
     }
 
-    fn fault(&self, bridge: &str) -> Option<String> {
-        self.own.as_ref()?.fault(bridge)
+    async fn fault(&self, bridge: &str) -> Option<String> {
+        match &self.own {
+            Some(own) => own.fault(bridge),
+            None => driven::absence(&self.opened, bridge).await,
+        }
     }
 
     /// Takes back what is not finished: it stops between two pages and can be gone on with.

@@ -53,6 +53,13 @@ impl Driven {
     }
 }
 
+/// What does not work where a daemon carries out what was asked for: there is none any more.
+pub async fn absence(opened: &Opened, bridge: &str) -> Option<String> {
+    let told = "no daemon runs any more: start it (systemctl start salebridge), or end this command and type it again, \
+                and it does the work itself";
+    (!opened.is_driven(bridge).await).then(|| told.to_owned())
+}
+
 /// Opens the store, and drives the bridges unless a daemon does: then nothing is driven here.
 pub async fn open(config: &Config, bridges: &[String], task: Task) -> anyhow::Result<(Opened, Option<Driven>)> {
     match Opened::open(config, Access::Driver).await {

@@ -57,6 +57,16 @@ impl Opened {
         let _ = waiting.await;
     }
 
+    /// True while somebody drives this bridge, or it cannot be told.
+    pub async fn is_driven(&self, bridge: &str) -> bool {
+        match self {
+            Opened::Sqlite(store) => store.is_driven(),
+            Opened::Postgres(store) => {
+                store.holders().await.map_or(true, |held| held.iter().any(|holder| holder.bridge == bridge))
+            }
+        }
+    }
+
     /// What the writer has done since the start.
     pub fn written(&self) -> Written {
         match self {

@@ -99,7 +99,7 @@ pub struct Standing {
     pub dead: u64,
     /// True once everything was decided, and written or given up.
     pub is_over: bool,
-    /// What does not work at the moment, where it is carried out here.
+    /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
 }
 
@@ -166,7 +166,10 @@ impl Undo {
         let is_decided = !is_asked && progress.as_ref().is_some_and(|progress| progress.done_at.is_some());
         let waiting = unwritten(self.store.as_ref(), &self.bridge, self.request.own_run()).await?;
         let dead = if is_decided && waiting == 0 { self.dead().await? } else { 0 };
-        let fault = self.own.as_ref().and_then(|own| own.fault(&self.bridge));
+        let fault = match &self.own {
+            Some(own) => own.fault(&self.bridge),
+            None => driven::absence(&self.opened, &self.bridge).await,
+        };
         Ok(Standing { progress, waiting, dead, is_over: is_decided && waiting == 0, fault })
     }
 

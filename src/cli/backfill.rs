@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// How often it is looked how far it is.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(500);
 /// How often a line is printed where no bar can be drawn.
 const LINE_MS: i64 = 5_000;
 /// sysexits.h: try again later.

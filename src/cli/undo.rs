@@ -14,9 +14,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 /// How often it is looked how far it is.
-const LOOK: Duration = Duration::from_millis(250);
+const LOOK: Duration = Duration::from_millis(500);
 /// How many looks lie between two lines on how far it is.
-const LOOKS_A_LINE: u32 = 20;
+const LOOKS_A_LINE: u32 = 10;
 /// Most runs that are listed.
 const RUNS_MAX: usize = 50;
 /// Something was left as it is.

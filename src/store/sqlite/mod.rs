@@ -79,6 +79,11 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
+    /// True while somebody drives the file, this process included.
+    pub fn is_driven(&self) -> bool {
+        is_driven(&self.path)
+    }
+
     /// Opens a database. Needs a tokio runtime.
     ///
     /// # Errors

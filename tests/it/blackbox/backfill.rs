@@ -1,6 +1,7 @@
 //! `backfill` over the real program: without a daemon and beside one, killed, stopped, dry.
 
 use super::{Place, eventually, found_town};
+use salebridge::app::town::BRIDGE;
 use salebridge::sandbox::amo::LoggedRequest;
 use salebridge::sandbox::amo::edit::LeadDraft;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
@@ -210,6 +211,30 @@ async fn beside_a_daemon_it_tells_its_requests_and_answers_429() {
     assert!(told.contains(&format!("{came} requests, 1 answers 429 until everything was read\n")), "{came}: {told}");
     let run = &place.status()["run"];
     assert_eq!((&run["kind"], &run["state"], &run["dry_run"]), (&"backfill".into(), &"through".into(), &true.into()));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_ends_meanwhile_is_told_and_the_next_one_goes_on() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    place.ready().await;
+    // Nothing is read until the next daemon.
+    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 3_600_000 }).times(u64::MAX));
+    let mut command = place.command(&["backfill"]);
+    let told = tempfile::NamedTempFile::new().expect("a temporary file");
+    let stderr = told.reopen().expect("the same file");
+    let mut child = command.stdout(Stdio::null()).stderr(stderr).spawn().expect("it starts");
+    let says = |what: &str| std::fs::read_to_string(told.path()).expect("text").contains(what);
+    eventually("it waits", || async { says(&format!("{BRIDGE}: ")) }).await;
+    daemon.kill();
+    eventually("it says why", || async { says("no daemon runs any more: start it") }).await;
+    town.calm();
+    let daemon = place.start();
+    let over = tokio::task::spawn_blocking(move || child.wait().expect("it ends"));
+    assert_eq!(over.await.expect("waits").code(), Some(0));
     assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
 }
