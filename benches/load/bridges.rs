@@ -1,7 +1,7 @@
 //! Many bridges in one process: what each costs, whether they are served alike, and what one broken account does to
 //! the others.
 
-use crate::daemon::{DEADLINE, Place, hook_path};
+use crate::daemon::{DEADLINE, Place, SALEBOT_FREE, hook_path};
 use crate::process::{Process, quantile, until};
 use crate::report::{Report, Target};
 use crate::town::{Counts, Order, Plan, Towns};
@@ -25,14 +25,13 @@ struct Crowd {
 
 impl Crowd {
     fn of(bridges: usize) -> Outcome<Crowd> {
-        let towns = Towns::found(&Plan { towns: bridges, contacts: 50, people: PEOPLE, limited: true })?;
+        let towns = Towns::found(&Plan { towns: bridges, contacts: 50, people: PEOPLE, limited: false })?;
         let place = Place::of(&towns.addresses[0], Pace::Usual)?;
         let configs = towns.addresses.iter().map(|address| {
             let (amo_url, salebot_url) = (address.amo.clone(), address.salebot.clone());
             TownConfig { amo_url, salebot_url, token: address.token.clone(), ..place.config().clone() }
         });
-        let free = "[bridge.salebot]\nrequests_per_second = 20\n";
-        let text = crowd(&configs.collect::<Vec<TownConfig>>()).replace("[bridge.salebot]\n", free);
+        let text = crowd(&configs.collect::<Vec<TownConfig>>()).replace("[bridge.salebot]\n", SALEBOT_FREE);
         // The window in which messages are joined would hide who is served late.
         place.write(&text.replace("join_within = \"30s\"", "join_within = \"0s\""))?;
         let began = Instant::now();

@@ -1,6 +1,7 @@
 //! Messages and edits: how many requests they need, and how long they are on their way.
 
-use crate::daemon::{AMO_SECRET, DEADLINE, Place};
+use crate::backfill::acquaint;
+use crate::daemon::{AMO_SECRET, DEADLINE, Place, SALEBOT_FREE};
 use crate::process::{Process, quantile, until};
 use crate::report::{Report, Target};
 use crate::town::{Counts, Order, Towns, Way};
@@ -11,9 +12,6 @@ use std::time::{Duration, Instant};
 
 /// Schedules that do not come round while something is measured.
 const POLLS_NEVER: &str = "poll_contacts = \"0 0 0 1 1 *\"\npoll_leads = \"0 0 0 1 1 *\"\nsweep = \"0 0 0 1 1 *\"\n";
-/// Salebot as fast as it answers; its clients are not looked through meanwhile.
-const SALEBOT_FREE: &str =
-    "[bridge.salebot]\nrequests_per_second = 1000\nsave_variables_per_second = 1000\nreconcile = \"0 0 0 1 1 *\"\n";
 /// A note holds what was written within this long.
 const JOINED_MS: u64 = 30_000;
 
@@ -29,20 +27,18 @@ impl Calm {
     fn of(people: usize, amo: &str, join: &str, public: bool) -> Outcome<Calm> {
         // Six of ten people are contacts.
         let people = people * 10 / 6 + 10;
-        let towns = Towns::one(people * 2, people, false)?;
+        let mut towns = Towns::one(people * 2, people, false)?;
         let place = Place::of(&towns.addresses[0], Pace::Usual)?;
         let mut text = place.text().replace("[bridge.amo]\n", &format!("[bridge.amo]\n{amo}"));
-        text = text.replace("[bridge.salebot]\n", SALEBOT_FREE);
+        // Salebot's clients are not looked through meanwhile.
+        text = text.replace("[bridge.salebot]\n", &format!("{SALEBOT_FREE}reconcile = \"0 0 0 1 1 *\"\n"));
         text = text.replace("join_within = \"30s\"", &format!("join_within = \"{join}\""));
         if public {
             let address = format!("[http]\npublic_url = \"http://{}\"\n", place.address());
             text = text.replace("[http]\n", &address);
         }
         place.write(&text)?;
-        let command = place.start(&["backfill"])?;
-        if command.end()? != Some(0) {
-            return Err(place.told(&"the first import failed"));
-        }
+        acquaint(&place, &mut towns)?;
         let daemon = place.daemon()?;
         place.idle(DEADLINE)?;
         let mut calm = Calm { towns, place, daemon };

@@ -165,7 +165,9 @@ async fn found(plan: &Plan) -> Outcome<Vec<Town>> {
         options.salebot.webhook.queue_limit = 1_000_000;
         let town = Town::found(options, Faults::none()).await?;
         for (number, person) in town.cast().people.iter().enumerate() {
-            (0..person.doors.len()).for_each(|door| drop(town.enter(number, door)));
+            for door in 0..person.doors.len() {
+                town.enter(number, door);
+            }
         }
         towns.push(town);
     }

@@ -1,6 +1,7 @@
 //! What the daemon costs when nothing happens, and how soon it is there again.
 
-use crate::daemon::{DEADLINE, Place};
+use crate::backfill::acquaint;
+use crate::daemon::{DEADLINE, Place, SALEBOT_FREE};
 use crate::generator::{Storm, post};
 use crate::process::{quantile, until};
 use crate::report::{Report, Target};
@@ -21,24 +22,22 @@ const ROUNDS: usize = 7;
 
 /// From the start of the process to the first "ready".
 pub fn start(_wish: &Wish, report: &mut Report) -> Outcome<()> {
-    let towns = Towns::one(1_000, 200, true)?;
+    let mut towns = Towns::one(1_000, 200, false)?;
     let mut first = Vec::new();
     for _ in 0..ROUNDS {
-        let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+        let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
         let began = Instant::now();
         let _daemon = place.daemon()?;
         first.push(began.elapsed().as_secs_f64());
     }
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
     let mut again = Vec::new();
-    for round in 0..=ROUNDS {
+    for _ in 0..ROUNDS {
         let began = Instant::now();
         let _daemon = place.daemon()?;
-        let seconds = began.elapsed().as_secs_f64();
-        if round > 0 {
-            again.push(seconds);
-        }
-        place.idle(DEADLINE * 2)?;
+        again.push(began.elapsed().as_secs_f64());
+        place.idle(DEADLINE)?;
     }
     report.add("start", "to ready, no database yet: median", quantile(&mut first, 0.5), "s");
     report.held("start", "the same: slowest", quantile(&mut first, 1.0), "s", Target::AtMost(0.3));
@@ -49,12 +48,15 @@ pub fn start(_wish: &Wish, report: &mut Report) -> Outcome<()> {
 
 /// From a kill with a stored message to its note.
 pub fn kill(_wish: &Wish, report: &mut Report) -> Outcome<()> {
-    let mut towns = Towns::one(200, 100, true)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
-    place.write(&place.text().replace("join_within = \"30s\"", "join_within = \"0s\""))?;
+    let mut towns = Towns::one(200, 100, false)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    let text = place.text().replace("[bridge.salebot]\n", SALEBOT_FREE);
+    place.write(&text.replace("join_within = \"30s\"", "join_within = \"0s\""))?;
+    acquaint(&place, &mut towns)?;
     let bodies: Vec<(String, String)> = towns.ask(0, Order::Bodies(place.hook_path()))?;
     let mut daemon = place.daemon()?;
-    place.idle(DEADLINE * 2)?;
+    // What everybody has just written is found in the histories.
+    place.idle(DEADLINE)?;
     let mut took = Vec::new();
     let (path, body) = &bodies[0];
     for round in 0..ROUNDS {
@@ -93,10 +95,11 @@ fn numbered(body: &str, id: u64) -> Outcome<String> {
 
 /// Memory, processor and requests of a daemon with nothing to do.
 pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
-    let mut towns = Towns::one(1_000, 200, true)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+    let mut towns = Towns::one(1_000, 200, false)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
     let daemon = place.daemon()?;
-    place.idle(DEADLINE * 2)?;
+    place.idle(DEADLINE)?;
     // A quarter of an hour holds one of everything that is repeated, but for the nightly sweep.
     let seconds = if wish.full { 900.0 } else { 60.0 };
     let (before, cpu_s) = (towns.counts()?, daemon.cpu_s()?);
@@ -116,12 +119,13 @@ pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
 
 /// Salebot's clients are looked through four times an hour; here four times a minute.
 fn looks(report: &mut Report) -> Outcome<()> {
-    let mut towns = Towns::one(1_000, 200, true)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
-    let often = "[bridge.salebot]\nrequests_per_second = 50\nreconcile = \"*/15 * * * * *\"\n";
-    place.write(&place.text().replace("[bridge.salebot]\n", often))?;
+    let mut towns = Towns::one(1_000, 200, false)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
+    let often = format!("{SALEBOT_FREE}reconcile = \"*/15 * * * * *\"\n");
+    place.write(&place.text().replace("[bridge.salebot]\n", &often))?;
     let _daemon = place.daemon()?;
-    place.idle(DEADLINE * 2)?;
+    place.idle(DEADLINE)?;
     std::thread::sleep(Duration::from_secs(15));
     let before = towns.counts()?;
     std::thread::sleep(Duration::from_secs(60));
@@ -140,8 +144,9 @@ fn looks(report: &mut Report) -> Outcome<()> {
 /// Memory of a daemon that knows a million people and hears from some.
 pub fn links(_wish: &Wish, report: &mut Report) -> Outcome<()> {
     const LINKS: u64 = 1_000_000;
-    let mut towns = Towns::one(500, 200, true)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+    let mut towns = Towns::one(500, 200, false)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(fill(&place.database(), LINKS))?;
     let size = std::fs::metadata(place.database())?.len() as f64 / 1_048_576.0;
     let bodies: Vec<(String, String)> = towns.ask(0, Order::Bodies(place.hook_path()))?;

@@ -1,5 +1,6 @@
 //! Webhooks: durable answers a second and how long they take, beside a bare gateway on the same disk in the same run.
 
+use crate::backfill::acquaint;
 use crate::daemon::{DEADLINE, Place};
 use crate::generator::{Answers, Storm, post};
 use crate::process::{Helper, Process};
@@ -20,10 +21,11 @@ const FIRST_ID: u64 = 50_000_000_000;
 /// Flat out and paced, the bare gateway before the daemon in each round.
 pub fn run(wish: &Wish, report: &mut Report) -> Outcome<()> {
     let mut towns = Towns::one(PEOPLE, PEOPLE, false)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
-    let bodies: Vec<(String, String)> = towns.ask(0, Order::Bodies(place.hook_path()))?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
     let daemon = place.daemon()?;
     place.idle(DEADLINE)?;
+    let bodies: Vec<(String, String)> = towns.ask(0, Order::Bodies(place.hook_path()))?;
     let mut bare = Bare::start(&place)?;
     let seconds = if wish.full { 20.0 } else { 6.0 };
     let mut round = Round { bodies, first_id: FIRST_ID };
@@ -46,12 +48,15 @@ pub fn run(wish: &Wish, report: &mut Report) -> Outcome<()> {
     bare.helper.process.kill()?;
     report.add("webhook", "memory after the storm", daemon.memory().now, "MB");
     drop(daemon);
-    paced(report, &mut towns, &mut round, seconds)
+    paced(report, &mut round, seconds)
 }
 
 /// 500 a second to a daemon that has nothing left to do from the storm.
-fn paced(report: &mut Report, towns: &mut Towns, round: &mut Round, seconds: f64) -> Outcome<()> {
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+fn paced(report: &mut Report, round: &mut Round, seconds: f64) -> Outcome<()> {
+    // Another town: in the first one everybody has just written.
+    let mut towns = Towns::one(PEOPLE, PEOPLE, false)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
+    acquaint(&place, &mut towns)?;
     let daemon = place.daemon()?;
     place.idle(DEADLINE)?;
     let (answers, cpu_us) = round.post(place.address(), &daemon, 64, seconds, Some(500.0))?;
