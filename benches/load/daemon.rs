@@ -126,6 +126,12 @@ impl Place {
         until("the daemon is ready", DEADLINE, Duration::from_millis(2), is_ready).map_err(|error| self.told(&error))
     }
 
+    /// Waits until it answers at all.
+    pub fn live(&self) -> Outcome<Duration> {
+        let is_live = || self.get("/health/live").is_some_and(|(status, _)| status == 200);
+        until("the daemon is live", DEADLINE, Duration::from_millis(2), is_live).map_err(|error| self.told(&error))
+    }
+
     /// Waits until nothing waits or runs.
     pub fn idle(&self, deadline: Duration) -> Outcome<Duration> {
         let look = Duration::from_millis(300);

@@ -195,9 +195,9 @@ async fn read_answer(stream: &mut TcpStream, input: &mut Vec<u8>) -> Outcome<boo
 
 /// The length of the body that a head announces.
 fn length(head: &[u8]) -> usize {
-    let lines = head.split(|byte| *byte == b'\n');
+    let mut lines = head.split(|byte| *byte == b'\n');
     let is_length = |line: &&[u8]| line.len() > 15 && line[..15].eq_ignore_ascii_case(b"content-length:");
-    let line = lines.filter(is_length).next_back().unwrap_or_default();
+    let line = lines.find(is_length).unwrap_or_default();
     let digits = line.iter().filter(|byte| byte.is_ascii_digit());
     digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
 }

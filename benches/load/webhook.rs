@@ -1,13 +1,14 @@
 //! Webhooks: durable answers a second and how long they take, beside a bare gateway on the same disk in the same run.
 
 use crate::backfill::acquaint;
-use crate::daemon::{DEADLINE, Place};
+use crate::daemon::{DEADLINE, Place, free_port};
 use crate::generator::{Answers, Storm, post};
 use crate::process::{Helper, Process};
 use crate::report::{Report, Target};
-use crate::town::{Order, Towns};
+use crate::town::{Address, Order, Towns};
 use crate::{Outcome, Wish};
 use salebridge::app::town::Pace;
+use std::error::Error;
 
 /// Dialogues whose messages are posted.
 const PEOPLE: usize = 200;
@@ -48,7 +49,21 @@ pub fn run(wish: &Wish, report: &mut Report) -> Outcome<()> {
     bare.helper.process.kill()?;
     report.add("webhook", "memory after the storm", daemon.memory().now, "MB");
     drop(daemon);
+    stored_alone(report, &mut round, seconds)?;
     paced(report, &mut round, seconds)
+}
+
+/// While amoCRM does not answer: what is posted is stored, and nobody works on it yet.
+fn stored_alone(report: &mut Report, round: &mut Round, seconds: f64) -> Outcome<()> {
+    let nowhere = || Ok::<String, Box<dyn Error + Send + Sync>>(format!("http://127.0.0.1:{}", free_port()?));
+    let town = Address { amo: nowhere()?, salebot: nowhere()?, token: "nobody-asks-0123456789".to_owned(), clients: 0 };
+    let place = Place::of(&town, Pace::Usual)?;
+    let daemon = place.start(&["run"])?;
+    place.live()?;
+    let (answers, cpu_us) = round.post(place.address(), &daemon, CONNECTIONS_HELD, seconds, None)?;
+    tell(report, &format!("{CONNECTIONS_HELD} connections, amoCRM away"), &answers);
+    report.add("webhook", format!("{CONNECTIONS_HELD} connections, amoCRM away: processor a body"), cpu_us, "µs");
+    Ok(())
 }
 
 /// 500 a second to a daemon that has nothing left to do from the storm.
