@@ -40,6 +40,9 @@ impl Calm {
         place.write(&text)?;
         acquaint(&place, &mut towns)?;
         let daemon = place.daemon()?;
+        if public && place.start(&["hooks", "install"])?.end()? != Some(0) {
+            return Err(place.told(&"amoCRM's webhook was not installed"));
+        }
         place.idle(DEADLINE)?;
         let mut calm = Calm { towns, place, daemon };
         calm.towns.ask::<()>(0, Order::Deliver(calm.place.hook()))?;
