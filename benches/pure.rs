@@ -193,8 +193,8 @@ impl Outside {
         Outside { recorder: Arc::new(recorder), env: Arc::new(SkippingClock(AtomicI64::new((clock())()))) }
     }
 
-    fn bearer(&self) -> Arc<Bearer> {
-        Arc::new(Bearer(Arc::new(LongLivedToken(SecretString::from(self.recorder.token.clone())))))
+    fn bearer(&self) -> Arc<Bearer<LongLivedToken>> {
+        Arc::new(Bearer(LongLivedToken(SecretString::from(self.recorder.token.clone()))))
     }
 
     fn recorder(&self) -> Arc<dyn Transport> {
