@@ -95,6 +95,22 @@ impl TownConfig {
     }
 }
 
+/// One configuration for many towns, with bridges `town-0` and so on. Store and address are the first one's.
+pub fn crowd(towns: &[TownConfig]) -> String {
+    const BEGIN: &str = "[[bridge]]\n";
+    let mut all = String::new();
+    for (number, town) in towns.iter().enumerate() {
+        let text = town.text();
+        let (head, bridge) = text.split_once(BEGIN).unwrap_or_default();
+        if number == 0 {
+            all.push_str(head);
+        }
+        let name = (format!("name = \"{BRIDGE}\""), format!("name = \"{BRIDGE}-{number}\""));
+        all.push_str(&format!("{BEGIN}{}\n", bridge.replacen(&name.0, &name.1, 1)));
+    }
+    all
+}
+
 /// The wall clock for a town.
 pub fn clock() -> Clock {
     Arc::new(|| wire::now().0)

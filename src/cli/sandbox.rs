@@ -14,10 +14,10 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 8072, value_name = "PORT")]
     salebot_port: u16,
     /// How many people may write; there are four contacts for each, unless --contacts says otherwise
-    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(..=4000))]
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(..=20_000))]
     people: u16,
     /// How many contacts amoCRM has
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=200_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     contacts: Option<u32>,
     /// Everybody has written to the bots before
     #[arg(long)]

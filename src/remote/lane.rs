@@ -302,7 +302,8 @@ impl Drop for Waiting<'_> {
         if let Some(Ok(number)) = state.verdicts.remove(&self.id) {
             state.give_back(number, self.free);
         }
-        if state.watcher.as_ref().is_some_and(|(id, ..)| *id == self.id) {
+        // Nobody watches as well when this one was to take over and had its turn, or gave up, before it could.
+        if state.watcher.as_ref().is_none_or(|(id, ..)| *id == self.id) {
             state.watcher = None;
             if let Some(next) = state.queues.first() {
                 next.bell.notify_one();

@@ -120,6 +120,34 @@ impl World {
         }
     }
 
+    /// Polls one task after the other, and so much time passes after each.
+    fn run_busily(&mut self, poll_ms: i64) {
+        let mut now_ms = self.clock.now().0;
+        loop {
+            let woken = self.tasks.iter().position(is_woken);
+            if let Some(place) = woken {
+                let (woken, task) = self.tasks[place].as_mut().unwrap();
+                woken.0.store(false, Ordering::SeqCst);
+                let waker = Waker::from(woken.clone());
+                if task.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+                    self.tasks[place] = None;
+                }
+            }
+            let mut sleepers = self.clock.sleepers.lock().unwrap();
+            if woken.is_none() && sleepers.is_empty() {
+                return;
+            }
+            now_ms += poll_ms;
+            self.clock.now_ms.store(now_ms, Ordering::SeqCst);
+            sleepers.retain(|(at, waker)| {
+                if *at <= now_ms {
+                    waker.wake_by_ref();
+                }
+                *at > now_ms
+            });
+        }
+    }
+
     fn unfinished(&self) -> usize {
         self.tasks.iter().flatten().count()
     }
@@ -377,6 +405,20 @@ fn whoever_gives_up_leaves_the_others_running() {
     assert_eq!(names(&log), [0, 3]);
     assert_eq!(times(&log), [0, 1_000]);
     assert_eq!(world.lane.report().waiting, [0, 0, 0]);
+}
+
+/// Whoever is to watch the clock next may be due by the time it is polled: then the one behind it watches.
+#[test]
+fn a_busy_machine_leaves_nobody_waiting() {
+    let mut world = World::at_rate(100.0);
+    let log = Log::default();
+    for name in 0..20 {
+        world.request(name, Priority::Background, Outcome::Accepted, &log);
+    }
+    world.settle();
+    assert_eq!(world.unfinished(), 19);
+    world.run_busily(15);
+    assert_eq!(world.unfinished(), 0, "served: {:?}", names(&log));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Tests wait for a state with a deadline, never for a time.
 
 mod backfill;
+mod bridges;
 mod commands;
 mod crash;
 mod dead_letters;
@@ -168,10 +169,15 @@ impl Place {
 
     /// What `status --json` says of the bridge.
     fn status(&self) -> Value {
+        self.statuses().swap_remove(0)
+    }
+
+    /// The same of each of several bridges.
+    fn statuses(&self) -> Vec<Value> {
         let output = self.command(&["status", "--json"]).output().expect("the command runs");
         assert!(output.status.success(), "{}", text(&output));
         let all: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        all["bridges"][0].clone()
+        all["bridges"].as_array().cloned().expect("bridges")
     }
 
     async fn idle(&self) {

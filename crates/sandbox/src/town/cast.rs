@@ -14,14 +14,12 @@ use crate::amo::records::FieldValue;
 use crate::salebot::project::messenger;
 use std::collections::BTreeMap;
 
-/// Most people who write: enough for a crowd, and every phone number stays different.
-pub const TOWN_MAX: usize = 4_000;
+/// Most people who write: enough for a crowd.
+pub const TOWN_MAX: usize = 20_000;
 /// Most contacts; nearly all of them never write.
-pub const CONTACTS_MAX: usize = 200_000;
-/// Phone numbers from here on are those of people nobody has entered.
-const NEWCOMERS_FROM: usize = 5_000;
-/// Contacts behind the first [`TOWN_MAX`] have theirs behind the newcomers'.
-const CROWD_BEHIND: usize = 10_000;
+pub const CONTACTS_MAX: usize = 1_000_000;
+/// Phone numbers from here on are those of people nobody has entered: behind those of every contact.
+const NEWCOMERS_FROM: usize = 5_000_000;
 
 const POSITIONS: [&str; 5] = ["Директор", "Закупщик", "Бухгалтер", "Логист", "Технолог"];
 const GOODS: [&str; 5] = ["Чай листовой", "Кофе в зёрнах", "Посуда", "Подарочный набор", "Сладости"];
@@ -117,7 +115,6 @@ pub(super) fn settle(amo: &mut Amo, now_ms: i64, seed: u64, contacts: usize, peo
 
 fn contact_draft(dice: &mut Dice, number: usize) -> ContactDraft {
     let mut fields = BTreeMap::new();
-    let key = if number < TOWN_MAX { number } else { number + CROWD_BEHIND };
     if dice.percent(60) {
         let position = dice.choose(&POSITIONS).copied().unwrap_or_default();
         fields.insert(FIELD_POSITION, vec![FieldValue::plain(position)]);
@@ -128,8 +125,8 @@ fn contact_draft(dice: &mut Dice, number: usize) -> ContactDraft {
     }
     ContactDraft {
         name: names::full_name(number),
-        phones: vec![names::typed(&names::phone(key), dice.below(4))],
-        emails: vec![names::email(key)],
+        phones: vec![names::typed(&names::phone(number), dice.below(4))],
+        emails: vec![names::email(number)],
         fields,
         responsible_user_id: Some([USER_SALES, USER_SUPPORT][dice.below(2)]),
         ..ContactDraft::default()
