@@ -6,7 +6,7 @@ use crate::process::{Process, quantile, until};
 use crate::report::{Report, Target};
 use crate::town::{Counts, Order, Plan, Towns};
 use crate::{Outcome, Wish};
-use salebridge::app::town::{BRIDGE, Pace, TownConfig, crowd};
+use salebridge::app::town::{BRIDGE, Pace, TownConfig, crowd, secret_of};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -40,7 +40,8 @@ impl Crowd {
         place.idle(DEADLINE * 3)?;
         let mut crowd = Crowd { towns, place, daemon, ready_s };
         for number in 0..bridges {
-            let url = format!("http://{}{}", crowd.place.address(), hook_path(&format!("{BRIDGE}-{number}")));
+            let secret = secret_of(crowd.place.config(), number);
+            let url = format!("http://{}{}", crowd.place.address(), hook_path(&format!("{BRIDGE}-{number}"), &secret));
             crowd.towns.ask::<()>(number, Order::Deliver(url))?;
         }
         Ok(crowd)

@@ -90,7 +90,7 @@ impl Place {
 
     /// The path of the webhook.
     pub fn hook_path(&self) -> String {
-        hook_path(BRIDGE)
+        hook_path(BRIDGE, SECRET)
     }
 
     /// The address of the webhook.
@@ -175,8 +175,8 @@ impl Place {
 }
 
 /// The path of a bridge's webhook.
-pub fn hook_path(bridge: &str) -> String {
-    format!("/hooks/salebot/{bridge}/{SECRET}")
+pub fn hook_path(bridge: &str, secret: &str) -> String {
+    format!("/hooks/salebot/{bridge}/{secret}")
 }
 
 /// A port nobody uses at this moment.

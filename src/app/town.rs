@@ -95,12 +95,13 @@ impl TownConfig {
     }
 }
 
-/// One configuration for many towns, with bridges `town-0` and so on. Store and address are the first one's.
+/// One configuration for many towns, with bridges `town-0` and so on, each with a secret of its own. Store and address are
+/// the first one's.
 pub fn crowd(towns: &[TownConfig]) -> String {
     const BEGIN: &str = "[[bridge]]\n";
     let mut all = String::new();
     for (number, town) in towns.iter().enumerate() {
-        let text = town.text();
+        let text = TownConfig { webhook_secret: secret_of(town, number), ..town.clone() }.text();
         let (head, bridge) = text.split_once(BEGIN).unwrap_or_default();
         if number == 0 {
             all.push_str(head);
@@ -109,6 +110,11 @@ pub fn crowd(towns: &[TownConfig]) -> String {
         all.push_str(&format!("{BEGIN}{}\n", bridge.replacen(&name.0, &name.1, 1)));
     }
     all
+}
+
+/// The secret of a town's webhooks in a [`crowd`]: no two bridges may have the same.
+pub fn secret_of(town: &TownConfig, number: usize) -> String {
+    format!("{}-{number}", town.webhook_secret)
 }
 
 /// The wall clock for a town.

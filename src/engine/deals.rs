@@ -58,8 +58,9 @@ impl Bridge {
         };
         for lead in &leads {
             let link = memory.deals.get(&lead.id);
-            if link.is_some_and(|link| lead.updated_at < link.version) {
-                looked.again.insert(Subject::Lead(lead.id), STALE_MS);
+            let subject = Subject::Lead(lead.id);
+            if link.is_some_and(|link| lead.updated_at < link.version) && !looked.believed.contains(&subject) {
+                looked.again.insert(subject, STALE_MS);
                 continue;
             }
             match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {

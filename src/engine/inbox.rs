@@ -26,6 +26,11 @@ const WAIT_MS: i64 = 60_000;
 /// next message, or a variable found by the reconcile scan, wakes the dialogue earlier.
 pub(super) const PARKED_MS: i64 = 86_400_000;
 
+/// How long new messages gather after a pass that left some waiting: so many times as long as the pass took, within bounds.
+const GATHER_TIMES: i64 = 3;
+const GATHER_MIN_MS: i64 = 20;
+const GATHER_MAX_MS: i64 = 500;
+
 /// The bodies of one dialogue.
 struct Dialogue {
     client: Client,
@@ -38,7 +43,7 @@ impl Bridge {
     /// Takes the dialogues that are due.
     pub(super) async fn inbox_step(&self) -> Result<Step, StoreError> {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
-        let now = self.now();
+        let (now, began_ms) = (self.now(), self.parts.env.elapsed_ms());
         let rows = self.store().inbox_due(self.name(), now, CLIENTS_MAX, ROWS_MAX).await?;
         if rows.is_empty() {
             let due = self.store().next_due(self.name()).await?.inbox;
@@ -54,9 +59,25 @@ impl Bridge {
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(dialogue.client.clone()));
             self.take(&ground, dialogue, link, &mut changes).await?;
         }
+        let some_wait = changes.iter().any(|change| matches!(change, Change::InboxHold(..)));
         self.commit(changes).await?;
         drop(gate);
+        if some_wait {
+            self.gather(began_ms).await;
+        }
         Ok(Step::More)
+    }
+
+    /// Each new message makes its dialogue due, and a dialogue is read whole: while people write without a break, a pass at once
+    /// after the other would read the same bodies again for every one that came.
+    async fn gather(&self, began_ms: i64) {
+        let took_ms = self.parts.env.elapsed_ms() - began_ms;
+        let wait_ms = took_ms.saturating_mul(GATHER_TIMES).clamp(GATHER_MIN_MS, GATHER_MAX_MS);
+        tokio::select! {
+            biased;
+            () = self.parts.stop.cancelled() => {}
+            () = self.parts.env.sleep(wait_ms) => {}
+        }
     }
 
     /// Decodes bodies and sorts them by dialogue, in its order.

@@ -25,6 +25,10 @@ const MARKS_MAX: u32 = 100;
 const PUT_OFF_MS: i64 = 2_000;
 const PUT_OFF_MS_MAX: i64 = 300_000;
 
+/// After so many looks, two and a half minutes, an older state is how things are: somebody edited the record in the second
+/// in which we wrote to it, and our write is dated one second later. No list is late for so long.
+const STALE_LOOKS: u32 = 5;
+
 /// What became of the marks of one go.
 #[derive(Default)]
 pub(super) struct Looked {
@@ -42,6 +46,8 @@ pub(super) struct Looked {
     pub is_dry: bool,
     /// Records to be looked at again soon, later each time: the first wait in milliseconds.
     pub again: BTreeMap<Subject, i64>,
+    /// Records that were shown in an older state again and again: it is believed now.
+    pub believed: BTreeSet<Subject>,
     /// The run whose work this is; none where each record has its own.
     pub run: Option<Run>,
 }
@@ -76,7 +82,8 @@ impl Bridge {
         if rows.is_empty() {
             return Ok(Step::More);
         }
-        let mut looked = Looked::default();
+        let often = rows.iter().filter(|row| row.mark.attempts >= STALE_LOOKS);
+        let mut looked = Looked { believed: often.map(|row| row.mark.subject).collect(), ..Looked::default() };
         let (clients, mut contacts, mut leads) = split(&rows);
         let hinted = self.hints.turn(&rows, self.now());
         let links = self.store().clients(self.name(), &clients).await?;

@@ -57,9 +57,10 @@ impl Bridge {
                 continue;
             }
             let before = seen.get(&contact.id);
-            if before.is_some_and(|before| contact.updated_at < before.version) {
+            let subject = Subject::Contact(contact.id);
+            if before.is_some_and(|before| contact.updated_at < before.version) && !looked.believed.contains(&subject) {
                 // An older state shown late: the newer one was seen or written already.
-                looked.again.insert(Subject::Contact(contact.id), STALE_MS);
+                looked.again.insert(subject, STALE_MS);
                 continue;
             }
             looked

@@ -15,6 +15,7 @@ use crate::tally::Tally;
 use salebridge::core::flex::Notices;
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::core::retry::RetryPolicy;
+use salebridge::core::time::Millis;
 use salebridge::engine::{Bridge, HEARD, Parts};
 use salebridge::inbound::SalebotDecoder;
 use salebridge::ports::env::{Bell, Env};
@@ -449,7 +450,9 @@ impl World {
                 break;
             }
             if now > deadline {
-                return Err(vec![format!("it does not come to rest, heard until {heard}: {counts:?}")]);
+                let marks = self.kept.wait(self.kept.store.marks_due(BRIDGE, Millis(i64::MAX), 10));
+                let marks = marks.expect("never fails");
+                return Err(vec![format!("it does not come to rest, heard until {heard}: {counts:?}, {marks:?}")]);
             }
         }
         // Crashes are tried up to here: what follows only looks whether there is rest.

@@ -118,7 +118,7 @@ fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
         state: before.and_then(|link| link.state),
         responsible: lead.responsible,
         open: lead.is_open(),
-        version: lead.updated_at.max(before.map_or(0, |link| link.version)),
+        version: lead.updated_at,
         fingerprint: ground.lead_fingerprint(lead),
         bases: before.map(|link| link.bases.clone()).unwrap_or_default(),
         revision: before.map_or(0, |link| link.revision),

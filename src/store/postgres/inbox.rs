@@ -23,7 +23,7 @@ pub(super) const RETRY: &str =
     "UPDATE inbox SET state = 0, due = $3, reason = NULL WHERE bridge = $1 AND id = $2 AND state = 2";
 
 /// A client's waiting bodies.
-pub(super) const HOLD: &str = "UPDATE inbox SET due = $3 WHERE bridge = $1 AND client = $2 AND state = 0";
+pub(super) const HOLD: &str = "UPDATE inbox SET due = $3 WHERE bridge = $1 AND client = $2 AND state = 0 AND due <> $3";
 
 /// Dedupe keys that are old enough to go.
 pub(super) const PRUNE: &str = "DELETE FROM inbox WHERE id = ANY (ARRAY(SELECT id FROM inbox \

@@ -257,9 +257,9 @@ pub(super) const KILL: &str =
 pub(super) const RETRY: &str =
     "UPDATE inbox NOT INDEXED SET state = 0, due = ?3, reason = NULL WHERE bridge = ?1 AND id = ?2 AND state = 2";
 
-/// A client's waiting bodies.
-pub(super) const HOLD: &str =
-    "UPDATE inbox INDEXED BY inbox_dialogue SET due = ?3 WHERE bridge = ?1 AND client = ?2 AND state = 0";
+/// A client's waiting bodies; what waits for that moment already is not written again.
+pub(super) const HOLD: &str = "UPDATE inbox INDEXED BY inbox_dialogue SET due = ?3 \
+     WHERE bridge = ?1 AND client = ?2 AND state = 0 AND due <> ?3";
 
 /// Dedupe keys that are old enough to go.
 pub(super) const PRUNE: &str = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox INDEXED BY inbox_done \

@@ -1,7 +1,7 @@
 //! Many bridges in one daemon: all are served, and an account that hardly answers holds up nobody but its own bridge.
 
-use super::{DEADLINE, Place, SECRET, eventually, eventually_within, town_options};
-use salebridge::app::town::{BRIDGE, TownConfig, crowd};
+use super::{DEADLINE, Place, eventually, eventually_within, town_options};
+use salebridge::app::town::{BRIDGE, TownConfig, crowd, secret_of};
 use salebridge::sandbox::faults::{Fault, Faults, ScriptedFault, ServiceName};
 use salebridge::sandbox::town::Town;
 use std::time::{Duration, Instant};
@@ -44,7 +44,8 @@ async fn an_account_that_hardly_answers_does_not_slow_the_other_bridges() {
     place.write(&crowd(&towns.iter().map(config).collect::<Vec<TownConfig>>()));
     let daemon = place.start();
     for (number, town) in towns.iter().enumerate() {
-        town.deliver_to(&place.url(&format!("/hooks/salebot/{BRIDGE}-{number}/{SECRET}"))).expect("a client");
+        let secret = secret_of(&place.config, number);
+        town.deliver_to(&place.url(&format!("/hooks/salebot/{BRIDGE}-{number}/{secret}"))).expect("a client");
     }
     place.ready().await;
     eventually("nothing waits anywhere", || async { place.statuses().iter().all(|bridge| bridge["idle"] == true) })
