@@ -1,7 +1,7 @@
 //! Everything once more, at the lowest priority: what was asked for by a text in the store is carried out page by
 //! page, and its place is kept in the same commit as what the page led to.
 
-use super::passes::Looked;
+use super::looked::Looked;
 use super::poll::{BACKFILL, CONTACTS, LEADS, Listing, Stop};
 use super::record::Draft;
 use super::sweep::Swept;
@@ -16,7 +16,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
 use crate::ports::meter::Sent;
 use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority, SALEBOT_PAGE_MAX};
-use crate::ports::store::{Change, Cursor, Mark, Stored, Subject};
+use crate::ports::store::{Change, Cursor, Stored};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
@@ -285,7 +285,7 @@ impl Bridge {
             let mut looked = Looked { marks_failures: true, recorded, is_dry, run, ..Looked::default() };
             self.take_clients(ground, page.rows, request, &mut looked).await?;
             let again = std::mem::take(&mut looked.again);
-            looked.drafts.extend(again.into_iter().map(|(subject, wait_ms)| self.later(subject, wait_ms)));
+            looked.drafts.extend(again.into_iter().map(|(subject, wait_ms)| self.look_again(subject, wait_ms)));
             self.finish_page(listing, looked, None, swept).await?;
             if next.is_none() {
                 return Ok(());
@@ -315,11 +315,6 @@ impl Bridge {
             }
         }
         Ok(())
-    }
-
-    fn later(&self, subject: Subject, wait_ms: i64) -> Draft {
-        let mark = Mark { subject, due: self.now().plus(wait_ms), attempts: 0, run: None };
-        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 
     /// Those without a contact find or get one; those with one are compared with it, where the contacts were not.

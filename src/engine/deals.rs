@@ -1,6 +1,6 @@
 //! Leads that were read, with their orders and clients.
 
-use super::passes::Looked;
+use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
 use super::{Bridge, Failure};
@@ -14,11 +14,8 @@ use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
+use crate::ports::store::{Change, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
-
-/// How soon a lead that was shown in an older state is read again.
-const STALE_MS: i64 = 5_000;
 
 /// What Salebot says about a lead.
 #[derive(Default)]
@@ -50,7 +47,10 @@ impl Bridge {
             Ok(memory) => memory,
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Fault(fault)) => {
-                let marked = leads.iter().filter(|_| looked.marks_failures).map(|lead| self.lead_again(lead.id));
+                let marked = leads
+                    .iter()
+                    .filter(|_| looked.marks_failures)
+                    .map(|lead| self.look_again(Subject::Lead(lead.id), AGAIN_MS));
                 looked.drafts.extend(marked.collect::<Vec<_>>());
                 looked.put_off(leads.iter().map(|lead| Subject::Lead(lead.id)), fault);
                 return Ok(());
@@ -58,27 +58,21 @@ impl Bridge {
         };
         for lead in &leads {
             let link = memory.deals.get(&lead.id);
-            let subject = Subject::Lead(lead.id);
-            if link.is_some_and(|link| lead.updated_at < link.version) && !looked.believed.contains(&subject) {
-                looked.again.insert(subject, STALE_MS);
+            let version = link.map(|link| link.version);
+            if self.is_shown_older(Subject::Lead(lead.id), lead.updated_at, version, looked) {
                 continue;
             }
             match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {
                 Ok(draft) => looked.drafts.push(draft),
                 Err(fault) => {
                     if looked.marks_failures {
-                        looked.drafts.push(self.lead_again(lead.id));
+                        looked.drafts.push(self.look_again(Subject::Lead(lead.id), AGAIN_MS));
                     }
                     looked.put_off([Subject::Lead(lead.id)], fault);
                 }
             }
         }
         Ok(())
-    }
-
-    pub(super) fn lead_again(&self, lead: LeadId) -> Draft {
-        let mark = Mark { subject: Subject::Lead(lead), due: self.now().plus(STALE_MS), attempts: 0, run: None };
-        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 
     /// What is remembered, after a look at who had these leads before.

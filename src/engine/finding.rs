@@ -1,7 +1,7 @@
 //! Clients for contacts that have none: found by phone number and e-mail address, or made where the
 //! policy wants it.
 
-use super::passes::Looked;
+use super::looked::Looked;
 use super::record::Draft;
 use super::{Bridge, Failure};
 use crate::core::action::{Action, contact_key};

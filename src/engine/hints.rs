@@ -5,7 +5,7 @@
 //! hint told.
 
 use super::Bridge;
-use super::passes::Looked;
+use super::looked::Looked;
 use super::poll::{contact_has_news, first_listed, lead_has_news};
 use super::{Failure, poll::CONTACTS};
 use crate::core::hint::Hints;

@@ -73,11 +73,7 @@ impl Bridge {
     async fn gather(&self, began_ms: i64) {
         let took_ms = self.parts.env.elapsed_ms() - began_ms;
         let wait_ms = took_ms.saturating_mul(GATHER_TIMES).clamp(GATHER_MIN_MS, GATHER_MAX_MS);
-        tokio::select! {
-            biased;
-            () = self.parts.stop.cancelled() => {}
-            () = self.parts.env.sleep(wait_ms) => {}
-        }
+        self.pause_until(self.now().plus(wait_ms)).await;
     }
 
     /// Decodes bodies and sorts them by dialogue, in its order.

@@ -21,6 +21,7 @@ mod guard;
 mod health;
 mod hints;
 mod inbox;
+mod looked;
 mod newcomers;
 mod passes;
 mod people;
@@ -28,6 +29,7 @@ mod poll;
 mod reconcile;
 mod record;
 mod recovery;
+mod seldom;
 mod successor;
 mod sweep;
 mod undo;
@@ -121,6 +123,7 @@ pub struct Bridge {
     watch: Option<Watch>,
     hints: hints::Pace,
     missed_contacts: successor::Missed,
+    shown_older: looked::ShownOlder,
     traffic: Arc<dyn Traffic>,
     /// The backfill whose requests are counted, and what was sent before.
     backfill_counted: std::sync::Mutex<backfill::Counted>,
@@ -219,6 +222,7 @@ impl Bridge {
             backfill_linked: std::sync::Mutex::default(),
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
+            shown_older: looked::ShownOlder::default(),
             backfill_rested: std::sync::Mutex::default(),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::Bridge;
 use super::inbox::PARKED_MS;
-use super::passes::Looked;
+use super::looked::Looked;
 use super::poll::CONTACTS;
 use super::record::Draft;
 use crate::core::action::{Action, client_key};

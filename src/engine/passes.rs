@@ -1,13 +1,12 @@
 //! Marked records are looked at again: read on both sides, planned, recorded.
 
-use super::backfill::Tallied;
 use super::guard::{REST_MS, tally};
+use super::looked::Looked;
 use super::poll::{CONTACTS, LEADS};
 use super::record::{Draft, REPLAN_MS};
 use super::{Bridge, Failure, Step};
 use crate::core::action::{LinkRef, client_key, contact_key, lead_key};
 use crate::core::check;
-use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::plan::ground::Ground;
@@ -24,46 +23,6 @@ const MARKS_MAX: u32 = 100;
 /// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
 const PUT_OFF_MS: i64 = 2_000;
 const PUT_OFF_MS_MAX: i64 = 300_000;
-
-/// After so many looks, two and a half minutes, an older state is how things are: somebody edited the record in the second
-/// in which we wrote to it, and our write is dated one second later. No list is late for so long.
-const STALE_LOOKS: u32 = 5;
-
-/// What became of the marks of one go.
-#[derive(Default)]
-pub(super) struct Looked {
-    /// True where the records came from a listing: one that fails gets a mark of its own.
-    pub marks_failures: bool,
-    /// What was decided.
-    pub drafts: Vec<Draft>,
-    /// Records that could not be read: they are looked at again later.
-    pub put_off: BTreeSet<Subject>,
-    /// Why, for the log.
-    pub fault: Option<Fault>,
-    /// What was recorded on the way, where somebody counts it.
-    pub recorded: Option<Tallied>,
-    /// True where nothing is recorded: everything decided stays in `drafts`.
-    pub is_dry: bool,
-    /// Records to be looked at again soon, later each time: the first wait in milliseconds.
-    pub again: BTreeMap<Subject, i64>,
-    /// Records that were shown in an older state again and again: it is believed now.
-    pub believed: BTreeSet<Subject>,
-    /// The run whose work this is; none where each record has its own.
-    pub run: Option<Run>,
-}
-
-impl Looked {
-    pub(super) fn put_off(&mut self, subjects: impl IntoIterator<Item = Subject>, fault: Fault) {
-        self.put_off.extend(subjects);
-        self.fault = Some(fault);
-    }
-
-    /// Takes what was decided, signed with the run.
-    pub(super) fn take_drafts(&mut self) -> Vec<Draft> {
-        let drafts = std::mem::take(&mut self.drafts);
-        drafts.into_iter().map(|draft| Draft { run: draft.run.or(self.run), ..draft }).collect()
-    }
-}
 
 impl Bridge {
     /// Takes the marks that are due.
@@ -82,8 +41,8 @@ impl Bridge {
         if rows.is_empty() {
             return Ok(Step::More);
         }
-        let often = rows.iter().filter(|row| row.mark.attempts >= STALE_LOOKS);
-        let mut looked = Looked { believed: often.map(|row| row.mark.subject).collect(), ..Looked::default() };
+        let looks = rows.iter().map(|row| (row.mark.subject, row.mark.attempts)).collect();
+        let mut looked = Looked { looks, ..Looked::default() };
         let (clients, mut contacts, mut leads) = split(&rows);
         let hinted = self.hints.turn(&rows, self.now());
         let links = self.store().clients(self.name(), &clients).await?;
@@ -125,10 +84,7 @@ impl Bridge {
             // They are gathered, and what has not changed costs them nothing.
             Subject::ContactHint(_) | Subject::LeadHint(_) => false,
         });
-        let due = self.now().plus(REPLAN_MS);
-        let later =
-            |row: &MarkRow| [Change::Unmark(row.mark.subject, row.revision), Change::Mark(Mark { due, ..row.mark })];
-        self.commit(busy.iter().flat_map(later).collect()).await?;
+        self.commit(due_again(&busy, self.now().plus(REPLAN_MS))).await?;
         Ok(free)
     }
 
@@ -147,11 +103,7 @@ impl Bridge {
     async fn finish(&self, rows: Vec<MarkRow>, looked: Looked) -> Result<(), StoreError> {
         let excess = check::blast_radius(&self.parts.policy.guard, tally(&looked.drafts));
         if !self.lets_through(MARKS, excess).await? {
-            let due = self.now().plus(REST_MS);
-            let later = |row: &MarkRow| {
-                [Change::Unmark(row.mark.subject, row.revision), Change::Mark(Mark { due, ..row.mark })]
-            };
-            return self.commit(rows.iter().flat_map(later).collect()).await;
+            return self.commit(due_again(&rows, self.now().plus(REST_MS))).await;
         }
         self.settle_marks(rows, looked).await?;
         // Until the marks of the stopped pass are due again, one without an excess is another pass.
@@ -297,6 +249,13 @@ impl Bridge {
 /// Nobody waits for what amoCRM hinted at as somebody waits for an answer.
 fn urgency<T>(marked: &BTreeSet<T>) -> Priority {
     if marked.is_empty() { Priority::Poll } else { Priority::Person }
+}
+
+/// The same marks, due at another time.
+pub(super) fn due_again(rows: &[MarkRow], due: Millis) -> Vec<Change> {
+    let later =
+        |row: &MarkRow| [Change::Unmark(row.mark.subject, row.revision), Change::Mark(Mark { due, ..row.mark })];
+    rows.iter().flat_map(later).collect()
 }
 
 fn split(rows: &[MarkRow]) -> (Vec<ClientId>, BTreeSet<ContactId>, BTreeSet<LeadId>) {

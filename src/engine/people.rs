@@ -1,7 +1,7 @@
 //! Contacts that were read, with their clients: variables read, values planned both ways.
 
 use super::Bridge;
-use super::passes::Looked;
+use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
 use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
@@ -21,7 +21,7 @@ use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use futures::future::join_all;
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Variables of several clients, each read on its own.
 pub(super) type Read = BTreeMap<ClientId, Result<Option<Variables>, Fault>>;
@@ -31,8 +31,8 @@ impl Bridge {
     pub(super) async fn look_at_people(
         &self,
         ground: &Ground,
-        contacts: Vec<Contact>,
-        links: Vec<ClientLink>,
+        mut contacts: Vec<Contact>,
+        mut links: Vec<ClientLink>,
         priority: Priority,
         news_since: Option<Millis>,
         looked: &mut Looked,
@@ -40,6 +40,12 @@ impl Bridge {
         let ids: Vec<ContactId> = contacts.iter().map(|contact| contact.id).collect();
         let seen: BTreeMap<ContactId, ContactSeen> =
             self.store().contacts(self.name(), &ids).await?.into_iter().map(|seen| (seen.contact, seen)).collect();
+        contacts.retain(|contact| {
+            let version = seen.get(&contact.id).map(|seen| seen.version);
+            !self.is_shown_older(Subject::Contact(contact.id), contact.updated_at, version, looked)
+        });
+        let looked_at: BTreeSet<ContactId> = contacts.iter().map(|contact| contact.id).collect();
+        links.retain(|link| link.contact.is_some_and(|contact| looked_at.contains(&contact)));
         let read = match ground.reads_client_variables() {
             true => self.read_variables(links.iter().map(|link| link.client.id), priority).await,
             false => Read::new(),
@@ -52,32 +58,16 @@ impl Bridge {
                     clients.iter().map(|link| Subject::Client(link.client.id)).chain([Subject::Contact(contact.id)]);
                 looked.put_off(subjects, fault.clone());
                 if looked.marks_failures {
-                    looked.drafts.push(self.look_again(contact.id));
+                    looked.drafts.push(self.look_again(Subject::Contact(contact.id), AGAIN_MS));
                 }
                 continue;
             }
             let before = seen.get(&contact.id);
-            let subject = Subject::Contact(contact.id);
-            if before.is_some_and(|before| contact.updated_at < before.version) && !looked.believed.contains(&subject) {
-                // An older state shown late: the newer one was seen or written already.
-                looked.again.insert(subject, STALE_MS);
-                continue;
-            }
             looked
                 .drafts
                 .push(self.plan_person(ground, &contact, &clients, &read, before, priority, news_since).await?);
         }
         Ok(())
-    }
-
-    pub(super) fn look_again(&self, contact: ContactId) -> Draft {
-        let mark = crate::ports::store::Mark {
-            subject: Subject::Contact(contact),
-            due: self.now().plus(STALE_MS),
-            attempts: 0,
-            run: None,
-        };
-        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
     }
 
     /// Reads variables, at the pace of the lane; each answer stands for itself.
@@ -227,9 +217,6 @@ impl Bridge {
 
 /// Most leads of a contact that are looked at for its sake.
 const LEADS_MAX: usize = 50;
-
-/// How soon a record that was shown in an older state is read again.
-const STALE_MS: i64 = 5_000;
 
 /// The link with the bases that the plan changes at once; none where it changes none.
 pub(super) fn with_bases(link: &ClientLink, plan: &mut Plan) -> Option<ClientLink> {

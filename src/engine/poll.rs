@@ -1,7 +1,7 @@
 //! Listings of amoCRM, page by page. Only a whole listing moves a cursor.
 
 use super::guard::tally;
-use super::passes::Looked;
+use super::looked::Looked;
 use super::sweep::Swept;
 use super::{Bridge, Failure, GROUND_MS};
 use crate::core::backfill::Request;
@@ -349,16 +349,14 @@ impl Bridge {
     }
 }
 
-/// True for a contact that is not known as it is. A row older than what is known is no news.
+/// True for a contact that is not known as it is. One that is shown in an older state than is known is looked at again.
 pub(super) fn contact_has_news(ground: &Ground, contact: &Contact, seen: Option<&ContactSeen>) -> bool {
-    seen.is_none_or(|seen| {
-        contact.updated_at >= seen.version && ground.contact_fingerprint(contact) != seen.fingerprint
-    })
+    seen.is_none_or(|seen| ground.contact_fingerprint(contact) != seen.fingerprint)
 }
 
 /// The same for a lead.
 pub(super) fn lead_has_news(ground: &Ground, lead: &Lead, deal: Option<&DealLink>) -> bool {
-    deal.is_none_or(|deal| lead.updated_at >= deal.version && ground.lead_fingerprint(lead) != deal.fingerprint)
+    deal.is_none_or(|deal| ground.lead_fingerprint(lead) != deal.fingerprint)
 }
 
 /// Under this name it is kept when everything was listed for the first time: what was made before is no news.

@@ -5,8 +5,9 @@
 //! who has the same number or address, exactly; and where nothing but a lead in common speaks for it, who was also told
 //! to have been merged. Somebody else who merely took over a lead is not the same person.
 
-use super::passes::Looked;
+use super::looked::{AGAIN_MS, Looked};
 use super::record::Draft;
+use super::seldom::Seldom;
 use super::watch::EVENTS;
 use super::{Bridge, Failure};
 use crate::core::id::{ClientId, ContactId, LeadId};
@@ -56,25 +57,22 @@ pub(super) struct Missed {
     /// After a restart they wait again.
     gone: Mutex<BTreeMap<ContactId, (Millis, ContactId)>>,
     /// When contacts were last read because others have their numbers or leads.
-    asked: Mutex<BTreeMap<ContactId, Millis>>,
+    asked: Seldom<ContactId, ASKED_MS>,
 }
 
 impl Missed {
     /// True if a contact is to be read because another one has its number, address or lead. Two that are both there,
     /// as of people who share a phone, would ask for each other for ever: where nothing has changed once in a while is enough.
     pub(super) fn asks(&self, other: ContactId, is_changed: bool, now: Millis) -> bool {
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        asked.retain(|_, at| (0..ASKED_MS).contains(&now.since(*at)));
-        let was_asked = asked.contains_key(&other);
-        if is_changed || !was_asked {
-            asked.insert(other, now);
+        if is_changed {
+            self.asked.done(other, now);
         }
-        is_changed || !was_asked
+        is_changed || self.asked.asks(other, now)
     }
 
     /// Contacts were merged: who shares a number is asked for anew.
     fn ask_anew(&self) {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.asked.forget();
     }
 
     fn noticed(&self, contact: ContactId, heir: ContactId, now: Millis) -> Millis {
@@ -118,7 +116,7 @@ impl Bridge {
                 None => false,
             };
             drafts.push(match is_undecided {
-                true => self.look_again(*contact),
+                true => self.look_again(Subject::Contact(*contact), AGAIN_MS),
                 false => self.contact_gone(*contact, &links, &found.successors).await?,
             });
         }
@@ -294,6 +292,6 @@ mod tests {
         assert!(!missed.asks(other, false, now.minus(ASKED_MS)));
         missed.ask_anew();
         assert!(missed.asks(other, false, now.minus(ASKED_MS)), "after a merge");
-        assert!(missed.asked.lock().unwrap().len() <= 2);
+        assert!(missed.asked.len() <= 2);
     }
 }

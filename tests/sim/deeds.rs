@@ -80,25 +80,6 @@ impl World {
         }
     }
 
-    /// Two contacts, and a client of each that has its number.
-    pub fn settle_neighbours(&mut self) {
-        let now = self.env.now_ms() - 86_400_000;
-        let network = Arc::clone(&self.network);
-        let mut amo = network.amo.lock().unwrap();
-        let mut salebot = network.salebot.lock().unwrap();
-        for number in 0..2 {
-            let name = format!("Neighbour {number}");
-            let phone = format!("+7999000000{number}");
-            let phones = vec![phone.clone()];
-            let contact = amo.add_contact(now, ContactDraft { name: name.clone(), phones, ..ContactDraft::default() });
-            let platform_id = format!("70000000{number}");
-            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: Some(&name) };
-            let client = salebot.add_client(now, new);
-            salebot.set_variable(now, client, "client.phone", &phone);
-            self.people.push(Person { contact: Some(contact), clients: vec![client], ..Person::default() });
-        }
-    }
-
     /// Somebody does something.
     pub fn deed(&mut self) {
         // Several often have to do with one person at a time.

@@ -11,6 +11,7 @@
 //! - [`network`]: the adapters' transport straight into the simulated services, faults included.
 //! - [`points`]: a crash at a chosen call to a port.
 //! - [`report`]: what happened, and what must have happened over many seeds.
+//! - [`scripts`]: worlds in which one thing happens, in one order.
 //! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
 //! - [`tally`]: what the daemon did, read from what it stored and sent.
 //! - [`world`]: a run from its start to its end, crashes included.
@@ -27,6 +28,7 @@ mod kept;
 mod network;
 mod points;
 mod report;
+mod scripts;
 mod settings;
 mod tally;
 mod world;
@@ -114,6 +116,12 @@ fn the_same_seed_gives_the_same_run() {
 fn people_who_share_a_number_are_at_rest() {
     let requests = World::neighbours();
     assert!(requests <= 120, "{requests} requests in less than three minutes of rest");
+}
+
+/// An edit that is dated before our own write is no late listing for ever, also where nothing but polls tells of it.
+#[test]
+fn an_edit_in_the_second_of_our_own_write_is_carried() {
+    assert_eq!(World::renamed_in_the_second_of_a_write("Renamed at once").as_deref(), Some("Renamed at once"));
 }
 
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.

@@ -47,9 +47,9 @@ const SCENARIO_SEED: u64 = 12;
 /// How long both sides may take to come to rest once the faults have stopped.
 const REST_MS: i64 = 3_600_000;
 /// How long what was written last may be on its way into listings after that …
-const SHOWING_MS: i64 = 90_000;
+pub const SHOWING_MS: i64 = 90_000;
 /// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
-const QUIET_MS: i64 = 70_000;
+pub const QUIET_MS: i64 = 70_000;
 
 /// For so long a client that was active is looked at with every walk over Salebot's clients, and a while.
 const SILENCE_MS: i64 = 330_000;
@@ -73,7 +73,8 @@ pub struct Person {
     pub had_deal: bool,
 }
 
-type Daemon = Pin<Box<dyn Future<Output = ()>>>;
+/// The engine at work.
+pub type Daemon = Pin<Box<dyn Future<Output = ()>>>;
 
 /// A message of a person or to one.
 #[derive(Debug, Clone)]
@@ -177,34 +178,7 @@ impl World {
         world
     }
 
-    /// Two people, each with a contact and a client, and nothing that goes wrong: how many requests both services see
-    /// in the minutes after a manager gave one of them the number of the other as well.
-    pub fn neighbours() -> u64 {
-        let mut world = World::blank(0, false, Kept::in_memory());
-        world.network =
-            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
-        (world.has_jumps, world.is_disorderly) = (false, false);
-        world.settle_neighbours();
-        let mut daemon = world.start();
-        let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
-        for client in clients {
-            world.live(&mut daemon, world.env.now_ms() + 5_000);
-            world.network.salebot.lock().unwrap().person_writes(world.env.now_ms(), client, Some("hello"), &[]);
-            let hooks = world.network.salebot.lock().unwrap().take_webhooks();
-            world.post(hooks);
-            world.live(&mut daemon, world.env.now_ms() + 5_000);
-            world.deliver();
-        }
-        assert_eq!(world.counts().links, 2, "both have their contact");
-        let (now, contact) = (world.env.now_ms(), world.people[0].contact.expect("one each"));
-        world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000001");
-        let before = world.network.trace.lock().unwrap().len();
-        world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
-        let after = world.network.trace.lock().unwrap().len();
-        (after - before) as u64
-    }
-
-    fn blank(seed: u64, is_lossy: bool, kept: Kept) -> World {
+    pub fn blank(seed: u64, is_lossy: bool, kept: Kept) -> World {
         let mut random = Random::seeded(seed);
         let env = SimEnv::new(START_MS, seed ^ 0xc10c);
         let mut amo_options = amo_options(&mut random);
@@ -257,7 +231,7 @@ impl World {
             callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
             has_jumps: random.chance(20),
             has_poison: random.chance(10),
-            has_robots: random.chance(8),
+            has_robots: random.chance(16),
             random,
             deliveries: Vec::new(),
             has_evening: seed % 4 == 1 || seed % 4 == 2,
@@ -365,7 +339,7 @@ impl World {
     }
 
     /// Lets the daemon live until then, and starts it again where it dies at a chosen call.
-    fn live(&mut self, daemon: &mut Daemon, until: i64) {
+    pub fn live(&mut self, daemon: &mut Daemon, until: i64) {
         let _ = self.env.run_until(daemon, until);
         if self.env.resume() {
             self.report.count("crashes at a call", 1);
@@ -551,7 +525,7 @@ impl World {
     }
 
     /// A daemon on what the store remembers.
-    fn start(&self) -> Daemon {
+    pub fn start(&self) -> Daemon {
         self.network.life.fetch_add(1, Ordering::Relaxed);
         let env: Arc<dyn Env> = Arc::clone(&self.env) as Arc<dyn Env>;
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;

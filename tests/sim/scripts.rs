@@ -1,0 +1,108 @@
+//! Worlds in which nothing is left to chance and nothing goes wrong: one thing happens, in one order.
+
+use crate::kept::Kept;
+use crate::network::Network;
+use crate::settings::Listens;
+use crate::world::{Daemon, Person, QUIET_MS, SHOWING_MS, World};
+use salebridge::sandbox::amo::edit::ContactDraft;
+use salebridge::sandbox::amo::fixture;
+use salebridge::sandbox::faults::Faults;
+use salebridge::sandbox::salebot::NewClient;
+use std::sync::Arc;
+
+/// How often is looked whether the bridge has written.
+const LOOK_MS: i64 = 20;
+/// Longer than an older state is doubted.
+const DOUBT_MS: i64 = 300_000;
+
+impl World {
+    /// Two people with a contact and a client each, who belong together, in an account that is polled and nothing else.
+    fn calm() -> (World, Daemon) {
+        let mut world = World::blank(0, false, Kept::in_memory());
+        world.network =
+            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        *world.network.faults.lock().unwrap() = Faults::none();
+        (world.has_jumps, world.is_disorderly, world.listens) = (false, false, Listens::Polls);
+        world.settle_neighbours();
+        let mut daemon = world.start();
+        let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
+        for client in clients {
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.says(client, "hello");
+            world.live(&mut daemon, world.env.now_ms() + 5_000);
+            world.deliver();
+        }
+        assert_eq!(world.counts().links, 2, "both have their contact");
+        (world, daemon)
+    }
+
+    /// How many requests both services see in the minutes after a manager gave one of two people the number of the other
+    /// as well.
+    pub fn neighbours() -> u64 {
+        let (mut world, mut daemon) = World::calm();
+        let (now, contact) = (world.env.now_ms(), world.people[0].contact.expect("one each"));
+        world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000001");
+        let before = world.network.trace.lock().unwrap().len();
+        world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
+        let after = world.network.trace.lock().unwrap().len();
+        (after - before) as u64
+    }
+
+    /// A manager types a remark and a name, and meanwhile the bridge writes another value to the same contact. It was edited
+    /// in that very second, so the write is dated one second later, and the name that comes after it one second earlier. What
+    /// the client is called some minutes later.
+    pub fn renamed_in_the_second_of_a_write(name: &str) -> Option<String> {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let now = world.env.now_ms();
+        world.network.salebot.lock().unwrap().set_variable(now, client, "client.position", "foreman");
+        world.says(client, "I am the foreman now");
+        let written = |world: &World| {
+            let amo = world.network.amo.lock().unwrap();
+            let contact = amo.contact(contact).expect("it is there");
+            (contact.card.texts(fixture::FIELD_POSITION) == ["foreman"]).then_some(contact.card.updated_at)
+        };
+        let dated = loop {
+            let (now, remark) = (world.env.now_ms(), format!("as of {}", world.env.now_ms()));
+            world.network.amo.lock().unwrap().set_contact_text(now, contact, fixture::FIELD_TEXTAREA, &remark);
+            world.deliver();
+            world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
+            if let Some(dated) = written(&world) {
+                break dated;
+            }
+            assert!(world.env.now_ms() < now + QUIET_MS, "the bridge writes what the person said");
+        };
+        let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().rename_contact(now, contact, name);
+        assert!(now.div_euclid(1_000) < dated, "the edit is older than our write: {now} and {dated}");
+        world.live(&mut daemon, now + DOUBT_MS);
+        let salebot = world.network.salebot.lock().unwrap();
+        salebot.client(client)?.variables.get("full")?.as_str().map(str::to_owned)
+    }
+
+    fn says(&mut self, client: i64, text: &str) {
+        let now = self.env.now_ms();
+        self.network.salebot.lock().unwrap().person_writes(now, client, Some(text), &[]);
+        let hooks = self.network.salebot.lock().unwrap().take_webhooks();
+        self.post(hooks);
+    }
+
+    /// Two contacts, and a client of each that has its number.
+    fn settle_neighbours(&mut self) {
+        let now = self.env.now_ms() - 86_400_000;
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let mut salebot = network.salebot.lock().unwrap();
+        for number in 0..2 {
+            let name = format!("Neighbour {number}");
+            let phone = format!("+7999000000{number}");
+            let phones = vec![phone.clone()];
+            let contact = amo.add_contact(now, ContactDraft { name: name.clone(), phones, ..ContactDraft::default() });
+            let platform_id = format!("70000000{number}");
+            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: Some(&name) };
+            let client = salebot.add_client(now, new);
+            salebot.set_variable(now, client, "client.phone", &phone);
+            self.people.push(Person { contact: Some(contact), clients: vec![client], ..Person::default() });
+        }
+    }
+}
