@@ -20,6 +20,7 @@ use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Stored, Subject};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Under this name contacts are kept that were told to have been merged.
@@ -28,6 +29,9 @@ const MERGED: &str = "merged";
 const MERGED_MAX: usize = 1_000;
 /// For so long: a sweep comes every night.
 const MERGED_MS: i64 = 7 * 86_400_000;
+
+/// For so long at least the list of events is waited for: its reading may stand behind other requests.
+const PATIENCE_MIN_MS: i64 = 60_000;
 
 /// An event is listed at most so late, and tells its time in seconds.
 const EVENT_LATE_MS: i64 = 2_000;
@@ -56,6 +60,8 @@ pub(super) struct Missed {
     /// Since when contacts are known to be gone whose clients wait for the list of events, and who has their leads.
     /// After a restart they wait again.
     gone: Mutex<BTreeMap<ContactId, (Millis, ContactId)>>,
+    /// The list of events is refused: nothing tells of merges there. Known from its first reading on.
+    events_are_refused: AtomicBool,
     /// When contacts were last read because others have their numbers or leads.
     asked: Seldom<ContactId, ASKED_MS>,
 }
@@ -68,6 +74,15 @@ impl Missed {
             self.asked.done(other, now);
         }
         is_changed || self.asked.asks(other, now)
+    }
+
+    /// Whether the list of events can be read.
+    pub(super) fn hears_events(&self, can_be_read: bool) {
+        self.events_are_refused.store(!can_be_read, Ordering::Relaxed);
+    }
+
+    fn events_are_refused(&self) -> bool {
+        self.events_are_refused.load(Ordering::Relaxed)
     }
 
     /// Contacts were merged: who shares a number is asked for anew.
@@ -151,16 +166,16 @@ impl Bridge {
         Ok(())
     }
 
-    /// True while the list of events and may not have told of a merge yet.
+    /// True while the list of events may not have told of a merge yet.
     async fn awaits_events(&self, contact: ContactId, heir: ContactId) -> Stored<bool> {
         let now = self.now();
-        let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3);
+        let patience_ms = self.parts.timing.recheck_every_ms.saturating_mul(3).max(PATIENCE_MIN_MS);
         let cursor = self.store().cursor(self.name(), EVENTS).await?;
         let noticed_at = self.missed_contacts.noticed(contact, heir, now);
-        let is_over = cursor.is_none_or(|cursor| {
-            now.since(cursor.moved_at) > patience_ms || cursor.at.since(noticed_at) > EVENT_LATE_MS
-        });
-        let waits = self.watch.is_some() && !is_over && now.since(noticed_at) <= patience_ms;
+        // After an outage the list was not read for long, and what it tells is still to come.
+        let has_told = cursor.is_some_and(|cursor| cursor.at.since(noticed_at) > EVENT_LATE_MS);
+        let may_tell = self.watch.is_some() && !self.missed_contacts.events_are_refused();
+        let waits = may_tell && !has_told && now.since(noticed_at) <= patience_ms;
         if !waits {
             self.missed_contacts.forget(contact);
         }

@@ -64,6 +64,7 @@ impl Bridge {
             let wait_ms = match self.read_events(watch.amo.as_ref()).await {
                 Ok(()) => {
                     self.worked(EVENTS);
+                    self.missed_contacts.hears_events(true);
                     every_ms
                 }
                 Err(Unread::Store(error)) => {
@@ -82,6 +83,7 @@ impl Bridge {
             FaultKind::Rejected | FaultKind::Broken | FaultKind::Gone => {
                 tracing::info!(bridge = self.name(), %fault, "amoCRM's list of events is not available; deleted and merged records are found by webhooks and the sweep");
                 self.worked(EVENTS);
+                self.missed_contacts.hears_events(false);
                 REFUSED_MS
             }
             // The polls tell of a token that is not accepted any more, and have it renewed.
