@@ -33,9 +33,8 @@ impl Driven {
     pub fn fault(&self, bridge: &str) -> Option<String> {
         let post = self.posts.iter().find(|post| post.name == bridge)?;
         let health = post.current()?.bridge.health();
-        let remedy =
-            |part: &str, reason: &str| format!("{part}: {reason}; what to do: salebridge doctor --bridge {bridge}");
-        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| remedy(&part.part, &reason)))
+        let told = |part: &str, reason: &str| with_remedy(&format!("{part}: {reason}"), bridge);
+        health.report().into_iter().find_map(|part| part.fault.map(|(reason, _)| told(&part.part, &reason)))
     }
 
     /// Something was asked for: it is looked at at once.
@@ -50,6 +49,14 @@ impl Driven {
         if tokio::time::timeout(STOP_TIMEOUT, self.tasks.wait()).await.is_err() {
             tracing::warn!("work under way did not end in time; it is looked up at the next start");
         }
+    }
+}
+
+/// What does not work, with what to do where it does not say so itself.
+pub fn with_remedy(fault: &str, bridge: &str) -> String {
+    match fault.contains("salebridge ") {
+        true => fault.to_owned(),
+        false => format!("{fault}; what to do: salebridge doctor --bridge {bridge}"),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::Failure;
 use crate::app::backfill::{Backfills, Standing, Wish};
 use crate::app::dead_letters::Since;
+use crate::app::driven::with_remedy;
 use crate::app::wire;
 use crate::core::backfill::{Part, Progress};
 use crate::core::estimate::{self, Pace};
@@ -225,14 +226,6 @@ fn line_of(standing: &Standing, pace: &Pace) -> String {
     let why = rests.or_else(|| standing.fault.as_ref().map(|fault| format!(", in trouble: {fault}")));
     let waiting = if standing.outbox > 0 { format!(", {} writes wait", standing.outbox) } else { String::new() };
     format!("{}: {at}{waiting}{}", standing.bridge, why.unwrap_or_default())
-}
-
-/// Why a backfill rests, with what to do where the reason does not say so itself.
-fn with_remedy(fault: &str, bridge: &str) -> String {
-    match fault.contains("salebridge ") {
-        true => fault.to_owned(),
-        false => format!("{fault}; what to do: salebridge doctor --bridge {bridge}"),
-    }
 }
 
 /// Where it is in a part, how fast, and for how long still. The end of a part that nobody has counted is not known.
