@@ -11,6 +11,7 @@
 //! a plan was made, or has an action under way, is planned again instead.
 
 mod account;
+mod around;
 mod backfill;
 mod clock;
 mod deals;

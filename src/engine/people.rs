@@ -1,15 +1,15 @@
 //! Contacts that were read, with their clients: variables read, values planned both ways.
 
 use super::Bridge;
+use super::around::Around;
 use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
 use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
 use crate::core::fault::Fault;
-use crate::core::id::{ClientId, ContactId, LeadId};
+use crate::core::id::{ClientId, ContactId};
 use crate::core::link::{ClientLink, ContactSeen};
 use crate::core::model::{Contact, Variables};
-use crate::core::people::MatchKey;
 use crate::core::plan::deal;
 use crate::core::plan::ground::Ground;
 use crate::core::plan::person::{self, ClientSeen, PersonSeen};
@@ -37,9 +37,7 @@ impl Bridge {
         news_since: Option<Millis>,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
-        let ids: Vec<ContactId> = contacts.iter().map(|contact| contact.id).collect();
-        let seen: BTreeMap<ContactId, ContactSeen> =
-            self.store().contacts(self.name(), &ids).await?.into_iter().map(|seen| (seen.contact, seen)).collect();
+        let seen = self.contacts_seen(&contacts).await?;
         contacts.retain(|contact| {
             let version = seen.get(&contact.id).map(|seen| seen.version);
             !self.is_shown_older(Subject::Contact(contact.id), contact.updated_at, version, looked)
@@ -50,6 +48,7 @@ impl Bridge {
             true => self.read_variables(links.iter().map(|link| link.client.id), priority).await,
             false => Read::new(),
         };
+        let around = self.around(ground, &contacts, &links, seen).await?;
         for contact in contacts {
             let clients: Vec<&ClientLink> = links.iter().filter(|link| link.contact == Some(contact.id)).collect();
             let failed = clients.iter().find_map(|link| read.get(&link.client.id).and_then(|read| read.as_ref().err()));
@@ -62,10 +61,7 @@ impl Bridge {
                 }
                 continue;
             }
-            let before = seen.get(&contact.id);
-            looked
-                .drafts
-                .push(self.plan_person(ground, &contact, &clients, &read, before, priority, news_since).await?);
+            looked.drafts.push(self.plan_person(ground, &contact, &clients, &read, &around, priority, news_since));
         }
         Ok(())
     }
@@ -80,18 +76,19 @@ impl Bridge {
         clippy::too_many_arguments,
         reason = "one person's whole observation; a struct for this one call would only rename it"
     )]
-    async fn plan_person(
+    fn plan_person(
         &self,
         ground: &Ground,
         contact: &Contact,
         clients: &[&ClientLink],
         read: &Read,
-        before: Option<&ContactSeen>,
+        around: &Around,
         priority: Priority,
         news_since: Option<Millis>,
-    ) -> Stored<Draft> {
-        let pending = self.pending_of(contact.id, clients).await?;
-        let in_doubt: Vec<Confirm> = pending.iter().flat_map(doubts).collect();
+    ) -> Draft {
+        let before = around.seen.get(&contact.id);
+        let pending = around.pending_of(contact.id, clients);
+        let in_doubt: Vec<Confirm> = pending.iter().copied().flat_map(doubts).collect();
         let variables =
             |link: &ClientLink| read.get(&link.client.id).and_then(|read| read.as_ref().ok()).and_then(Option::as_ref);
         let seen: Vec<ClientSeen<'_>> =
@@ -108,14 +105,14 @@ impl Bridge {
                 draft.put_client(changed);
             }
         }
-        let fingerprint = ground.contact_fingerprint(contact);
+        let keys = around.keys_of(contact.id);
+        let fingerprint = ground.keyed_fingerprint(contact, keys);
         let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
         draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
-        let keys: Vec<MatchKey> = ground.contact_keys(contact).into_iter().collect();
         if !keys.is_empty() {
-            draft.changes.push(Change::PutKeys(contact.id, keys.clone()));
+            draft.changes.push(Change::PutKeys(contact.id, keys.iter().cloned().collect()));
         }
-        for other in self.perhaps_merged(contact, keys).await? {
+        for other in around.perhaps_merged(contact) {
             if !self.missed_contacts.asks(other, is_changed, self.now()) {
                 continue;
             }
@@ -123,7 +120,7 @@ impl Bridge {
             let subject = Subject::Contact(other);
             draft.changes.push(Change::Mark(Mark { subject, due: self.now(), attempts: 0, run: None }));
         }
-        for lead in self.leads_to_look_at(contact, clients, is_changed).await? {
+        for lead in around.leads_to_look_at(contact, clients, is_changed) {
             draft.changes.push(Change::Mark(Mark {
                 subject: Subject::Lead(lead),
                 due: self.now(),
@@ -133,40 +130,7 @@ impl Bridge {
         }
         draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
-        Ok(draft)
-    }
-
-    /// Leads of a contact with clients: all where a client is met for the first time, as they have somebody
-    /// to become orders of; else those not known as this contact's. A lead that was linked to it, or came
-    /// with a merged contact, need not have changed itself.
-    async fn leads_to_look_at(
-        &self,
-        contact: &Contact,
-        clients: &[&ClientLink],
-        is_changed: bool,
-    ) -> Stored<Vec<LeadId>> {
-        let is_met = clients.iter().any(|link| link.bases.is_empty());
-        if clients.is_empty() || contact.leads.is_empty() || !(is_met || is_changed) {
-            return Ok(Vec::new());
-        }
-        let mut newest: Vec<LeadId> = contact.leads.iter().rev().take(LEADS_MAX).copied().collect();
-        if !is_met {
-            let deals = self.store().deals(self.name(), &newest).await?;
-            let is_known =
-                |lead: &LeadId| deals.iter().any(|deal| deal.lead == *lead && deal.contact == Some(contact.id));
-            newest.retain(|lead| !is_known(lead));
-        }
-        Ok(newest)
-    }
-
-    /// Writes to these records that wait or are under way.
-    async fn pending_of(&self, contact: ContactId, clients: &[&ClientLink]) -> Stored<Vec<OutboxRow>> {
-        if clients.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<String> =
-            clients.iter().map(|link| client_key(link.client.id)).chain([contact_key(contact)]).collect();
-        self.store().pending(self.name(), &keys).await
+        draft
     }
 
     /// A contact that is not there any more: its clients belong to its successor from now on. Without one they are on
@@ -215,9 +179,6 @@ impl Bridge {
     }
 }
 
-/// Most leads of a contact that are looked at for its sake.
-const LEADS_MAX: usize = 50;
-
 /// The link with the bases that the plan changes at once; none where it changes none.
 pub(super) fn with_bases(link: &ClientLink, plan: &mut Plan) -> Option<ClientLink> {
     let mut changed = link.clone();
@@ -240,7 +201,7 @@ fn add_callbacks(
     clients: &[&ClientLink],
     before: Option<&ContactSeen>,
     news_since: Option<Millis>,
-    pending: &[OutboxRow],
+    pending: &[&OutboxRow],
     plan: &mut Plan,
 ) -> bool {
     let is_new = before.is_none() && is_made_since(contact.created_at, news_since);

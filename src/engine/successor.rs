@@ -13,7 +13,6 @@ use super::{Bridge, Failure};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::ClientLink;
 use crate::core::model::Contact;
-use crate::core::people::MatchKey;
 use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
@@ -265,28 +264,6 @@ impl Bridge {
         merged.extend(contacts.iter().map(|contact| Merged { contact: *contact, at }));
         let merged = merged.split_off(merged.len().saturating_sub(MERGED_MAX));
         Ok(vec![Change::PutText(MERGED, serde_json::to_string(&merged).unwrap_or_default())])
-    }
-
-    /// Other contacts with clients that were known under this one's numbers and addresses, or had its leads: if they
-    /// were merged into it, they are gone.
-    pub(super) async fn perhaps_merged(&self, contact: &Contact, keys: Vec<MatchKey>) -> Stored<BTreeSet<ContactId>> {
-        let mut others = BTreeSet::new();
-        if !keys.is_empty() {
-            let known = self.store().contacts_by_key(self.name(), &keys).await?;
-            others.extend(known.into_iter().map(|(_, other)| other));
-        }
-        if !contact.leads.is_empty() {
-            let leads: Vec<LeadId> = contact.leads.iter().rev().take(AMO_IDS_MAX).copied().collect();
-            let deals = self.store().deals(self.name(), &leads).await?;
-            // A lead of several people is known under one of them, who is still there.
-            others.extend(deals.iter().filter_map(|deal| deal.contact));
-        }
-        others.remove(&contact.id);
-        if others.is_empty() {
-            return Ok(others);
-        }
-        let linked = self.store().clients_of(self.name(), &others.into_iter().collect::<Vec<_>>()).await?;
-        Ok(linked.into_iter().filter_map(|link| link.contact).collect())
     }
 }
 

@@ -103,8 +103,13 @@ impl Ground {
 
     /// What a contact means to us. Equal: nothing to do.
     pub fn contact_fingerprint(&self, contact: &Contact) -> String {
+        self.keyed_fingerprint(contact, &self.contact_keys(contact))
+    }
+
+    /// The same where its [`Ground::contact_keys`] are known: reading a phone number costs more than all the rest.
+    pub fn keyed_fingerprint(&self, contact: &Contact, keys: &BTreeSet<MatchKey>) -> String {
         let values = self.values(&self.contact_rules, Record::Contact(contact));
-        fingerprint::of(&(values, &contact.leads, self.contact_keys(contact)))
+        fingerprint::of(&(values, &contact.leads, keys))
     }
 
     /// What a lead means to us. Equal: nothing to do.

@@ -25,6 +25,9 @@ const WAL_BYTES: &str = "67108864";
 /// Prepared statements a connection keeps. The whole adapter has fewer.
 const STATEMENTS_MAX: usize = 128;
 
+/// Rows a reader may be ahead of who reads them: with few, the two threads take turns at every row of a page.
+const ROWS_BUFFERED: usize = 1_024;
+
 /// A refusal to open, in words that say what to do.
 fn refused(text: String) -> Trouble {
     Trouble::Told(StoreError::Unavailable(text))
@@ -135,6 +138,7 @@ pub(super) fn readers(path: &Path, connections_max: u32) -> SqlitePool {
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(false)
         .statement_cache_capacity(STATEMENTS_MAX)
+        .row_buffer_size(ROWS_BUFFERED)
         .pragma("query_only", "ON")
         .disable_statement_logging();
     SqlitePoolOptions::new()
