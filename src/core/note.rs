@@ -45,6 +45,9 @@ pub struct Composed {
 /// limit for the text of a note, so this stays well below what was seen to work.
 const JOINED_CHARS_MAX: usize = 4_000;
 
+/// Windows close at whole multiples of this, or of a tenth of the window where that is less.
+const GRID_MAX_MS: i64 = 2_000;
+
 /// What stands for characters that amoCRM was seen to cut a text at.
 const EMOJI_STAND_IN: &str = "☺";
 
@@ -66,20 +69,24 @@ pub fn is_written(notes: &Notes, message: &Message) -> bool {
 pub fn compose(notes: &Notes, lines: &[Line], zone: &TimeZone, now: Millis) -> Composed {
     let mut composed = Composed::default();
     let mut open: Option<NoteText> = None;
+    let mut chars = 0;
     for (index, line) in lines.iter().enumerate() {
         if !is_written(notes, &line.message) {
             composed.skipped.push(index);
             continue;
         }
         let text = line_text(notes, line, zone);
+        let more = text.chars().count();
         match &mut open {
-            Some(note) if joins(notes, note, line, &text) => {
+            Some(note) if joins(notes, note, line) && chars + more < JOINED_CHARS_MAX => {
+                chars += more + 1;
                 note.text.push('\n');
                 note.text.push_str(&text);
                 note.messages.extend(line.message.id);
                 note.lines.push(index);
             }
             _ => {
+                chars = more;
                 let note =
                     NoteText { text, at: line.at, messages: line.message.id.into_iter().collect(), lines: vec![index] };
                 composed.notes.extend(open.replace(note));
@@ -87,7 +94,7 @@ pub fn compose(notes: &Notes, lines: &[Line], zone: &TimeZone, now: Millis) -> C
         }
     }
     if let Some(note) = open {
-        let closes = note.at.plus(notes.join_within_ms);
+        let closes = closes(notes, &note);
         if closes <= now {
             composed.notes.push(note);
         } else {
@@ -97,9 +104,16 @@ pub fn compose(notes: &Notes, lines: &[Line], zone: &TimeZone, now: Millis) -> C
     composed
 }
 
-fn joins(notes: &Notes, note: &NoteText, line: &Line, text: &str) -> bool {
-    let in_window = line.at.since(note.at) < notes.join_within_ms;
-    in_window && note.text.chars().count() + text.chars().count() < JOINED_CHARS_MAX
+/// When a note's window is over: a little late, so that windows that close one after the other close together, and their
+/// notes travel in one request.
+fn closes(notes: &Notes, note: &NoteText) -> Millis {
+    let grid_ms = (notes.join_within_ms / 10).clamp(1, GRID_MAX_MS);
+    let over = note.at.plus(notes.join_within_ms);
+    over.plus((grid_ms - over.0.rem_euclid(grid_ms)).rem_euclid(grid_ms))
+}
+
+fn joins(notes: &Notes, note: &NoteText, line: &Line) -> bool {
+    line.at.since(note.at) < notes.join_within_ms
 }
 
 /// One line as the template writes it. A template that fails on this message falls back to the
