@@ -11,6 +11,7 @@ use crate::core::note::{self, Line};
 use crate::core::plan::ground::Ground;
 use crate::core::policy::CreateContact;
 use crate::core::run::RunKind;
+use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, InboxRow, Mark, NewAction, Source, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
@@ -27,7 +28,7 @@ const WAIT_MS: i64 = 60_000;
 pub(super) const PARKED_MS: i64 = 86_400_000;
 
 /// How long new messages gather after a pass that left some waiting: so many times as long as the pass took, within bounds.
-const GATHER_TIMES: i64 = 3;
+const GATHER_TIMES: i64 = 4;
 const GATHER_MIN_MS: i64 = 20;
 const GATHER_MAX_MS: i64 = 500;
 
@@ -37,6 +38,16 @@ struct Dialogue {
     lines: Vec<(InboxId, Line)>,
     done: Vec<InboxId>,
     hints: bool,
+    /// What came before these bodies waits until then.
+    held_until: Option<Millis>,
+}
+
+impl Dialogue {
+    /// These bodies wait with what came before them, and no longer than so.
+    fn held(&self, wait_ms: i64, now: Millis) -> Change {
+        let longest = now.plus(wait_ms);
+        Change::InboxHold(self.client.id, self.held_until.map_or(longest, |until| until.min(longest)))
+    }
 }
 
 impl Bridge {
@@ -55,10 +66,13 @@ impl Bridge {
         let ids: Vec<ClientId> = dialogues.keys().copied().collect();
         let links = self.store().clients(self.name(), &ids).await?;
         let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
+        let mut done = Vec::new();
         for (id, dialogue) in dialogues {
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(dialogue.client.clone()));
-            self.take(&ground, dialogue, link, &mut changes).await?;
+            done.extend(self.take(&ground, dialogue, link, &mut changes).await?);
         }
+        // One change for all dialogues, as it is one statement then.
+        changes.push(Change::InboxDone(done));
         let some_wait = changes.iter().any(|change| matches!(change, Change::InboxHold(..)));
         self.commit(changes).await?;
         drop(gate);
@@ -68,8 +82,8 @@ impl Bridge {
         Ok(Step::More)
     }
 
-    /// Each new message makes its dialogue due, and a dialogue is read whole: while people write without a break, a pass at once
-    /// after the other would read the same bodies again for every one that came.
+    /// Each new message is due at once, though its dialogue waits: while people write without a break, a pass at once after the
+    /// other would look at every message on its own.
     async fn gather(&self, began_ms: i64) {
         let took_ms = self.parts.env.elapsed_ms() - began_ms;
         let wait_ms = took_ms.saturating_mul(GATHER_TIMES).clamp(GATHER_MIN_MS, GATHER_MAX_MS);
@@ -104,6 +118,7 @@ impl Bridge {
                 lines: Vec::new(),
                 done: Vec::new(),
                 hints: false,
+                held_until: row.held_until,
             });
             dialogue.client = merged(dialogue.client.clone(), client);
             dialogue.hints |= hints;
@@ -126,14 +141,14 @@ impl Bridge {
         Change::InboxDead(row, reason)
     }
 
-    /// One dialogue: its notes if the contact is known, else a hint to find out who it is.
+    /// One dialogue: its notes if the contact is known, else a hint to find out who it is. The bodies dealt with.
     async fn take(
         &self,
         ground: &Ground,
         mut dialogue: Dialogue,
         mut link: ClientLink,
         changes: &mut Vec<Change>,
-    ) -> Stored<()> {
+    ) -> Stored<Vec<InboxId>> {
         let id = link.client.id;
         let before = link.clone();
         link.client = merged(link.client, dialogue.client.clone());
@@ -146,11 +161,15 @@ impl Bridge {
         let policy = ground.policy.people.create_contact;
         if link.client.is_group_chat() || (link.contact.is_none() && link.unmatched && policy == CreateContact::Never) {
             dialogue.done.extend(lines.iter().map(|(row, _)| *row));
-        } else if link.contact.is_some() {
-            self.write_down(ground, &link, lines, &mut dialogue.done, changes).await?;
-        } else if !lines.is_empty() {
+        } else if lines.is_empty() {
+            // Nothing to be noted.
+        } else if link.contact.is_none() {
             let wait_ms = if link.unmatched { PARKED_MS } else { WAIT_MS };
-            changes.push(Change::InboxHold(id, self.now().plus(wait_ms)));
+            changes.push(dialogue.held(wait_ms, self.now()));
+        } else if dialogue.held_until.is_some() {
+            changes.push(dialogue.held(ground.policy.notes.join_within_ms, self.now()));
+        } else {
+            self.write_down(ground, &link, lines, &mut dialogue.done, changes).await?;
         }
         let listens = ground.reads_client_variables() || ground.leads_listen();
         if dialogue.hints && !link.client.is_group_chat() && (listens || link.contact.is_none()) {
@@ -161,13 +180,10 @@ impl Bridge {
                 run: self.run_of(RunKind::Message),
             }));
         }
-        if !dialogue.done.is_empty() {
-            changes.push(Change::InboxDone(dialogue.done));
-        }
         if link != before || before.revision == 0 {
             changes.push(Change::PutClient(Box::new(link)));
         }
-        Ok(())
+        Ok(dialogue.done)
     }
 
     /// Messages whose window has closed become notes; the rest waits for its window.

@@ -99,6 +99,8 @@ pub struct InboxRow {
     pub message: Option<MessageId>,
     /// When it came.
     pub received_at: Millis,
+    /// Its dialogue waits until then, and the rest of it is not among these rows.
+    pub held_until: Option<Millis>,
     /// As it came.
     pub body: Vec<u8>,
 }
@@ -374,9 +376,10 @@ pub trait Store: Send + Sync {
     /// that was already waiting in the slot returns its own row.
     async fn commit(&self, bridge: &str, changes: Vec<Change>) -> Stored<Vec<ActionId>>;
 
-    /// All waiting bodies of at most `clients_max` clients of which at least one is due, and due bodies of no client.
-    /// Ordered by client, message, row, none first; at most `rows_max` for each client and for those of none. The
-    /// clients that were due first are chosen.
+    /// The waiting bodies of at most `clients_max` clients of which at least one is due, and due bodies of no client.
+    /// Of a client whose first body is due all of them; of others, whose dialogue is held, those that are due, told by
+    /// `held_until`. Ordered by client, message, row, none first; at most `rows_max` for each client and for those of
+    /// none. The clients that were due first are chosen.
     async fn inbox_due(&self, bridge: &str, now: Millis, clients_max: u32, rows_max: u32) -> Stored<Vec<InboxRow>>;
 
     /// Marks that are due, oldest first; of one time, the one set first.

@@ -73,7 +73,7 @@ impl Inbox {
         Received::Stored(InboxId(*last_id))
     }
 
-    /// Due bodies without a client, then what waits of the clients that are due first.
+    /// Due bodies without a client, then what waits of the clients that are due first; of a dialogue that is held what is due.
     pub(super) fn due(&self, now: Millis, clients_max: usize, rows_max: usize) -> Vec<InboxRow> {
         let mut due: Vec<(Millis, ClientId)> = Vec::new();
         let mut rows: BTreeMap<Option<ClientId>, Vec<(Option<MessageId>, i64)>> = BTreeMap::new();
@@ -95,12 +95,15 @@ impl Inbox {
         let mut listed = Vec::new();
         for (_, mut rows) in rows.into_iter().filter(|(client, _)| chosen.contains(client)) {
             rows.sort_unstable();
-            listed.extend(rows.into_iter().take(rows_max).filter_map(|(_, id)| self.row(id)));
+            let due_at = |id: &i64| self.waiting.get(id).map_or(now, |body| body.due);
+            let held_until = rows.first().map(|(_, id)| due_at(id)).filter(|due| *due > now);
+            rows.retain(|(_, id)| held_until.is_none() || due_at(id) <= now);
+            listed.extend(rows.into_iter().take(rows_max).filter_map(|(_, id)| self.row(id, held_until)));
         }
         listed
     }
 
-    fn row(&self, id: i64) -> Option<InboxRow> {
+    fn row(&self, id: i64, held_until: Option<Millis>) -> Option<InboxRow> {
         let body = self.waiting.get(&id)?;
         Some(InboxRow {
             id: InboxId(id),
@@ -108,6 +111,7 @@ impl Inbox {
             client: body.client,
             message: body.message,
             received_at: body.received_at,
+            held_until,
             body: body.body.clone(),
         })
     }

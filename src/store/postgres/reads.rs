@@ -11,7 +11,7 @@ use crate::ports::store::{Counts, Cursor, DeadContent, DeadDetail, DeadLetter, I
 use crate::store::limits::{key_subject, source_name};
 use sqlx::postgres::PgRow;
 
-/// Due bodies without a client, and what waits of the clients that are due first.
+/// Due bodies without a client, and what waits of the clients that are due first; where a dialogue is held, what is due of it.
 ///
 /// Clients are picked one after the other along the index: a long backlog is not read for every batch.
 pub(super) const INBOX_DUE: &str = "WITH RECURSIVE b AS MATERIALIZED (SELECT id FROM bridges WHERE name = $1), \
@@ -23,13 +23,16 @@ pub(super) const INBOX_DUE: &str = "WITH RECURSIVE b AS MATERIALIZED (SELECT id 
              SELECT due, client FROM inbox WHERE bridge = (SELECT id FROM b) AND state = 0 AND due <= $2 \
              AND client IS NOT NULL AND (due, client) > (picked.due, picked.client) AND client <> ALL (picked.seen) \
              ORDER BY due, client LIMIT 1) AS next WHERE cardinality(picked.seen) < $3), \
-     chosen AS (SELECT waiting.id FROM picked CROSS JOIN LATERAL ( \
-         SELECT id FROM inbox WHERE bridge = (SELECT id FROM b) AND state = 0 AND client = picked.client \
-         ORDER BY message NULLS FIRST, id LIMIT $4) AS waiting \
-         UNION ALL (SELECT id FROM inbox WHERE bridge = (SELECT id FROM b) AND state = 0 AND client IS NULL \
+     heads AS MATERIALIZED (SELECT client, (SELECT nullif(greatest(due, $2), $2) FROM inbox \
+         WHERE bridge = (SELECT id FROM b) AND state = 0 AND client = picked.client \
+         ORDER BY message NULLS FIRST, id LIMIT 1) AS held FROM picked), \
+     chosen AS (SELECT waiting.id, held FROM heads CROSS JOIN LATERAL ( \
+         SELECT id FROM inbox WHERE bridge = (SELECT id FROM b) AND state = 0 AND client = heads.client \
+         AND (heads.held IS NULL OR due <= $2) ORDER BY message NULLS FIRST, id LIMIT $4) AS waiting \
+         UNION ALL (SELECT id, NULL FROM inbox WHERE bridge = (SELECT id FROM b) AND state = 0 AND client IS NULL \
          AND due <= $2 ORDER BY message NULLS FIRST, id LIMIT $4)) \
-     SELECT id, source, client, message, received_at, body FROM inbox WHERE id = ANY (ARRAY(SELECT id FROM chosen)) \
-     ORDER BY client NULLS FIRST, message NULLS FIRST, id";
+     SELECT inbox.id, source, client, message, received_at, held, body FROM chosen JOIN inbox ON inbox.id = chosen.id \
+     ORDER BY client NULLS FIRST, message NULLS FIRST, inbox.id";
 
 /// A waiting body from its row.
 pub(super) fn inbox_row(row: &PgRow) -> Tried<InboxRow> {
@@ -40,6 +43,7 @@ pub(super) fn inbox_row(row: &PgRow) -> Tried<InboxRow> {
         client: row.id_if_any("client")?.map(ClientId),
         message: row.id_if_any("message")?.map(MessageId),
         received_at: row.millis("received_at")?,
+        held_until: row.millis_if_any("held")?,
         body: row.get("body")?,
     })
 }

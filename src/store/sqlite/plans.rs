@@ -56,6 +56,7 @@ const SHORT_LISTS: &[&str] = &[
     "json_each",
     "new VIRTUAL",
     "seen VIRTUAL",
+    "due_first",
     "picked",
     "chosen",
     "SCAN i",

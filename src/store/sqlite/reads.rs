@@ -11,21 +11,25 @@ use crate::ports::store::{Counts, Cursor, DeadContent, DeadDetail, DeadLetter, I
 use crate::store::limits::{key_subject, source_name};
 use sqlx::sqlite::SqliteRow;
 
-/// Due bodies without a client, and what waits of the clients that are due first.
+/// Due bodies without a client, and what waits of the clients that are due first; where a dialogue is held, what is due of it.
 ///
 /// `DISTINCT` over an index in the order of `due` stops at its limit: a long backlog is not read for
 /// every batch.
 pub(super) const INBOX_DUE: &str = "WITH b AS MATERIALIZED (SELECT id FROM bridges WHERE name = ?1), \
-     picked AS MATERIALIZED (SELECT DISTINCT client FROM inbox INDEXED BY inbox_due \
+     due_first AS MATERIALIZED (SELECT DISTINCT client FROM inbox INDEXED BY inbox_due \
          WHERE bridge = (SELECT id FROM b) AND state = 0 AND due <= ?2 AND client IS NOT NULL LIMIT ?3), \
-     chosen AS MATERIALIZED (SELECT waiting.id AS id FROM picked CROSS JOIN inbox AS waiting ON waiting.id IN ( \
+     picked AS MATERIALIZED (SELECT client, (SELECT nullif(max(head.due, ?2), ?2) FROM inbox AS head INDEXED BY inbox_dialogue \
+         WHERE head.bridge = (SELECT id FROM b) AND head.state = 0 AND head.client = due_first.client \
+         ORDER BY head.message, head.id LIMIT 1) AS held FROM due_first), \
+     chosen AS MATERIALIZED (SELECT waiting.id AS id, held FROM picked CROSS JOIN inbox AS waiting ON waiting.id IN ( \
          SELECT id FROM inbox AS one INDEXED BY inbox_dialogue WHERE one.bridge = (SELECT id FROM b) \
-         AND one.state = 0 AND one.client = picked.client ORDER BY one.message, one.id LIMIT ?4)) \
-     SELECT id, source, client, message, received_at, body FROM inbox NOT INDEXED WHERE id IN ( \
-         SELECT id FROM chosen UNION ALL SELECT * FROM ( \
-         SELECT id FROM inbox AS own INDEXED BY inbox_dialogue WHERE own.bridge = (SELECT id FROM b) \
+         AND one.state = 0 AND one.client = picked.client AND (picked.held IS NULL OR one.due <= ?2) \
+         ORDER BY one.message, one.id LIMIT ?4) \
+         UNION ALL SELECT * FROM ( \
+         SELECT id, NULL FROM inbox AS own INDEXED BY inbox_dialogue WHERE own.bridge = (SELECT id FROM b) \
          AND own.state = 0 AND own.client IS NULL AND own.due <= ?2 ORDER BY own.message, own.id LIMIT ?4)) \
-     ORDER BY client, message, id";
+     SELECT inbox.id AS id, source, client, message, received_at, held, body FROM chosen CROSS JOIN inbox NOT INDEXED \
+     ON inbox.id = chosen.id ORDER BY client, message, inbox.id";
 
 /// A waiting body from its row.
 pub(super) fn inbox_row(row: &SqliteRow) -> Tried<InboxRow> {
@@ -36,6 +40,7 @@ pub(super) fn inbox_row(row: &SqliteRow) -> Tried<InboxRow> {
         client: row.id_if_any("client")?.map(ClientId),
         message: row.id_if_any("message")?.map(MessageId),
         received_at: row.millis("received_at")?,
+        held_until: row.millis_if_any("held")?,
         body: row.get("body")?,
     })
 }

@@ -305,7 +305,9 @@ impl Player {
         for (now, clients_max, rows_max) in [(99, 99, 99), (10, 1, 99), (12, 99, 1)] {
             let rows = store.inbox_due(bridge, Millis(now), clients_max, rows_max).await.expect("reads");
             let place = |id| self.bodies.iter().position(|known| *known == id);
-            let rows = rows.into_iter().map(|row| (place(row.id), row.client, row.message, row.received_at, row.body));
+            let rows = rows
+                .into_iter()
+                .map(|row| (place(row.id), row.client, row.message, row.received_at, row.held_until, row.body));
             told.push(format!("{:?}", rows.collect::<Vec<_>>()));
         }
         for (now, rows_max) in [(99, 99), (10, 2)] {
