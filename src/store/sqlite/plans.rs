@@ -57,6 +57,7 @@ const SHORT_LISTS: &[&str] = &[
     "new VIRTUAL",
     "seen VIRTUAL",
     "due_first",
+    "SCAN new",
     "picked",
     "chosen",
     "SCAN i",

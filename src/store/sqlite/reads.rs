@@ -21,10 +21,14 @@ pub(super) const INBOX_DUE: &str = "WITH b AS MATERIALIZED (SELECT id FROM bridg
      picked AS MATERIALIZED (SELECT client, (SELECT nullif(max(head.due, ?2), ?2) FROM inbox AS head INDEXED BY inbox_dialogue \
          WHERE head.bridge = (SELECT id FROM b) AND head.state = 0 AND head.client = due_first.client \
          ORDER BY head.message, head.id LIMIT 1) AS held FROM due_first), \
-     chosen AS MATERIALIZED (SELECT waiting.id AS id, held FROM picked CROSS JOIN inbox AS waiting ON waiting.id IN ( \
+     new AS MATERIALIZED (SELECT id, client, row_number() OVER (PARTITION BY client ORDER BY message, id) AS place \
+         FROM (SELECT id, client, message FROM inbox INDEXED BY inbox_due WHERE bridge = (SELECT id FROM b) AND state = 0 \
+         AND due <= ?2 AND client IS NOT NULL ORDER BY due LIMIT ?3 * ?4)), \
+     chosen AS MATERIALIZED (SELECT waiting.id AS id, NULL AS held FROM picked CROSS JOIN inbox AS waiting ON waiting.id IN ( \
          SELECT id FROM inbox AS one INDEXED BY inbox_dialogue WHERE one.bridge = (SELECT id FROM b) \
-         AND one.state = 0 AND one.client = picked.client AND (picked.held IS NULL OR one.due <= ?2) \
-         ORDER BY one.message, one.id LIMIT ?4) \
+         AND one.state = 0 AND one.client = picked.client ORDER BY one.message, one.id LIMIT ?4) WHERE picked.held IS NULL \
+         UNION ALL SELECT new.id, picked.held FROM new CROSS JOIN picked ON picked.client = new.client \
+         WHERE picked.held IS NOT NULL AND new.place <= ?4 \
          UNION ALL SELECT * FROM ( \
          SELECT id, NULL FROM inbox AS own INDEXED BY inbox_dialogue WHERE own.bridge = (SELECT id FROM b) \
          AND own.state = 0 AND own.client IS NULL AND own.due <= ?2 ORDER BY own.message, own.id LIMIT ?4)) \
