@@ -42,11 +42,25 @@ struct Dialogue {
     held_until: Option<Millis>,
 }
 
-impl Dialogue {
-    /// These bodies wait with what came before them, and no longer than so.
-    fn held(&self, wait_ms: i64, now: Millis) -> Change {
-        let longest = now.plus(wait_ms);
-        Change::InboxHold(self.client.id, self.held_until.map_or(longest, |until| until.min(longest)))
+/// What becomes of the bodies of one pass: one change for all dialogues is one statement.
+#[derive(Default)]
+struct Fates {
+    done: Vec<InboxId>,
+    wait: Vec<(InboxId, Millis)>,
+}
+
+/// New bodies wait with what came before them, where that is held, and the whole dialogue no longer than `longest`.
+fn wait_with_the_rest(
+    client: ClientId,
+    held_until: Option<Millis>,
+    longest: Millis,
+    rows: impl Iterator<Item = InboxId>,
+    fates: &mut Fates,
+    changes: &mut Vec<Change>,
+) {
+    match held_until.filter(|until| *until <= longest) {
+        Some(until) => fates.wait.extend(rows.map(|row| (row, until))),
+        None => changes.push(Change::InboxHold(client, longest)),
     }
 }
 
@@ -66,14 +80,14 @@ impl Bridge {
         let ids: Vec<ClientId> = dialogues.keys().copied().collect();
         let links = self.store().clients(self.name(), &ids).await?;
         let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
-        let mut done = Vec::new();
+        let mut fates = Fates::default();
         for (id, dialogue) in dialogues {
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(dialogue.client.clone()));
-            done.extend(self.take(&ground, dialogue, link, &mut changes).await?);
+            self.take(&ground, dialogue, link, &mut fates, &mut changes).await?;
         }
-        // One change for all dialogues, as it is one statement then.
-        changes.push(Change::InboxDone(done));
-        let some_wait = changes.iter().any(|change| matches!(change, Change::InboxHold(..)));
+        let some_wait = !fates.wait.is_empty() || changes.iter().any(|change| matches!(change, Change::InboxHold(..)));
+        changes.extend((!fates.done.is_empty()).then_some(Change::InboxDone(fates.done)));
+        changes.extend((!fates.wait.is_empty()).then_some(Change::InboxWait(fates.wait)));
         self.commit(changes).await?;
         drop(gate);
         if some_wait {
@@ -141,14 +155,15 @@ impl Bridge {
         Change::InboxDead(row, reason)
     }
 
-    /// One dialogue: its notes if the contact is known, else a hint to find out who it is. The bodies dealt with.
+    /// One dialogue: its notes if the contact is known, else a hint to find out who it is.
     async fn take(
         &self,
         ground: &Ground,
         mut dialogue: Dialogue,
         mut link: ClientLink,
+        fates: &mut Fates,
         changes: &mut Vec<Change>,
-    ) -> Stored<Vec<InboxId>> {
+    ) -> Stored<()> {
         let id = link.client.id;
         let before = link.clone();
         link.client = merged(link.client, dialogue.client.clone());
@@ -165,9 +180,11 @@ impl Bridge {
             // Nothing to be noted.
         } else if link.contact.is_none() {
             let wait_ms = if link.unmatched { PARKED_MS } else { WAIT_MS };
-            changes.push(dialogue.held(wait_ms, self.now()));
+            let (until, rows) = (self.now().plus(wait_ms), lines.iter().map(|(row, _)| *row));
+            wait_with_the_rest(id, dialogue.held_until, until, rows, fates, changes);
         } else if dialogue.held_until.is_some() {
-            changes.push(dialogue.held(ground.policy.notes.join_within_ms, self.now()));
+            let until = self.now().plus(ground.policy.notes.join_within_ms);
+            wait_with_the_rest(id, dialogue.held_until, until, lines.iter().map(|(row, _)| *row), fates, changes);
         } else {
             self.write_down(ground, &link, lines, &mut dialogue.done, changes).await?;
         }
@@ -180,10 +197,11 @@ impl Bridge {
                 run: self.run_of(RunKind::Message),
             }));
         }
+        fates.done.extend(dialogue.done);
         if link != before || before.revision == 0 {
             changes.push(Change::PutClient(Box::new(link)));
         }
-        Ok(dialogue.done)
+        Ok(())
     }
 
     /// Messages whose window has closed become notes; the rest waits for its window.

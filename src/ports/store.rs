@@ -247,6 +247,8 @@ pub enum Change {
     /// Nothing of this client's bodies is due before then; a later hold replaces an earlier one, also by a
     /// shorter wait. Bodies received later are due at once.
     InboxHold(ClientId, Millis),
+    /// These bodies wait until then, each of them once in the list. Those that do not wait any more are left as they are.
+    InboxWait(Vec<(InboxId, Millis)>),
     /// This body cannot be dealt with. A dead one gets another reason; as a dead letter it has the time it came.
     InboxDead(InboxId, String),
     /// A dead body waits again, not before this. Others are left as they are.

@@ -49,6 +49,7 @@ pub(super) fn check_change(change: &Change) -> Stored<()> {
         Change::Mark(mark) => subject_id(mark.subject).map(drop),
         Change::Unmark(subject, _) => subject_id(*subject).map(drop),
         Change::InboxDone(_)
+        | Change::InboxWait(_)
         | Change::InboxDead(..)
         | Change::InboxRetry(..)
         | Change::AddAction(_)

@@ -24,7 +24,11 @@ pub(super) enum Table {
 /// The table that a change goes to.
 pub(super) fn table(change: &Change) -> Table {
     match change {
-        Change::InboxDone(_) | Change::InboxHold(..) | Change::InboxDead(..) | Change::InboxRetry(..) => Table::Inbox,
+        Change::InboxDone(_)
+        | Change::InboxHold(..)
+        | Change::InboxWait(_)
+        | Change::InboxDead(..)
+        | Change::InboxRetry(..) => Table::Inbox,
         Change::PutClient(_) => Table::Clients,
         Change::PutDeal(_) => Table::Deals,
         Change::PutContact(_) | Change::ForgetContact(_) => Table::Contacts,

@@ -12,6 +12,7 @@ impl Bridge {
         match change {
             Change::InboxDone(done) => self.inbox.done(&done),
             Change::InboxHold(client, due) => self.inbox.hold(client, due),
+            Change::InboxWait(rows) => self.inbox.wait(&rows),
             Change::InboxDead(id, reason) => self.inbox.kill(id, reason),
             Change::InboxRetry(id, due) => self.inbox.retry(id, due),
             Change::PutClient(mut link) => {

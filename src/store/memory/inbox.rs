@@ -150,6 +150,15 @@ impl Inbox {
         self.waiting.values_mut().filter(|body| body.client == Some(client)).for_each(|body| body.due = due);
     }
 
+    /// Puts these bodies off, where they wait.
+    pub(super) fn wait(&mut self, rows: &[(InboxId, Millis)]) {
+        for (id, due) in rows {
+            if let Some(body) = self.waiting.get_mut(&id.0) {
+                body.due = *due;
+            }
+        }
+    }
+
     /// Drops keys that are old enough, oldest first.
     pub(super) fn prune(&mut self, before: Millis, rows_max: usize) -> u64 {
         let old: Vec<_> = self.done.range(..(before, i64::MIN)).take(rows_max).map(|(place, _)| *place).collect();

@@ -126,6 +126,7 @@ impl Applying<'_, '_> {
     async fn one_by_one(&mut self, run: &[&Change]) -> Tried<()> {
         for change in run {
             match change {
+                Change::InboxWait(rows) => inbox::wait(self.tx, rows).await?,
                 Change::InboxDone(ids) => inbox::done(self.tx, ids).await?,
                 Change::InboxHold(client, due) => inbox::hold(self.tx, *client, *due).await?,
                 Change::InboxDead(id, reason) => inbox::dead(self.tx, *id, reason).await?,

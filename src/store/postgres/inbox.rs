@@ -25,6 +25,10 @@ pub(super) const RETRY: &str =
 /// A client's waiting bodies.
 pub(super) const HOLD: &str = "UPDATE inbox SET due = $3 WHERE bridge = $1 AND client = $2 AND state = 0 AND due <> $3";
 
+/// Bodies that wait, each until its own time.
+pub(super) const WAIT: &str = "UPDATE inbox SET due = held.due FROM unnest($2::bigint[], $3::bigint[]) AS held (id, due) \
+     WHERE inbox.id = held.id AND bridge = $1 AND state = 0";
+
 /// Dedupe keys that are old enough to go.
 pub(super) const PRUNE: &str = "DELETE FROM inbox WHERE id = ANY (ARRAY(SELECT id FROM inbox \
      WHERE bridge = $1 AND state = 1 AND received_at < $2 ORDER BY received_at, id LIMIT $3))";
@@ -49,6 +53,13 @@ pub(super) async fn dead(tx: &mut Transaction<'_>, id: InboxId, reason: &str) ->
 /// Lets a dead body wait again.
 pub(super) async fn retry(tx: &mut Transaction<'_>, id: InboxId, due: Millis) -> Tried<()> {
     sqlx::query(RETRY).bind(tx.bridge).bind(id.0).bind(due.0).execute(&mut *tx.connection).await?;
+    Ok(())
+}
+
+/// Puts bodies off, each until its own time.
+pub(super) async fn wait(tx: &mut Transaction<'_>, rows: &[(InboxId, Millis)]) -> Tried<()> {
+    let (ids, dues): (Vec<i64>, Vec<i64>) = rows.iter().map(|(id, due)| (id.0, due.0)).unzip();
+    sqlx::query(WAIT).bind(tx.bridge).bind(&ids).bind(&dues).execute(&mut *tx.connection).await?;
     Ok(())
 }
 

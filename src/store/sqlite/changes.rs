@@ -119,6 +119,7 @@ impl Applying<'_, '_> {
     async fn one_by_one(&mut self, run: &[&Change]) -> Tried<()> {
         for change in run {
             match change {
+                Change::InboxWait(rows) => inbox::wait(self.tx, self.bridge, rows).await?,
                 Change::InboxDone(ids) => inbox::done(self.tx, self.bridge, ids).await?,
                 Change::InboxHold(client, due) => inbox::hold(self.tx, self.bridge, *client, *due).await?,
                 Change::InboxDead(id, reason) => inbox::dead(self.tx, self.bridge, *id, reason).await?,

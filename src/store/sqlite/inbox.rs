@@ -261,6 +261,10 @@ pub(super) const RETRY: &str =
 pub(super) const HOLD: &str = "UPDATE inbox INDEXED BY inbox_dialogue SET due = ?3 \
      WHERE bridge = ?1 AND client = ?2 AND state = 0 AND due <> ?3";
 
+/// Bodies that wait, each until its own time.
+pub(super) const WAIT: &str = "UPDATE inbox NOT INDEXED SET due = held.value ->> 1 FROM json_each(?2) AS held \
+     WHERE inbox.id = held.value ->> 0 AND inbox.bridge = ?1 AND inbox.state = 0";
+
 /// Dedupe keys that are old enough to go.
 pub(super) const PRUNE: &str = "DELETE FROM inbox WHERE id IN (SELECT id FROM inbox INDEXED BY inbox_done \
      WHERE bridge = ?1 AND state = 1 AND received_at < ?2 ORDER BY received_at, id LIMIT ?3)";
@@ -309,6 +313,13 @@ pub(super) async fn retry(tx: &mut Transaction<'_>, bridge: i64, id: InboxId, du
 async fn killed(tx: &mut Transaction<'_>, bridge: i64, id: InboxId, reason: &str, state: i64) -> Tried<bool> {
     let query = sqlx::query(KILL).bind(bridge).bind(id.0).bind(reason.to_owned()).bind(state);
     Ok(query.execute(&mut *tx.connection).await?.rows_affected() > 0)
+}
+
+/// Puts bodies off, each until its own time.
+pub(super) async fn wait(tx: &mut Transaction<'_>, bridge: i64, rows: &[(InboxId, Millis)]) -> Tried<()> {
+    let rows: Vec<(i64, i64)> = rows.iter().map(|(id, due)| (id.0, due.0)).collect();
+    sqlx::query(WAIT).bind(bridge).bind(json(&rows)?).execute(&mut *tx.connection).await?;
+    Ok(())
 }
 
 /// Puts a client's waiting bodies off.

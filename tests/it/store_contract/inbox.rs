@@ -13,6 +13,7 @@ for_every_store!(
     one_of_many_at_once_is_stored,
     dialogues_are_handed_out_whole_and_in_order,
     of_a_held_dialogue_comes_what_is_due,
+    bodies_wait_each_until_its_own_time,
     the_clients_that_are_due_first_come_first,
     bodies_of_nobody_come_when_they_are_due,
     a_held_client_waits_and_then_comes_whole,
@@ -155,6 +156,18 @@ async fn a_held_client_waits_and_then_comes_whole(store: Arc<dyn Store>) {
     commit(&store, Change::InboxDone(vec![other])).await;
     assert_eq!(store.next_due(SHOP).await.expect("reads").inbox, Some(Millis(500)));
     assert_eq!(due(&store, 500).await, [first, new]);
+}
+
+async fn bodies_wait_each_until_its_own_time(store: Arc<dyn Store>) {
+    let rows = [stored(&store, body(5, 1, 100)).await, stored(&store, body(6, 2, 100)).await];
+    let dealt_with = stored(&store, body(7, 3, 100)).await;
+    commit(&store, Change::InboxDone(vec![dealt_with])).await;
+    let until = vec![(rows[0], Millis(300)), (rows[1], Millis(200)), (dealt_with, Millis(150))];
+    commit(&store, Change::InboxWait(until)).await;
+    assert!(due(&store, 199).await.is_empty());
+    assert_eq!(due(&store, 200).await, [rows[1]]);
+    assert_eq!(due(&store, 300).await, rows);
+    commit(&store, Change::InboxWait(Vec::new())).await;
 }
 
 async fn a_hold_may_be_shortened(store: Arc<dyn Store>) {
