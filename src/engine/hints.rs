@@ -6,6 +6,7 @@
 
 use super::Bridge;
 use super::looked::Looked;
+use super::passes::due_again;
 use super::poll::{contact_has_news, first_listed, lead_has_news};
 use super::{Failure, poll::CONTACTS};
 use crate::core::hint::Hints;
@@ -62,7 +63,7 @@ impl Pace {
             let is_hint = matches!(subject, Subject::ContactHint(_) | Subject::LeadHint(_));
             let due = if is_hint { self.due(subject, now) } else { now };
             if due > now {
-                early.extend([Change::Unmark(subject, row.revision), Change::Mark(Mark { due, ..row.mark })]);
+                early.extend(due_again(std::slice::from_ref(&row), due));
             } else {
                 ripe.push(row);
             }
@@ -135,9 +136,7 @@ impl Bridge {
         if rows.is_empty() || self.store().cursor(self.name(), CONTACTS).await?.is_none() {
             return Ok(());
         }
-        let ids: Vec<ContactId> = rows.iter().map(|contact| contact.id).collect();
-        let seen = self.store().contacts(self.name(), &ids).await?;
-        let seen: BTreeMap<ContactId, _> = seen.into_iter().map(|seen| (seen.contact, seen)).collect();
+        let seen = self.contacts_seen(&rows).await?;
         rows.retain(|contact| contact_has_news(ground, contact, seen.get(&contact.id)));
         let named: Vec<ContactId> = rows.iter().map(|contact| contact.id).collect();
         let marks_failures = std::mem::replace(&mut looked.marks_failures, true);

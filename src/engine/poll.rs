@@ -252,9 +252,7 @@ impl Bridge {
         last: Option<Change>,
         swept: &mut Swept,
     ) -> Result<(), Stop> {
-        let ids: Vec<ContactId> = rows.iter().map(|contact| contact.id).collect();
-        let seen = self.store().contacts(self.name(), &ids).await?;
-        let seen: BTreeMap<ContactId, _> = seen.into_iter().map(|seen| (seen.contact, seen)).collect();
+        let seen = self.contacts_seen(&rows).await?;
         let has_news = |contact: &Contact| {
             listing.wants(contact.updated_at, || contact_has_news(ground, contact, seen.get(&contact.id)))
         };
