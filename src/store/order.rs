@@ -50,6 +50,30 @@ pub(super) fn gather<'c, T>(run: &[&'c Change], pick: impl Fn(&'c Change) -> Opt
     run.iter().filter_map(|change| pick(change)).collect()
 }
 
+/// The outbox's changes with those first that empty slots, as far as it makes no difference: planning a page of records
+/// empties a slot here and fills one there, and one statement empties them all.
+pub(super) fn cancels_first(changes: Vec<&Change>) -> Vec<&Change> {
+    let (mut sorted, mut rest, mut filled) = (Vec::with_capacity(changes.len()), Vec::new(), BTreeSet::new());
+    for change in changes {
+        match change {
+            Change::CancelSlot(slot) if !filled.contains(slot.as_str()) => sorted.push(change),
+            Change::CancelSlot(_) => rest.push(change),
+            Change::AddAction(new) => {
+                filled.extend(new.slot.as_deref());
+                rest.push(change);
+            }
+            // It may bring an action back into a slot.
+            _ => {
+                sorted.append(&mut rest);
+                filled.clear();
+                sorted.push(change);
+            }
+        }
+    }
+    sorted.append(&mut rest);
+    sorted
+}
+
 /// Splits a run so that nothing comes twice in a part.
 pub(super) fn parts<'a, T, K: Ord + Copy>(run: &'a [T], key: impl Fn(&'a T) -> Option<K>) -> Vec<&'a [T]> {
     let (mut parts, mut start, mut seen) = (Vec::new(), 0, BTreeSet::new());

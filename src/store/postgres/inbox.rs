@@ -22,8 +22,9 @@ pub(super) const KILL: &str = "UPDATE inbox SET state = 2, reason = $3 WHERE bri
 pub(super) const RETRY: &str =
     "UPDATE inbox SET state = 0, due = $3, reason = NULL WHERE bridge = $1 AND id = $2 AND state = 2";
 
-/// A client's waiting bodies.
-pub(super) const HOLD: &str = "UPDATE inbox SET due = $3 WHERE bridge = $1 AND client = $2 AND state = 0 AND due <> $3";
+/// Clients' waiting bodies.
+pub(super) const HOLD: &str = "UPDATE inbox SET due = held.due FROM unnest($2::bigint[], $3::bigint[]) AS held (client, due) \
+     WHERE bridge = $1 AND inbox.client = held.client AND state = 0 AND inbox.due <> held.due";
 
 /// Bodies that wait, each until its own time.
 pub(super) const WAIT: &str = "UPDATE inbox SET due = held.due FROM unnest($2::bigint[], $3::bigint[]) AS held (id, due) \
@@ -63,9 +64,13 @@ pub(super) async fn wait(tx: &mut Transaction<'_>, rows: &[(InboxId, Millis)]) -
     Ok(())
 }
 
-/// Puts a client's waiting bodies off.
-pub(super) async fn hold(tx: &mut Transaction<'_>, client: ClientId, due: Millis) -> Tried<()> {
-    let client = stored_id("client", client.0)?;
-    sqlx::query(HOLD).bind(tx.bridge).bind(client).bind(due.0).execute(&mut *tx.connection).await?;
+/// Puts the waiting bodies of clients off, none of which comes twice.
+pub(super) async fn hold(tx: &mut Transaction<'_>, holds: &[(ClientId, Millis)]) -> Tried<()> {
+    let (mut clients, mut dues) = (Vec::with_capacity(holds.len()), Vec::with_capacity(holds.len()));
+    for (client, due) in holds {
+        clients.push(stored_id("client", client.0)?);
+        dues.push(due.0);
+    }
+    sqlx::query(HOLD).bind(tx.bridge).bind(&clients).bind(&dues).execute(&mut *tx.connection).await?;
     Ok(())
 }

@@ -55,7 +55,7 @@ const INSERT: &str = "INSERT INTO outbox (bridge, side, state, priority, in_doub
      RETURNING id";
 
 pub(super) const CANCEL: &str = "DELETE FROM outbox \
-     WHERE bridge = $1 AND state = 0 AND slot IS NOT NULL AND slot = $2";
+     WHERE bridge = $1 AND state = 0 AND slot IS NOT NULL AND slot = ANY ($2)";
 
 pub(super) const RETRY: &str = "UPDATE outbox SET state = 0, not_before = $3, attempts = $4, in_doubt = $5, fault = $6, died_at = NULL \
      WHERE bridge = $1 AND id = $2";
@@ -161,9 +161,10 @@ pub(super) async fn drop_rows(tx: &mut Transaction<'_>, ids: &[ActionId]) -> Tri
     Ok(())
 }
 
-/// Drops the waiting action of a slot.
-pub(super) async fn cancel(tx: &mut Transaction<'_>, slot: &str) -> Tried<()> {
-    sqlx::query(CANCEL).bind(tx.bridge).bind(storable(slot)).execute(&mut *tx.connection).await?;
+/// Drops the waiting actions of slots.
+pub(super) async fn cancel(tx: &mut Transaction<'_>, slots: &[&str]) -> Tried<()> {
+    let slots: Vec<String> = slots.iter().map(|slot| storable(slot).into_owned()).collect();
+    sqlx::query(CANCEL).bind(tx.bridge).bind(slots).execute(&mut *tx.connection).await?;
     Ok(())
 }
 

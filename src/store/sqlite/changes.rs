@@ -8,9 +8,10 @@ use super::rows::json;
 use super::trouble::Tried;
 use super::writer::{Request, Transaction};
 use super::{inbox, links, marks, outbox};
-use crate::core::id::{ActionId, ContactId};
+use crate::core::id::{ActionId, ClientId, ContactId};
+use crate::core::time::Millis;
 use crate::ports::store::{Change, Cursor, JournalEntry, Mark, NewAction, Subject};
-use crate::store::order::{Table, gather, parts, table};
+use crate::store::order::{Table, cancels_first, gather, parts, table};
 use async_trait::async_trait;
 use std::collections::BTreeMap;
 use std::mem::discriminant;
@@ -61,7 +62,8 @@ struct Applying<'t, 'w> {
 
 impl Applying<'_, '_> {
     async fn flush(&mut self, tables: BTreeMap<Table, Vec<&Change>>) -> Tried<()> {
-        for changes in tables.into_values() {
+        for (table, changes) in tables {
+            let changes = if table == Table::Outbox { cancels_first(changes) } else { changes };
             for run in changes.chunk_by(|a, b| discriminant(*a) == discriminant(*b)) {
                 self.run(run).await?;
             }
@@ -110,6 +112,8 @@ impl Applying<'_, '_> {
                 });
                 outbox::drop_rows(self.tx, self.bridge, &ids).await
             }
+            Some(Change::CancelSlot(_)) => self.cancel(run).await,
+            Some(Change::InboxHold(..)) => self.hold(run).await,
             Some(Change::Journal(_)) => self.journal(run).await,
             _ => self.one_by_one(run).await,
         }
@@ -121,10 +125,8 @@ impl Applying<'_, '_> {
             match change {
                 Change::InboxWait(rows) => inbox::wait(self.tx, self.bridge, rows).await?,
                 Change::InboxDone(ids) => inbox::done(self.tx, self.bridge, ids).await?,
-                Change::InboxHold(client, due) => inbox::hold(self.tx, self.bridge, *client, *due).await?,
                 Change::InboxDead(id, reason) => inbox::dead(self.tx, self.bridge, *id, reason).await?,
                 Change::InboxRetry(id, due) => inbox::retry(self.tx, self.bridge, *id, *due).await?,
-                Change::CancelSlot(slot) => outbox::cancel(self.tx, self.bridge, slot).await?,
                 Change::ActionRetry { id, not_before, attempts, in_doubt, fault } => {
                     let (id, not_before, attempts, in_doubt) = (*id, *not_before, *attempts, *in_doubt);
                     let retry = outbox::Retry { id, not_before, attempts, in_doubt, fault };
@@ -138,6 +140,8 @@ impl Applying<'_, '_> {
                 | Change::PutDeal(_)
                 | Change::PutContact(_)
                 | Change::PutKeys(..)
+                | Change::InboxHold(..)
+                | Change::CancelSlot(_)
                 | Change::Mark(_)
                 | Change::Unmark(..)
                 | Change::AddAction(_)
@@ -167,6 +171,26 @@ impl Applying<'_, '_> {
         });
         for part in parts(&all, |mark| Some(mark.subject)) {
             marks::mark(self.tx, self.bridge, part).await?;
+        }
+        Ok(())
+    }
+
+    async fn cancel(&mut self, run: &[&Change]) -> Tried<()> {
+        let slots: Vec<&str> = gather(run, |change| match change {
+            Change::CancelSlot(slot) => Some(slot.as_str()),
+            _ => None,
+        });
+        outbox::cancel(self.tx, self.bridge, &slots).await
+    }
+
+    /// A client that comes again starts a new statement: the later time counts.
+    async fn hold(&mut self, run: &[&Change]) -> Tried<()> {
+        let all: Vec<(ClientId, Millis)> = gather(run, |change| match change {
+            Change::InboxHold(client, due) => Some((*client, *due)),
+            _ => None,
+        });
+        for part in parts(&all, |(client, _)| Some(*client)) {
+            inbox::hold(self.tx, self.bridge, part).await?;
         }
         Ok(())
     }

@@ -257,9 +257,9 @@ pub(super) const KILL: &str =
 pub(super) const RETRY: &str =
     "UPDATE inbox NOT INDEXED SET state = 0, due = ?3, reason = NULL WHERE bridge = ?1 AND id = ?2 AND state = 2";
 
-/// A client's waiting bodies; what waits for that moment already is not written again.
-pub(super) const HOLD: &str = "UPDATE inbox INDEXED BY inbox_dialogue SET due = ?3 \
-     WHERE bridge = ?1 AND client = ?2 AND state = 0 AND due <> ?3";
+/// Clients' waiting bodies; what waits for that moment already is not written again.
+pub(super) const HOLD: &str = "UPDATE inbox INDEXED BY inbox_dialogue SET due = held.value ->> 1 \
+     FROM json_each(?2) AS held WHERE bridge = ?1 AND client = held.value ->> 0 AND state = 0 AND due <> held.value ->> 1";
 
 /// Bodies that wait, each until its own time.
 pub(super) const WAIT: &str = "UPDATE inbox NOT INDEXED SET due = held.value ->> 1 FROM json_each(?2) AS held \
@@ -322,9 +322,12 @@ pub(super) async fn wait(tx: &mut Transaction<'_>, bridge: i64, rows: &[(InboxId
     Ok(())
 }
 
-/// Puts a client's waiting bodies off.
-pub(super) async fn hold(tx: &mut Transaction<'_>, bridge: i64, client: ClientId, due: Millis) -> Tried<()> {
-    let client = stored_id("client", client.0)?;
-    sqlx::query(HOLD).bind(bridge).bind(client).bind(due.0).execute(&mut *tx.connection).await?;
+/// Puts the waiting bodies of clients off, none of which comes twice.
+pub(super) async fn hold(tx: &mut Transaction<'_>, bridge: i64, holds: &[(ClientId, Millis)]) -> Tried<()> {
+    let mut rows = Vec::with_capacity(holds.len());
+    for (client, due) in holds {
+        rows.push((stored_id("client", client.0)?, due.0));
+    }
+    sqlx::query(HOLD).bind(bridge).bind(json(&rows)?).execute(&mut *tx.connection).await?;
     Ok(())
 }

@@ -54,7 +54,7 @@ const INSERT: &str = "INSERT INTO outbox (bridge, side, state, priority, in_doub
      value ->> 7, value ->> 8 FROM json_each(?2) ORDER BY json_each.key RETURNING id";
 
 pub(super) const CANCEL: &str = "DELETE FROM outbox INDEXED BY outbox_slot \
-     WHERE bridge = ?1 AND state = 0 AND slot IS NOT NULL AND slot = ?2";
+     WHERE bridge = ?1 AND state = 0 AND slot IS NOT NULL AND slot IN (SELECT value FROM json_each(?2))";
 
 pub(super) const RETRY: &str = "UPDATE outbox NOT INDEXED SET state = 0, not_before = ?3, attempts = ?4, in_doubt = ?5, fault = ?6, died_at = NULL \
      WHERE bridge = ?1 AND id = ?2";
@@ -138,9 +138,9 @@ pub(super) async fn drop_rows(tx: &mut Transaction<'_>, bridge: i64, ids: &[Acti
     Ok(())
 }
 
-/// Drops the waiting action of a slot.
-pub(super) async fn cancel(tx: &mut Transaction<'_>, bridge: i64, slot: &str) -> Tried<()> {
-    sqlx::query(CANCEL).bind(bridge).bind(slot.to_owned()).execute(&mut *tx.connection).await?;
+/// Drops the waiting actions of slots.
+pub(super) async fn cancel(tx: &mut Transaction<'_>, bridge: i64, slots: &[&str]) -> Tried<()> {
+    sqlx::query(CANCEL).bind(bridge).bind(json(slots)?).execute(&mut *tx.connection).await?;
     Ok(())
 }
 
