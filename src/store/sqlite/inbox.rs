@@ -1,16 +1,14 @@
 //! Pushed bodies: taken in many at a time, dealt with, pruned.
 
 use super::rows::{Word, json};
-use super::trouble::{Tried, copy};
-use super::writer::{Transaction, Work};
+use super::trouble::{Tried, Trouble, copy};
+use super::writer::{Transaction, count};
 use crate::core::id::{ClientId, InboxId};
 use crate::core::time::Millis;
 use crate::ports::store::{NewInbox, Received, Stored};
 use crate::store::limits::{inbox_full, stored_id};
-use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row};
-use std::collections::{BTreeMap, BTreeSet};
+use sqlx::{AssertSqlSafe, Row, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, LazyLock};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -26,10 +24,12 @@ fn insert_text(rows: usize) -> String {
     format!(
         "INSERT INTO inbox (bridge, source, state, dedupe, client, message, received_at, due, reason, body) \
          SELECT column1, column2, CASE WHEN column7 IS NULL THEN 0 ELSE 2 END, column3, column4, column5, column6, \
-         column6, column7, column8 FROM (VALUES {values}) WHERE column1 IS NOT NULL \
-         ON CONFLICT DO NOTHING RETURNING id, bridge, source, dedupe"
+         column6, column7, column8 FROM (VALUES {values}) WHERE column1 IS NOT NULL ON CONFLICT DO NOTHING"
     )
 }
+
+/// The rows that were inserted last, of which it is known how many they are: ids are never given twice and only rise.
+const NEWEST: &str = "SELECT id, bridge, source, dedupe FROM inbox ORDER BY id DESC LIMIT ?1";
 
 /// How many bodies of a bridge wait.
 pub(super) const COUNT_WAITING: &str =
@@ -62,47 +62,60 @@ impl Receive {
         Receive { deliveries, answers: Vec::new(), rows_max }
     }
 
-    /// How many more bodies of each bridge may wait.
-    async fn rooms(&self, tx: &mut Transaction<'_>) -> Tried<BTreeMap<i64, i64>> {
-        let mut rooms = BTreeMap::new();
-        for name in self.bridges() {
-            let bridge = tx.bridge(&name)?;
-            let mut waiting = tx.waiting.get(&bridge).copied();
-            // Other processes may have dealt with bodies, so a refusal is never from memory alone.
-            if waiting.is_none_or(|waiting| waiting + self.jobs().cast_signed() > self.rows_max) {
-                let counted = sqlx::query_scalar(COUNT_WAITING).bind(bridge).fetch_one(&mut *tx.connection).await?;
-                tx.waiting.insert(bridge, counted);
-                waiting = Some(counted);
-            }
-            rooms.insert(bridge, self.rows_max - waiting.unwrap_or_default());
-        }
-        Ok(rooms)
-    }
-}
-
-#[async_trait]
-impl Work for Receive {
-    fn bridges(&self) -> BTreeSet<String> {
+    /// The bridges they were pushed to.
+    pub(super) fn bridges(&self) -> BTreeSet<String> {
         self.deliveries.iter().map(|delivery| delivery.body.bridge.clone()).collect()
     }
 
-    fn jobs(&self) -> u64 {
+    /// How many there are.
+    pub(super) fn rows(&self) -> u64 {
         self.deliveries.len() as u64
     }
 
-    async fn apply(&mut self, tx: &mut Transaction<'_>) -> Tried<()> {
-        let rooms = self.rooms(tx).await?;
-        let mut batch = Batch::new(rooms);
+    /// How many more bodies of each bridge may wait.
+    async fn rooms(
+        &self,
+        connection: &mut SqliteConnection,
+        bridges: &BTreeMap<String, i64>,
+        waiting: &mut BTreeMap<i64, i64>,
+    ) -> Tried<BTreeMap<i64, i64>> {
+        let mut rooms = BTreeMap::new();
+        for name in self.bridges() {
+            let bridge = number(bridges, &name)?;
+            let known = waiting.get(&bridge).copied();
+            // Other processes may have dealt with bodies, so a refusal is never from memory alone.
+            let known = known.filter(|known| known + self.rows().cast_signed() <= self.rows_max);
+            let counted = match known {
+                Some(known) => known,
+                None => sqlx::query_scalar(COUNT_WAITING).bind(bridge).fetch_one(&mut *connection).await?,
+            };
+            waiting.insert(bridge, counted);
+            rooms.insert(bridge, self.rows_max - counted);
+        }
+        Ok(rooms)
+    }
+
+    /// Stores them. `waiting`: how many of each bridge wait, where that is known.
+    pub(super) async fn store(
+        &mut self,
+        connection: &mut SqliteConnection,
+        bridges: &BTreeMap<String, i64>,
+        waiting: &mut BTreeMap<i64, i64>,
+    ) -> Tried<()> {
+        let mut batch = Batch::new(self.rooms(connection, bridges, waiting).await?);
         for delivery in &mut self.deliveries {
-            let bridge = tx.bridge(&delivery.body.bridge)?;
+            let bridge = number(bridges, &delivery.body.bridge)?;
             batch.add(bridge, &mut delivery.body, self.rows_max)?;
         }
-        let returned = batch.insert(tx).await?;
-        self.answers = batch.answers(tx, returned)?;
+        let inserted = batch.insert(connection).await?;
+        let mut change = BTreeMap::new();
+        self.answers = batch.answers(inserted, &mut change);
+        count(waiting, change);
         Ok(())
     }
 
-    fn finish(self: Box<Self>, outcome: Stored<()>) {
+    /// Tells whoever waits.
+    pub(super) fn finish(self, outcome: Stored<()>) {
         let mut answers = self.answers.into_iter();
         for delivery in self.deliveries {
             let answer = match &outcome {
@@ -113,6 +126,11 @@ impl Work for Receive {
             let _ = delivery.caller.send(answer);
         }
     }
+}
+
+/// The number of a bridge.
+fn number(bridges: &BTreeMap<String, i64>, name: &str) -> Tried<i64> {
+    bridges.get(name).copied().ok_or_else(|| Trouble::Told(super::writer::stopped()))
 }
 
 /// What is to become of one body of a batch.
@@ -188,14 +206,15 @@ impl Batch {
         Ok(())
     }
 
-    /// One statement for all rows.
-    async fn insert(&mut self, tx: &mut Transaction<'_>) -> Tried<Vec<SqliteRow>> {
+    /// One statement for all rows. Which of them were there is only asked where some were.
+    async fn insert(&mut self, connection: &mut SqliteConnection) -> Tried<Inserted> {
         if self.rows.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Inserted::All { first: 0 });
         }
         // A batch is never larger than the largest size: both are the writer's bound.
-        let place = SIZES.iter().position(|size| *size >= self.rows.len()).unwrap_or(SIZES.len() - 1);
-        let fillers = SIZES[place].saturating_sub(self.rows.len());
+        let rows = self.rows.len();
+        let place = SIZES.iter().position(|size| *size >= rows).unwrap_or(SIZES.len() - 1);
+        let fillers = SIZES[place].saturating_sub(rows);
         let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&STATEMENTS[place])));
         for row in self.rows.drain(..) {
             query = query.bind(row.bridge).bind(row.source).bind(row.dedupe).bind(row.client).bind(row.message);
@@ -204,40 +223,88 @@ impl Batch {
         for _ in 0..fillers * 8 {
             query = query.bind(None::<i64>);
         }
-        Ok(query.fetch_all(&mut *tx.connection).await?)
+        let done = query.execute(&mut *connection).await?;
+        let (rows, inserted) = (rows as u64, done.rows_affected());
+        if inserted == rows {
+            return Ok(Inserted::All { first: done.last_insert_rowid() - rows.cast_signed() + 1 });
+        }
+        let newest = sqlx::query(NEWEST).bind(inserted.cast_signed()).fetch_all(connection).await?;
+        let mut some = BTreeMap::new();
+        for row in newest {
+            let key = row.try_get::<Option<String>, _>(3)?.map(|dedupe| {
+                let (bridge, source) = (row.try_get(1)?, row.try_get(2)?);
+                Ok::<Key, sqlx::Error>((bridge, source, dedupe))
+            });
+            some.insert(row.try_get(0)?, key.transpose()?);
+        }
+        Ok(Inserted::Some(some))
     }
 
-    /// Tells the rows that were inserted from those that were there. New rows without a key are told
-    /// apart by their order: ids rise in the order of the values.
-    fn answers(self, tx: &mut Transaction<'_>, returned: Vec<SqliteRow>) -> Tried<Vec<Stored<Received>>> {
-        let mut keyed: BTreeMap<Key, i64> = BTreeMap::new();
-        let mut keyless: BTreeMap<i64, Vec<i64>> = BTreeMap::new();
-        for row in &returned {
-            let (id, bridge): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
-            match row.try_get::<Option<String>, _>(3)? {
-                Some(dedupe) => drop(keyed.insert((bridge, row.try_get(2)?, dedupe), id)),
-                None => keyless.entry(bridge).or_default().push(id),
+    /// Tells the rows that were inserted from those that were there. Ids rise in the order of the values, so that new rows
+    /// without a key are told apart by it.
+    fn answers(self, inserted: Inserted, waiting: &mut BTreeMap<i64, i64>) -> Vec<Stored<Received>> {
+        let mut ids = inserted.ids();
+        let answer = |fate: Fate| match fate {
+            Fate::Twin => Ok(Received::Known),
+            Fate::Refused(refusal) => refusal,
+            Fate::Row { bridge, key, waits } => {
+                let id = ids.of(key);
+                if waits && id.is_some() {
+                    *waiting.entry(bridge).or_default() += 1;
+                }
+                Ok(id.map_or(Received::Known, |id| Received::Stored(InboxId(id))))
+            }
+        };
+        self.fates.into_iter().map(answer).collect()
+    }
+}
+
+/// What became of the rows of a batch.
+enum Inserted {
+    /// All are new, with ids in their order from this one on.
+    All { first: i64 },
+    /// Some had been there. These are the new ones, with their keys.
+    Some(BTreeMap<i64, Option<Key>>),
+}
+
+impl Inserted {
+    fn ids(self) -> Ids {
+        match self {
+            Inserted::All { first } => Ids { next: Some(first), keyed: BTreeMap::new(), keyless: VecDeque::new() },
+            Inserted::Some(rows) => {
+                let mut ids = Ids { next: None, keyed: BTreeMap::new(), keyless: VecDeque::new() };
+                for (id, key) in rows {
+                    match key {
+                        Some(key) => drop(ids.keyed.insert(key, id)),
+                        None => ids.keyless.push_back(id),
+                    }
+                }
+                ids
             }
         }
-        keyless.values_mut().for_each(|ids| ids.sort_unstable_by(|a, b| b.cmp(a)));
-        let mut answers = Vec::with_capacity(self.fates.len());
-        for fate in self.fates {
-            answers.push(match fate {
-                Fate::Twin => Ok(Received::Known),
-                Fate::Refused(refusal) => refusal,
-                Fate::Row { bridge, key, waits } => {
-                    let id = match key {
-                        Some(key) => keyed.remove(&key),
-                        None => keyless.get_mut(&bridge).and_then(Vec::pop),
-                    };
-                    if waits && id.is_some() {
-                        tx.count_waiting(bridge, 1);
-                    }
-                    Ok(id.map_or(Received::Known, |id| Received::Stored(InboxId(id))))
-                }
-            });
+    }
+}
+
+/// Gives each row of a batch, in order, the id it got.
+struct Ids {
+    /// Where all are new: the next one's.
+    next: Option<i64>,
+    keyed: BTreeMap<Key, i64>,
+    /// All without a key are new.
+    keyless: VecDeque<i64>,
+}
+
+impl Ids {
+    fn of(&mut self, key: Option<Key>) -> Option<i64> {
+        match (&mut self.next, key) {
+            (Some(next), _) => {
+                let id = *next;
+                *next += 1;
+                Some(id)
+            }
+            (None, Some(key)) => self.keyed.remove(&key),
+            (None, None) => self.keyless.pop_front(),
         }
-        Ok(answers)
     }
 }
 

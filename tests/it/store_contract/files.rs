@@ -3,7 +3,7 @@
 use super::{LATE, SHOP, add, body, new, stored, update, variables};
 use futures::future::{join_all, poll_immediate};
 use salebridge::core::action::Side;
-use salebridge::core::id::ClientId;
+use salebridge::core::id::{ActionId, ClientId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::Client;
 use salebridge::ports::store::{Change, NewInbox, Received, Store, StoreError};
@@ -192,6 +192,8 @@ async fn a_caller_who_leaves_does_not_undo_it() {
     assert!(poll_immediate(store.receive(body(5, 1, 100))).await.is_none());
     assert!(poll_immediate(store.commit(SHOP, vec![add(new(update(1)))])).await.is_none());
     store.receive(body(5, 2, 100)).await.expect("receives");
+    // Nothing overtakes what was asked for before, but bodies.
+    store.commit(SHOP, vec![Change::PutText("account", "known".to_owned())]).await.expect("commits");
     let counts = store.counts(SHOP).await.expect("reads");
     assert_eq!((counts.inbox, counts.outbox), (2, 1));
     store.close().await;
@@ -222,6 +224,25 @@ async fn requests_at_the_same_time_share_a_commit() {
     let counters = store.counters();
     assert_eq!(counters.commits.load(Ordering::Relaxed), 1);
     assert_eq!(counters.jobs.load(Ordering::Relaxed), 64);
+    let (first, second, received, claimed) = tokio::join!(
+        store.commit(SHOP, vec![add(new(update(3)))]),
+        store.commit(SHOP, vec![add(new(update(4)))]),
+        store.receive(body(1, 1001, 100)),
+        store.claim(SHOP, Side::Amo, LATE, 9),
+    );
+    let added: Vec<ActionId> = [first, second].into_iter().flat_map(|added| added.expect("commits")).collect();
+    received.expect("receives");
+    assert_eq!(claimed.expect("claims").into_iter().map(|row| row.id).collect::<Vec<_>>(), added);
+    assert_eq!(counters.commits.load(Ordering::Relaxed), 3, "bodies before, the rest together");
+    assert_eq!(store.queued(), 0);
+    store.close().await;
+}
+
+#[tokio::test]
+async fn a_request_that_fails_takes_nobody_with_it() {
+    let (_folder, path) = folder();
+    let store = driver(&path).await;
+    let counters = store.counters();
     let unstorable = Change::ForgetContact(salebridge::core::id::ContactId(u64::MAX));
     let (bad, good, received, claimed) = tokio::join!(
         store.commit(SHOP, vec![add(new(update(1))), unstorable]),
@@ -229,7 +250,8 @@ async fn requests_at_the_same_time_share_a_commit() {
         store.receive(body(1, 1000, 100)),
         store.claim(SHOP, Side::Amo, LATE, 9),
     );
-    assert_eq!(counters.commits.load(Ordering::Relaxed), 2);
+    assert_eq!(counters.commits.load(Ordering::Relaxed), 3, "the body, and each of the others by itself");
+    assert_eq!(counters.failures.load(Ordering::Relaxed), 2, "together, and the one that cannot be stored");
     bad.expect_err("cannot be stored");
     let added = good.expect("is none of its business");
     received.expect("is none of its business");
