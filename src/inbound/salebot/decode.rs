@@ -5,6 +5,8 @@ use crate::core::id::{ClientId, MessageId};
 use crate::core::model::{Attachment, Client, Event, Message};
 use crate::core::time::Millis;
 use crate::ports::remote::Decoder;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::borrow::Cow;
 
@@ -44,6 +46,9 @@ impl SalebotDecoder {
     }
 
     pub(super) fn glance(&self, body: &[u8]) -> Glance {
+        if let Some((message, client)) = plain_ids(body) {
+            return Glance::Line { dedupe: Some(self.dedupe(message)), client, message: Some(message) };
+        }
         let text = String::from_utf8_lossy(body);
         let object = match object(&text) {
             Ok(object) => object,
@@ -126,6 +131,28 @@ fn attachment_json(attachment: &Attachment) -> Value {
 }
 
 const UNREADABLE_CLIENT: &str = "at `client.id`: no readable id";
+
+/// The ids of a body that has them as the page shows them: nearly all do, and nothing else of them is read before they are
+/// stored. None for what takes a closer look.
+fn plain_ids(body: &[u8]) -> Option<(MessageId, ClientId)> {
+    #[derive(Deserialize)]
+    struct Body<'a> {
+        id: u64,
+        #[serde(borrow)]
+        client: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Person {
+        id: u64,
+    }
+    // A struct is read from a list as well, which is no body.
+    let is_object = |text: &[u8]| text.first() == Some(&b'{');
+    let body: Body<'_> = is_object(body).then(|| serde_json::from_slice(body).ok())??;
+    let client = body.client.get();
+    let client: Person = is_object(client.as_bytes()).then(|| serde_json::from_str(client).ok())??;
+    let is_id = |id: u64| id > 0 && i64::try_from(id).is_ok();
+    (is_id(body.id) && is_id(client.id)).then_some((MessageId(body.id), ClientId(client.id)))
+}
 
 fn object(text: &str) -> Result<Object<'_>, String> {
     let text = text.trim_start_matches('\u{FEFF}').trim();

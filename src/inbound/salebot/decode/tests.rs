@@ -208,6 +208,45 @@ proptest! {
     }
 }
 
+/// A value that may stand where an id does.
+fn perhaps_an_id() -> impl Strategy<Value = String> {
+    const ODD: &[&str] = &[
+        "null",
+        "0",
+        "-1",
+        r#""5""#,
+        "5.0",
+        "1e3",
+        "[5]",
+        "{}",
+        r#"{"id":5}"#,
+        r#"[{"id":5}]"#,
+        "9223372036854775808",
+    ];
+    prop_oneof![any::<u32>().prop_map(|id| id.to_string()), proptest::sample::select(ODD).prop_map(str::to_owned)]
+}
+
+proptest! {
+    /// The quick look at usual bodies and the close one at all others come to the same.
+    #[test]
+    fn both_ways_to_ids_agree(
+        ids in (perhaps_an_id(), perhaps_an_id()),
+        shape in 0..6_usize,
+    ) {
+        let (id, client) = ids;
+        let body = match shape {
+            0 => format!(r#"{{"id":{id},"client":{{"id":{client},"name":"x"}}}}"#),
+            1 => format!(r#"{{"client":{{"name":null,"id":{client}}},"id":{id},"message":"x"}}"#),
+            2 => format!(r#"{{"id":{id},"client":{client}}}"#),
+            3 => format!(r#"{{"id":{id},"id":7,"client":{{"id":{client},"id":6}}}}"#),
+            4 => format!(r#"[{id},{{"id":{client}}}]"#),
+            _ => format!(r#" {{"id":{id},"client":[{client}]}}"#),
+        };
+        // A mark in front of it is no part of it, and has it looked at closely.
+        prop_assert_eq!(decoder().glance(body.as_bytes()), decoder().glance(format!("\u{FEFF}{body}").as_bytes()));
+    }
+}
+
 #[test]
 fn a_recovered_message_is_read_as_the_delivered_one_with_its_time() {
     let file = |url: &str, kind: Option<&str>| Attachment { url: url.to_owned(), kind: kind.map(str::to_owned) };
