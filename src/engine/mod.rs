@@ -268,7 +268,7 @@ impl Bridge {
             self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
             self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
-            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
             self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
             self.account_loop().boxed(),
             self.contacts_loop().boxed(),
@@ -290,7 +290,7 @@ impl Bridge {
         self.rescue().await;
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
-            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
             self.account_loop().boxed(),
             self.drive(&self.bells.undo, undo::UNDO, || self.undo_step()).boxed(),
         ];
@@ -306,7 +306,7 @@ impl Bridge {
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
-            self.drive(&self.bells.salebot, "salebot outbox", || self.salebot_step()).boxed(),
+            self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
             self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
             self.account_loop().boxed(),
             self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),

@@ -124,6 +124,21 @@ fn an_edit_in_the_second_of_our_own_write_is_carried() {
     assert_eq!(World::renamed_in_the_second_of_a_write("Renamed at once").as_deref(), Some("Renamed at once"));
 }
 
+/// What proved whose client it is tells what it has as well.
+#[test]
+fn who_is_found_is_read_once() {
+    assert_eq!(World::reads_of_a_first_listing(), 2);
+}
+
+/// What an import decided waits for the lane, and nobody waits behind it: two polls, as amoCRM shows the edit late, and a few
+/// requests.
+#[test]
+fn nobody_waits_behind_a_long_queue() {
+    let (took_ms, called) = World::renamed_beside_a_long_queue("Renamed meanwhile");
+    assert!(took_ms < 20_000, "{took_ms} ms");
+    assert!(called < 100, "{called} of four hundred were called before");
+}
+
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {

@@ -3,7 +3,14 @@
 use crate::kept::Kept;
 use crate::network::Network;
 use crate::settings::Listens;
-use crate::world::{Daemon, Person, QUIET_MS, SHOWING_MS, World};
+use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, World};
+use salebridge::core::action::Action;
+use salebridge::core::id::ClientId;
+use salebridge::core::link::ClientLink;
+use salebridge::core::model::Client;
+use salebridge::core::time::Millis;
+use salebridge::ports::remote::Priority;
+use salebridge::ports::store::{Change, NewAction};
 use salebridge::sandbox::amo::edit::ContactDraft;
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::faults::Faults;
@@ -12,19 +19,15 @@ use std::sync::Arc;
 
 /// How often is looked whether the bridge has written.
 const LOOK_MS: i64 = 20;
+/// Clients that an import has something for.
+const LONG_QUEUE: u64 = 400;
 /// Longer than an older state is doubted.
 const DOUBT_MS: i64 = 300_000;
 
 impl World {
     /// Two people with a contact and a client each, who belong together, in an account that is polled and nothing else.
     fn calm() -> (World, Daemon) {
-        let mut world = World::blank(0, false, Kept::in_memory());
-        world.network =
-            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
-        *world.network.faults.lock().unwrap() = Faults::none();
-        (world.has_jumps, world.is_disorderly, world.listens) = (false, false, Listens::Polls);
-        world.settle_neighbours();
-        let mut daemon = world.start();
+        let (mut world, mut daemon) = World::founded();
         let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
         for client in clients {
             world.live(&mut daemon, world.env.now_ms() + 5_000);
@@ -34,6 +37,32 @@ impl World {
         }
         assert_eq!(world.counts().links, 2, "both have their contact");
         (world, daemon)
+    }
+
+    /// The same when the daemon is started for the first time.
+    fn founded() -> (World, Daemon) {
+        let mut world = World::blank(0, false, Kept::in_memory());
+        world.network =
+            Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
+        *world.network.faults.lock().unwrap() = Faults::none();
+        (world.has_jumps, world.is_disorderly, world.listens) = (false, false, Listens::Polls);
+        world.settle_neighbours();
+        let daemon = world.start();
+        (world, daemon)
+    }
+
+    /// How often the variables of two clients are read in a first listing of contacts that finds both, until each has its
+    /// contact's values.
+    pub fn reads_of_a_first_listing() -> u64 {
+        let (mut world, mut daemon) = World::founded();
+        world.live(&mut daemon, world.env.now_ms() + 5_000);
+        assert_eq!(world.counts().links, 2, "both have their contact");
+        let salebot = world.network.salebot.lock().unwrap();
+        for client in world.people.iter().flat_map(|person| &person.clients) {
+            let variables = salebot.variables(*client).expect("it is there");
+            assert!(variables.contains_key("amo_contact_id"), "{variables:?}");
+        }
+        salebot.statistics().by_action.get("get_variables").copied().unwrap_or_default()
     }
 
     /// How many requests both services see in the minutes after a manager gave one of two people the number of the other
@@ -78,6 +107,52 @@ impl World {
         world.live(&mut daemon, now + DOUBT_MS);
         let salebot = world.network.salebot.lock().unwrap();
         salebot.client(client)?.variables.get("full")?.as_str().map(str::to_owned)
+    }
+
+    /// An import leaves callbacks to four hundred clients, four a second, and a manager renames somebody. How long that takes
+    /// to reach the client, and how many of the others have been called by then.
+    pub fn renamed_beside_a_long_queue(name: &str) -> (i64, u64) {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let now = world.env.now_ms();
+        let mut changes = Vec::new();
+        for number in 0..LONG_QUEUE {
+            // Nobody makes a contact for a group.
+            let platform_id = format!("-100{number:04}");
+            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: None };
+            let other = world.network.salebot.lock().unwrap().add_client(now, new);
+            let client = ClientId(u64::try_from(other).expect("an id"));
+            let known = Client { platform_id: Some(platform_id), messenger: Some(1), ..Client::unknown(client) };
+            changes.push(Change::PutClient(Box::new(ClientLink::new(known))));
+            let action = Action::Callback { client, text: "imported".to_owned() };
+            changes.push(Change::AddAction(Box::new(NewAction {
+                action,
+                slot: None,
+                priority: Priority::Background,
+                not_before: Millis(now),
+                created_at: Millis(now),
+                run: None,
+            })));
+        }
+        world.kept.wait(world.kept.store.commit(BRIDGE, changes)).expect("never fails");
+        let called = |world: &World| {
+            let salebot = world.network.salebot.lock().unwrap();
+            salebot.statistics().by_action.get("callback").copied().unwrap_or_default()
+        };
+        while called(&world) < 10 {
+            world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
+        }
+        let renamed_at = world.env.now_ms();
+        world.network.amo.lock().unwrap().rename_contact(renamed_at, contact, name);
+        let has_it = |world: &World| {
+            let salebot = world.network.salebot.lock().unwrap();
+            salebot.client(client).is_some_and(|client| client.variables.get("full").is_some_and(|full| full == name))
+        };
+        while !has_it(&world) {
+            assert!(world.env.now_ms() < renamed_at + DOUBT_MS, "it never arrives");
+            world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
+        }
+        (world.env.now_ms() - renamed_at, called(&world))
     }
 
     fn says(&mut self, client: i64, text: &str) {

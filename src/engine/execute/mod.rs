@@ -4,6 +4,7 @@
 //! - [`amo`], [`salebot`]: carrying out, in batches.
 //! - [`lookup`]: was it done? Before anything that must not happen twice is sent again.
 //! - [`function`], [`function_end`]: calls of bots, and their answers.
+//! - [`under_way`]: what is taken for Salebot, and when.
 //! - [`settle`]: the outcome becomes links, bases, and the action's end.
 
 mod amo;
@@ -12,6 +13,7 @@ mod function_end;
 mod lookup;
 mod salebot;
 mod settle;
+mod under_way;
 
 use super::{Bridge, Step};
 use crate::core::action::{NoteTarget, Side};
@@ -20,8 +22,9 @@ use crate::core::function::Call;
 use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
 use function_end::Ending;
+pub(super) use under_way::SALEBOT_OUTBOX;
 
-/// Actions claimed at once; a multiple of the largest batch, so that full batches form.
+/// Actions for amoCRM claimed at once; a multiple of the largest batch, so that full batches form.
 const CLAIMED_MAX: u32 = 200;
 
 /// What an action came to.
@@ -58,37 +61,31 @@ pub(in crate::engine) enum Outcome {
 }
 
 impl Bridge {
+    /// Carries out what waits for amoCRM, a claim at a time.
     pub(super) async fn amo_step(&self) -> Result<Step, StoreError> {
-        self.outbox_step(Side::Amo).await
-    }
-
-    pub(super) async fn salebot_step(&self) -> Result<Step, StoreError> {
-        self.outbox_step(Side::Salebot).await
-    }
-
-    async fn outbox_step(&self, side: Side) -> Result<Step, StoreError> {
         if self.ground().is_none() {
             return Ok(Step::Idle(self.until_grounded()));
         }
-        let rows = self.claim(side).await?;
+        let rows = self.claim(Side::Amo, CLAIMED_MAX).await?;
         if rows.is_empty() {
-            let due = self.store().next_due(self.name()).await?;
-            return Ok(Step::Idle(if side == Side::Amo { due.amo } else { due.salebot }));
+            return self.idle_until(Side::Amo).await;
         }
         let keys: Vec<String> = rows.iter().map(|row| row.action.key()).collect();
         let ids: Vec<ActionId> = rows.iter().map(|row| row.id).collect();
-        let done = match side {
-            Side::Amo => self.execute_amo(rows).await,
-            Side::Salebot => self.execute_salebot(rows).await,
-        };
-        if let Err(error) = done {
-            self.put_back(side, ids, error).await;
+        if let Err(error) = self.execute_amo(rows).await {
+            self.put_back(Side::Amo, ids, error).await;
         }
         let mut in_flight = self.in_flight.lock().await;
         for key in &keys {
             in_flight.remove(key);
         }
         Ok(Step::More)
+    }
+
+    /// Nothing is due: until when.
+    async fn idle_until(&self, side: Side) -> Result<Step, StoreError> {
+        let due = self.store().next_due(self.name()).await?;
+        Ok(Step::Idle(if side == Side::Amo { due.amo } else { due.salebot }))
     }
 
     /// The store failed while actions were under way: what was not settled waits again, in doubt. Until
@@ -118,9 +115,9 @@ impl Bridge {
     }
 
     /// Claims, and from then on keeps plans off the claimed keys.
-    async fn claim(&self, side: Side) -> Stored<Vec<OutboxRow>> {
+    async fn claim(&self, side: Side, rows_max: u32) -> Stored<Vec<OutboxRow>> {
         let mut in_flight = self.in_flight.lock().await;
-        let rows = self.store().claim(self.name(), side, self.now(), CLAIMED_MAX).await?;
+        let rows = self.store().claim(self.name(), side, self.now(), rows_max).await?;
         in_flight.extend(rows.iter().map(|row| row.action.key()));
         Ok(rows)
     }

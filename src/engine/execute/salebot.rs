@@ -2,78 +2,40 @@
 //! variables.
 
 use super::lookup::Found;
+use super::under_way::{Ended, Unit};
 use super::{Bridge, Outcome};
 use crate::core::action::Action;
 use crate::core::echo;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::ClientId;
 use crate::core::link::ClientLink;
-use crate::core::model::{Client, Variables};
+use crate::core::model::Client;
 use crate::core::plan::deal::order_mark;
 use crate::core::policy::CallbackDelivery;
-use crate::ports::remote::{ClientAddress, NewOrder, Priority};
+use crate::ports::remote::{ClientAddress, NewOrder};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
-use futures::future::join_all;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 impl Bridge {
-    /// Actions of different people at the same time, those of one person one after the other.
-    pub(super) async fn execute_salebot(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
-        let mut queues: BTreeMap<String, VecDeque<OutboxRow>> = BTreeMap::new();
-        for row in rows {
-            queues.entry(row.action.key()).or_default().push_back(row);
-        }
-        while !queues.is_empty() {
-            let round: Vec<OutboxRow> = queues.values_mut().filter_map(VecDeque::pop_front).collect();
-            let outcomes = self.execute_round(&round).await?;
-            let stuck: BTreeSet<String> = round
-                .iter()
-                .zip(&outcomes)
-                .filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_)))
-                .map(|(row, _)| row.action.key())
-                .collect();
-            self.settle(&round, outcomes).await?;
-            let held: Vec<OutboxRow> = queues
-                .iter_mut()
-                .filter(|(key, _)| stuck.contains(*key))
-                .flat_map(|(_, queue)| queue.drain(..))
-                .collect();
-            let untouched = held.iter().map(|_| Outcome::Untouched).collect();
-            self.settle(&held, untouched).await?;
-            queues.retain(|_, queue| !queue.is_empty());
-        }
-        Ok(())
+    /// Carries out one unit.
+    pub(super) async fn carry_out(&self, unit: Unit) -> Ended {
+        let outcomes = match unit.as_slice() {
+            [row] if !matches!(row.action, Action::SaveVariables { .. }) => {
+                self.execute_one(row).await.map(|outcome| vec![outcome])
+            }
+            rows => Ok(self.save_variables(rows).await),
+        };
+        (unit, outcomes)
     }
 
-    async fn execute_round(&self, round: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
-        let mut saves: BTreeMap<(&Variables, Priority), Vec<usize>> = BTreeMap::new();
-        let mut singles = Vec::new();
-        for (index, row) in round.iter().enumerate() {
-            match &row.action {
-                Action::SaveVariables { variables, .. } => {
-                    saves.entry((variables, row.priority)).or_default().push(index)
-                }
-                _ => singles.push(index),
-            }
-        }
-        let saved = join_all(saves.into_iter().map(|((variables, priority), indices)| async move {
-            let clients: Vec<ClientId> = indices.iter().filter_map(|index| client_of(&round[*index].action)).collect();
-            let result = self.parts.salebot.save_variables(&clients, variables, priority).await;
-            (indices, result)
-        }));
-        let done =
-            join_all(singles.into_iter().map(|index| async move { (index, self.execute_one(&round[index]).await) }));
-        let (saved, done) = futures::future::join(saved, done).await;
-        let mut outcomes = vec![Outcome::Untouched; round.len()];
-        for (indices, result) in saved {
-            for index in indices {
-                outcomes[index] = result.clone().map_or_else(Outcome::Failed, |()| Outcome::Done);
-            }
-        }
-        for (index, outcome) in done {
-            outcomes[index] = outcome?;
-        }
-        Ok(outcomes)
+    /// Clients that get the same values, in one request.
+    async fn save_variables(&self, rows: &[OutboxRow]) -> Vec<Outcome> {
+        let Some(OutboxRow { action: Action::SaveVariables { variables, .. }, priority, .. }) = rows.first() else {
+            return Vec::new();
+        };
+        let clients: Vec<ClientId> = rows.iter().filter_map(|row| client_of(&row.action)).collect();
+        let saved = self.parts.salebot.save_variables(&clients, variables, *priority).await;
+        let outcome = saved.map_or_else(Outcome::Failed, |()| Outcome::Done);
+        vec![outcome; rows.len()]
     }
 
     async fn execute_one(&self, row: &OutboxRow) -> Result<Outcome, StoreError> {
