@@ -73,9 +73,8 @@ impl Bridge {
         else {
             return Ok(Ok(Found::NotDone));
         };
-        let is_ours = |contact: &Contact| {
-            is_what_we_made(contact, edits, *created_at) || names_its_client(contact, edits, clients, *created_at)
-        };
+        let names_its_client = |contact: &Contact| names_its_client(contact, edits, clients, *created_at);
+        let is_ours = |contact: &Contact| is_what_we_made(contact, edits, *created_at) || names_its_client(contact);
         for key in keys {
             let page = match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
                 Ok(page) => page,
@@ -95,15 +94,14 @@ impl Bridge {
             Ok(candidates) => candidates,
             Err(fault) => return Ok(Err(fault)),
         };
-        let linked: BTreeSet<ContactId> = self
-            .store()
-            .clients_of(self.name(), &candidates)
-            .await?
-            .into_iter()
-            .filter_map(|link| link.contact)
-            .collect();
-        let free = candidates.into_iter().filter(|contact| !linked.contains(contact)).min();
-        Ok(Ok(free.map_or_else(|| self.not_found(row), Found::Done)))
+        let ids: Vec<ContactId> = candidates.iter().map(|contact| contact.id).collect();
+        let links = self.store().clients_of(self.name(), &ids).await?;
+        let linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
+        // One that only looks like it may have been made for somebody else of that name. One that names its client was
+        // made for it, whoever was linked with it before this look.
+        let is_it = |contact: &&Contact| names_its_client(contact) || !linked.contains(&contact.id);
+        let found = candidates.iter().filter(is_it).min_by_key(|contact| (!names_its_client(contact), contact.id));
+        Ok(Ok(found.map_or_else(|| self.not_found(row), |contact| Found::Done(contact.id))))
     }
 
     /// Contacts that may be the one: those with the client's id, where we gave it that, and recent ones. A listing may
@@ -114,11 +112,10 @@ impl Bridge {
         edits: &[Edit],
         clients: &BTreeSet<ClientId>,
         is_ours: impl Fn(&Contact) -> bool,
-    ) -> Result<Vec<ContactId>, Fault> {
+    ) -> Result<Vec<Contact>, Fault> {
         for client in clients.iter().map(ToString::to_string).filter(|client| gives(edits, client)) {
             let page = self.parts.amo.search_contacts(&client, Priority::Person).await?;
-            let found: Vec<ContactId> =
-                page.rows.iter().filter(|contact| is_ours(contact)).map(|contact| contact.id).collect();
+            let found: Vec<Contact> = page.rows.into_iter().filter(&is_ours).collect();
             if !found.is_empty() {
                 return Ok(found);
             }
@@ -139,20 +136,18 @@ impl Bridge {
         Ok(server.unwrap_or(now).minus(now.since(attempted_at).max(0)).minus(margin_ms))
     }
 
-    async fn recent_contacts(&self, since: Millis, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<ContactId>, Fault> {
+    async fn recent_contacts(&self, since: Millis, wanted: impl Fn(&Contact) -> bool) -> Result<Vec<Contact>, Fault> {
         let mut found = Vec::new();
         let mut offset = 0;
         for _ in 0..PAGES_MAX {
             let request = PageRequest { since: Some(since), offset, limit: AMO_PAGE_MAX };
             let page = self.parts.amo.contacts(request, Priority::Person).await?;
-            found.extend(page.rows.iter().filter(|contact| wanted(contact)).map(|contact| contact.id));
+            found.extend(page.rows.into_iter().filter(&wanted));
             if page.received < AMO_PAGE_MAX {
                 break;
             }
             offset += page.received;
         }
-        found.sort_unstable();
-        found.dedup();
         Ok(found)
     }
 
