@@ -132,6 +132,7 @@ pub struct Bridge {
     backfill_linked: std::sync::Mutex<BTreeSet<ClientId>>,
     /// When a backfill last stopped short.
     backfill_rested: std::sync::Mutex<Option<Millis>>,
+    portion: inbox::Portion,
 }
 
 /// One bell for each queue.
@@ -225,6 +226,7 @@ impl Bridge {
             missed_contacts: successor::Missed::default(),
             shown_older: looked::ShownOlder::default(),
             backfill_rested: std::sync::Mutex::default(),
+            portion: inbox::Portion::default(),
         }
     }
 
