@@ -1,8 +1,9 @@
 //! What is remembered around contacts that were read: asked for once for all of them, as a page has hundreds.
 
 use super::Bridge;
+use super::people::Clients;
 use crate::core::action::{client_key, contact_key};
-use crate::core::id::{ContactId, LeadId};
+use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::model::Contact;
 use crate::core::people::MatchKey;
@@ -29,6 +30,8 @@ pub(super) struct Around {
     by_key: BTreeMap<MatchKey, ContactId>,
     /// Contacts with clients among those that have their keys or leads.
     linked: BTreeSet<ContactId>,
+    /// Clients that are linked from now on.
+    found: BTreeSet<ClientId>,
 }
 
 impl Bridge {
@@ -43,15 +46,18 @@ impl Bridge {
         &self,
         ground: &Ground,
         contacts: &[Contact],
-        links: &[ClientLink],
+        clients: &mut Clients,
         seen: BTreeMap<ContactId, ContactSeen>,
     ) -> Stored<Around> {
-        let keys: BTreeMap<ContactId, BTreeSet<MatchKey>> =
-            contacts.iter().map(|contact| (contact.id, ground.contact_keys(contact))).collect();
-        let mut around = Around { seen, keys, ..Around::default() };
-        let with_clients: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
+        let mut keys = std::mem::take(&mut clients.keys);
+        for contact in contacts {
+            keys.entry(contact.id).or_insert_with(|| ground.contact_keys(contact));
+        }
+        let found = clients.found.links.iter().map(|link| link.client.id).collect();
+        let mut around = Around { seen, keys, found, ..Around::default() };
+        let with_clients: BTreeSet<ContactId> = clients.all().filter_map(|link| link.contact).collect();
         if !with_clients.is_empty() {
-            let own = links.iter().map(|link| client_key(link.client.id));
+            let own = clients.all().map(|link| client_key(link.client.id));
             let keys: Vec<String> = with_clients.into_iter().map(contact_key).chain(own).collect();
             for row in self.store().pending(self.name(), &keys).await? {
                 around.pending.entry(row.action.key()).or_default().push(row);
@@ -84,6 +90,11 @@ impl Around {
     /// The numbers and addresses of one of these contacts.
     pub(super) fn keys_of(&self, contact: ContactId) -> &BTreeSet<MatchKey> {
         self.keys.get(&contact).unwrap_or(&NO_KEYS)
+    }
+
+    /// True for a client that is linked from now on.
+    pub(super) fn is_found(&self, client: ClientId) -> bool {
+        self.found.contains(&client)
     }
 
     /// Writes to this contact, if it has clients, and to them.

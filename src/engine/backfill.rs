@@ -2,6 +2,7 @@
 //! page, and its place is kept in the same commit as what the page led to.
 
 use super::looked::Looked;
+use super::people::Clients;
 use super::poll::{BACKFILL, CONTACTS, LEADS, Listing, Stop};
 use super::record::Draft;
 use super::sweep::Swept;
@@ -16,7 +17,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::time::Millis;
 use crate::ports::meter::Sent;
 use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority, SALEBOT_PAGE_MAX};
-use crate::ports::store::{Change, Cursor, Stored};
+use crate::ports::store::{Change, Cursor, Stored, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 
@@ -191,28 +192,26 @@ impl Bridge {
             let page = self.parts.amo.contacts_by_id(ids, Priority::Background).await?;
             let mut of = self.store().clients_of(self.name(), ids).await?;
             of.extend(links.iter().filter(|link| link.contact.is_some_and(|contact| ids.contains(&contact))).cloned());
-            self.look_at_people(&ground, page.rows, of, Priority::Background, None, looked).await?;
+            self.look_at_people(&ground, page.rows, Clients::linked(of), Priority::Background, None, looked).await?;
         }
         Ok(())
     }
 
-    /// The links that these drafts would make, without those that were counted before: their drafts go.
+    /// The links that these drafts would make, without those that were counted before: their drafts go. Not those of a
+    /// contact's draft, which has the first values already.
     fn would_be_linked(&self, looked: &mut Looked) -> Vec<ClientLink> {
         let mut counted = self.backfill_linked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut links = Vec::new();
         looked.drafts.retain(|draft| {
-            let links_somebody =
-                draft.changes.iter().any(|change| matches!(change, Change::Journal(entry) if entry.kind == "linked"));
-            let made = draft.changes.iter().find_map(|change| match change {
-                Change::PutClient(link) if links_somebody && link.contact.is_some() => Some(link),
-                _ => None,
-            });
-            let Some(made) = made else { return true };
-            let is_new = counted.insert(made.client.id);
-            if is_new {
-                links.push(made.as_ref().clone());
+            let linked = links_made(draft);
+            if linked.is_empty() {
+                return true;
             }
-            is_new
+            let new: Vec<&ClientLink> = linked.into_iter().filter(|link| counted.insert(link.client.id)).collect();
+            if !new.is_empty() && !draft.subjects.iter().any(|subject| matches!(subject, Subject::Contact(_))) {
+                links.extend(new.iter().copied().cloned());
+            }
+            !new.is_empty()
         });
         links
     }
@@ -359,10 +358,25 @@ impl Bridge {
         for ids in ids.chunks(AMO_IDS_MAX) {
             let page = self.parts.amo.contacts_by_id(ids, Priority::Background).await?;
             let links = self.store().clients_of(self.name(), ids).await?;
-            self.look_at_people(ground, page.rows, links, Priority::Background, None, looked).await?;
+            self.look_at_people(ground, page.rows, Clients::linked(links), Priority::Background, None, looked).await?;
         }
         Ok(())
     }
+}
+
+/// Clients that a draft gives a contact, by the journal's word on it.
+fn links_made(draft: &Draft) -> Vec<&ClientLink> {
+    let links_somebody = |change: &Change| matches!(change, Change::Journal(entry) if entry.kind == "linked");
+    if !draft.changes.iter().any(links_somebody) {
+        return Vec::new();
+    }
+    fn linked(change: &Change) -> Option<&ClientLink> {
+        match change {
+            Change::PutClient(link) if link.contact.is_some() => Some(link),
+            _ => None,
+        }
+    }
+    draft.changes.iter().filter_map(linked).collect()
 }
 
 impl Backfilling {

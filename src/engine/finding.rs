@@ -1,5 +1,8 @@
 //! Clients for contacts that have none: found by phone number and e-mail address, or made where the
 //! policy wants it.
+//!
+//! Who is found is planned with the contact that was just read, and with the variables that proved whose client it is:
+//! neither is asked for a second time.
 
 use super::looked::Looked;
 use super::record::Draft;
@@ -8,7 +11,7 @@ use crate::core::action::{Action, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::ClientLink;
-use crate::core::model::{Client, Contact};
+use crate::core::model::{Client, Contact, Variables};
 use crate::core::people::MatchKey;
 use crate::core::plan::ground::Ground;
 use crate::core::policy::{CreateClient, MatchBy};
@@ -16,57 +19,73 @@ use crate::ports::remote::Priority;
 use crate::ports::store::{Change, NewAction, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Clients that were found, as they are linked from now on, and what was read of them.
+#[derive(Default)]
+pub(super) struct Found {
+    pub links: Vec<ClientLink>,
+    pub variables: BTreeMap<ClientId, Variables>,
+}
+
 impl Bridge {
     /// Clients of contacts that have none yet, by phone number and e-mail address: one request for a
-    /// whole page, then one for each client found. Returns the contacts for which one was found.
+    /// whole page, then one for each client found.
     pub(super) async fn find_clients(
         &self,
         ground: &Ground,
         contacts: &[&Contact],
+        keys: &BTreeMap<ContactId, BTreeSet<MatchKey>>,
         priority: Priority,
         looked: &mut Looked,
-    ) -> Result<BTreeSet<ContactId>, Failure> {
-        let mut wanted: BTreeMap<MatchKey, &Contact> = BTreeMap::new();
+    ) -> Result<Found, Failure> {
+        let mut wanted: BTreeMap<&MatchKey, &Contact> = BTreeMap::new();
         for contact in contacts {
-            for key in ground.contact_keys(contact) {
+            for key in keys.get(&contact.id).into_iter().flatten() {
                 wanted.entry(key).or_insert(contact);
             }
         }
-        let found = self.find_ids(ground, &wanted, priority).await?;
-        let mut with_client = BTreeSet::new();
-        for (contact, link) in self.owners(ground, &wanted, found, priority).await? {
-            with_client.insert(contact.id);
-            let draft: Draft = self.linked(&link, contact.id, &[]);
-            looked.drafts.push(draft);
-        }
+        let ids = self.find_ids(ground, &wanted, priority).await?;
+        let found = self.owners(ground, &wanted, ids, priority).await?;
+        let with_client: BTreeSet<ContactId> = found.links.iter().filter_map(|link| link.contact).collect();
         let without = contacts.iter().filter(|contact| !with_client.contains(&contact.id));
         looked
             .drafts
             .extend(without.filter_map(|contact| self.to_be_loaded(ground, contact, priority)).collect::<Vec<_>>());
-        Ok(with_client)
+        Ok(found)
     }
 
     /// Which of the found clients belong to which contact, by what they say themselves.
-    async fn owners<'a>(
+    async fn owners(
         &self,
         ground: &Ground,
-        wanted: &BTreeMap<MatchKey, &'a Contact>,
+        wanted: &BTreeMap<&MatchKey, &Contact>,
         found: BTreeSet<ClientId>,
         priority: Priority,
-    ) -> Result<Vec<(&'a Contact, ClientLink)>, Failure> {
+    ) -> Result<Found, Failure> {
         let ids: Vec<ClientId> = found.into_iter().collect();
         let links = self.store().clients(self.name(), &ids).await?;
         let mut links: BTreeMap<ClientId, ClientLink> = links.into_iter().map(|link| (link.client.id, link)).collect();
         let free = ids.into_iter().filter(|id| links.get(id).is_none_or(|link| link.contact.is_none()));
         let read = self.read_variables(free.collect::<Vec<_>>().into_iter(), priority).await;
-        let mut owners = Vec::new();
+        let mut owned = Found::default();
         for (id, read) in read {
             let Some(variables) = read? else { continue };
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(Client::unknown(id)));
             let keys = ground.client_keys(&link.client, &variables);
-            owners.extend(keys.iter().find_map(|key| wanted.get(key)).map(|contact| (*contact, link)));
+            let Some(contact) = keys.iter().find_map(|key| wanted.get(key)) else { continue };
+            owned.links.push(ClientLink { contact: Some(contact.id), unmatched: false, ..link });
+            owned.variables.insert(id, variables);
         }
-        Ok(owners)
+        Ok(owned)
+    }
+
+    /// A client that was found is linked by the plan of its contact: its dialogue goes on. If that plan comes too late, the
+    /// client finds out by itself whose it is.
+    pub(super) fn link_found(&self, link: ClientLink, contact: ContactId, draft: &mut Draft) {
+        let id = link.client.id;
+        draft.subjects.push(Subject::Client(id));
+        draft.put_client(link);
+        draft.changes.push(Change::InboxHold(id, self.now()));
+        draft.changes.push(self.link_told(id, contact, &[]));
     }
 
     /// A client to be made for a contact that has none, where the policy wants it: the phone number
@@ -95,13 +114,13 @@ impl Bridge {
     async fn find_ids(
         &self,
         ground: &Ground,
-        wanted: &BTreeMap<MatchKey, &Contact>,
+        wanted: &BTreeMap<&MatchKey, &Contact>,
         priority: Priority,
     ) -> Result<BTreeSet<ClientId>, Fault> {
         let mut found = BTreeSet::new();
         for by in [MatchBy::Phone, MatchBy::Email] {
             let spellings: Vec<String> =
-                wanted.keys().filter(|key| key.by() == by).flat_map(MatchKey::spellings).collect();
+                wanted.keys().filter(|key| key.by() == by).flat_map(|key| key.spellings()).collect();
             if spellings.is_empty() {
                 continue;
             }

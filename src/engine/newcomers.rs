@@ -183,9 +183,14 @@ impl Bridge {
         draft.put_client(ClientLink { contact: Some(contact), unmatched: false, ..link.clone() });
         draft.changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: now, attempts: 0, run: None }));
         draft.changes.push(Change::InboxHold(id, now));
-        let detail = json!({ "linked": contact, "also_matching": others });
-        draft.changes.push(self.journal(Notice { subject: client_key(id), kind: "linked", detail }));
+        draft.changes.push(self.link_told(id, contact, others));
         draft
+    }
+
+    /// The journal's line on whose client it is.
+    pub(super) fn link_told(&self, client: ClientId, contact: ContactId, others: &[ContactId]) -> Change {
+        let detail = json!({ "linked": contact, "also_matching": others });
+        self.journal(Notice { subject: client_key(client), kind: "linked", detail })
     }
 
     fn to_be_made(&self, link: &ClientLink, action: Action, priority: Priority) -> Draft {

@@ -2,6 +2,7 @@
 
 use super::guard::{REST_MS, tally};
 use super::looked::Looked;
+use super::people::Clients;
 use super::poll::{CONTACTS, LEADS};
 use super::record::{Draft, REPLAN_MS};
 use super::{Bridge, Failure, Step};
@@ -198,7 +199,7 @@ impl Bridge {
         }
         let news_since = self.news_since(CONTACTS).await?;
         let (rows, hints): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|contact| marked.contains(&contact.id));
-        self.look_at_people(ground, rows, links, Priority::Person, news_since, looked).await?;
+        self.look_at_people(ground, rows, Clients::linked(links), Priority::Person, news_since, looked).await?;
         self.look_at_hinted_contacts(ground, hints, news_since, looked).await
     }
 

@@ -2,6 +2,7 @@
 
 use super::Bridge;
 use super::around::Around;
+use super::finding::Found;
 use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
@@ -10,6 +11,7 @@ use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::{ClientLink, ContactSeen};
 use crate::core::model::{Contact, Variables};
+use crate::core::people::MatchKey;
 use crate::core::plan::deal;
 use crate::core::plan::ground::Ground;
 use crate::core::plan::person::{self, ClientSeen, PersonSeen};
@@ -23,6 +25,29 @@ use futures::future::join_all;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The clients of contacts that were read.
+#[derive(Default)]
+pub(super) struct Clients {
+    /// Those that were linked before.
+    pub links: Vec<ClientLink>,
+    /// Those that are linked from now on.
+    pub found: Found,
+    /// Numbers and addresses of the contacts, as far as they were looked at before.
+    pub keys: BTreeMap<ContactId, BTreeSet<MatchKey>>,
+}
+
+impl Clients {
+    /// None but those that were linked before.
+    pub(super) fn linked(links: Vec<ClientLink>) -> Clients {
+        Clients { links, ..Clients::default() }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> impl Iterator<Item = &ClientLink> {
+        self.links.iter().chain(&self.found.links)
+    }
+}
+
 /// Variables of several clients, each read on its own.
 pub(super) type Read = BTreeMap<ClientId, Result<Option<Variables>, Fault>>;
 
@@ -32,7 +57,7 @@ impl Bridge {
         &self,
         ground: &Ground,
         mut contacts: Vec<Contact>,
-        mut links: Vec<ClientLink>,
+        mut clients: Clients,
         priority: Priority,
         news_since: Option<Millis>,
         looked: &mut Looked,
@@ -43,14 +68,24 @@ impl Bridge {
             !self.is_shown_older(Subject::Contact(contact.id), contact.updated_at, version, looked)
         });
         let looked_at: BTreeSet<ContactId> = contacts.iter().map(|contact| contact.id).collect();
-        links.retain(|link| link.contact.is_some_and(|contact| looked_at.contains(&contact)));
-        let read = match ground.reads_client_variables() {
-            true => self.read_variables(links.iter().map(|link| link.client.id), priority).await,
+        let is_looked_at = |link: &ClientLink| link.contact.is_some_and(|contact| looked_at.contains(&contact));
+        clients.links.retain(is_looked_at);
+        // Whose contact is shown in an older state is linked now and planned when that is looked at again.
+        for link in clients.found.links.extract_if(.., |link| !is_looked_at(link)) {
+            looked.drafts.extend(link.contact.map(|contact| self.linked(&link, contact, &[])));
+        }
+        let mut read = match ground.reads_client_variables() {
+            true => self.read_variables(clients.links.iter().map(|link| link.client.id), priority).await,
             false => Read::new(),
         };
-        let around = self.around(ground, &contacts, &links, seen).await?;
+        read.extend(std::mem::take(&mut clients.found.variables).into_iter().map(|(id, read)| (id, Ok(Some(read)))));
+        let around = self.around(ground, &contacts, &mut clients, seen).await?;
+        let mut by_contact: BTreeMap<ContactId, Vec<&ClientLink>> = BTreeMap::new();
+        for link in clients.all() {
+            link.contact.into_iter().for_each(|contact| by_contact.entry(contact).or_default().push(link));
+        }
         for contact in contacts {
-            let clients: Vec<&ClientLink> = links.iter().filter(|link| link.contact == Some(contact.id)).collect();
+            let clients = by_contact.remove(&contact.id).unwrap_or_default();
             let failed = clients.iter().find_map(|link| read.get(&link.client.id).and_then(|read| read.as_ref().err()));
             if let Some(fault) = failed {
                 let subjects =
@@ -101,7 +136,10 @@ impl Bridge {
         draft.keys.insert(contact_key(contact.id));
         for link in clients {
             draft.rests_on_client(link);
-            if let Some(changed) = with_bases(link, &mut plan) {
+            let changed = with_bases(link, &mut plan);
+            if around.is_found(link.client.id) {
+                self.link_found(changed.unwrap_or_else(|| (*link).clone()), contact.id, &mut draft);
+            } else if let Some(changed) = changed {
                 draft.put_client(changed);
             }
         }

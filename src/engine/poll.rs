@@ -2,6 +2,7 @@
 
 use super::guard::tally;
 use super::looked::Looked;
+use super::people::Clients;
 use super::sweep::Swept;
 use super::{Bridge, Failure, GROUND_MS};
 use crate::core::backfill::Request;
@@ -267,7 +268,7 @@ impl Bridge {
     pub(super) async fn look_at_contacts_with_news(
         &self,
         ground: &Ground,
-        mut news: Vec<Contact>,
+        news: Vec<Contact>,
         priority: Priority,
         news_since: Option<Millis>,
         looked: &mut Looked,
@@ -279,12 +280,10 @@ impl Bridge {
         let links = self.store().clients_of(self.name(), &ids).await?;
         let linked: BTreeSet<ContactId> = links.iter().filter_map(|link| link.contact).collect();
         let unlinked: Vec<&Contact> = news.iter().filter(|contact| !linked.contains(&contact.id)).collect();
-        let found = self.find_clients(ground, &unlinked, priority, looked).await?;
-        // One that was just made is met for the first time once its client is linked: then its client is told.
-        let is_met_soon =
-            |contact: &Contact| found.contains(&contact.id) && is_made_since(contact.created_at, news_since);
-        news.retain(|contact| !is_met_soon(contact));
-        Ok(self.look_at_people(ground, news, links, priority, news_since, looked).await?)
+        let keys = unlinked.iter().map(|contact| (contact.id, ground.contact_keys(contact))).collect();
+        let found = self.find_clients(ground, &unlinked, &keys, priority, looked).await?;
+        let clients = Clients { links, found, keys };
+        Ok(self.look_at_people(ground, news, clients, priority, news_since, looked).await?)
     }
 
     async fn take_leads(

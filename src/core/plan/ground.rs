@@ -41,7 +41,8 @@ impl Ground {
             match shape::resolve(&rule.amo, &ground.account) {
                 Ok(slot) => {
                     let entity = rule.amo.entity;
-                    let resolved = ResolvedRule { key: rule.key(), slot, rule };
+                    let label = format!("{} {:?} {:?}", rule.key(), rule.direction, rule.owner);
+                    let resolved = ResolvedRule { key: rule.key(), label, slot, rule };
                     match entity {
                         Entity::Contact => ground.contact_rules.push(resolved),
                         Entity::Lead => ground.lead_rules.push(resolved),
@@ -124,14 +125,8 @@ impl Ground {
         ))
     }
 
-    fn values(&self, rules: &[ResolvedRule], record: Record<'_>) -> Vec<(String, Vec<String>)> {
-        let value = |rule: &ResolvedRule| {
-            (
-                format!("{} {:?} {:?}", rule.key, rule.rule.direction, rule.rule.owner),
-                shape::read(&rule.slot, record, &self.zone),
-            )
-        };
-        rules.iter().map(value).collect()
+    fn values<'g>(&self, rules: &'g [ResolvedRule], record: Record<'_>) -> Vec<(&'g str, Vec<String>)> {
+        rules.iter().map(|rule| (rule.label.as_str(), shape::read(&rule.slot, record, &self.zone))).collect()
     }
 
     /// Phone numbers and e-mail addresses of a contact, as far as the policy matches by them.

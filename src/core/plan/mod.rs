@@ -86,6 +86,8 @@ impl Plan {
 pub struct ResolvedRule {
     /// `Rule::key`.
     pub key: String,
+    /// The pair and how it is carried, for fingerprints: made once, as there is one for each value of each record.
+    pub label: String,
     /// The amoCRM value.
     pub slot: Slot,
     /// The pair as configured.
