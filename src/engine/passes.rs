@@ -19,8 +19,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The name of this pass for the guards.
 const MARKS: &str = "marks";
-/// Records looked at in one go.
-const MARKS_MAX: u32 = 100;
+/// Marks that are due among which the urgent ones are looked for. An import leaves fewer: its own requests come after
+/// those of its marks.
+const MARKS_DUE_MAX: u32 = 2_000;
+/// Records looked at in one go, of those that somebody waits for …
+const MARKS_MAX: usize = 100;
+/// … and of those that an import or a sweep leaves behind: whoever writes meanwhile waits for no more than these.
+const PATIENT_MAX: usize = 10;
 /// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
 const PUT_OFF_MS: i64 = 2_000;
 const PUT_OFF_MS_MAX: i64 = 300_000;
@@ -29,11 +34,12 @@ impl Bridge {
     /// Takes the marks that are due.
     pub(super) async fn marks_step(&self) -> Result<Step, StoreError> {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
-        let rows = self.store().marks_due(self.name(), self.now(), MARKS_MAX).await?;
+        let rows = self.store().marks_due(self.name(), self.now(), MARKS_DUE_MAX).await?;
         if rows.is_empty() {
             let due = self.store().next_due(self.name()).await?.marks;
             return Ok(Step::Idle(due));
         }
+        let (rows, priority) = urgent_first(rows);
         let (rows, early) = self.hints.ripe(rows, self.now());
         if !early.is_empty() {
             self.commit(early).await?;
@@ -50,9 +56,9 @@ impl Bridge {
         leads.extend(self.leads_of(&ground, &links).await?);
         contacts.extend(links.iter().filter_map(|link| link.contact));
         let newcomers: Vec<ClientLink> = links.into_iter().filter(|link| link.contact.is_none()).collect();
-        self.look_at_newcomers(&ground, newcomers, Priority::Person, &mut looked).await?;
-        self.look_at_contacts(&ground, &contacts, &hinted.contacts, &mut looked).await?;
-        self.look_at_leads(&ground, &leads, &hinted.leads, &mut looked).await?;
+        self.look_at_newcomers(&ground, newcomers, priority, &mut looked).await?;
+        self.look_at_contacts(&ground, &contacts, &hinted.contacts, priority, &mut looked).await?;
+        self.look_at_leads(&ground, &leads, &hinted.leads, priority, &mut looked).await?;
         self.finish(rows, looked).await?;
         Ok(Step::More)
     }
@@ -169,6 +175,7 @@ impl Bridge {
         ground: &Ground,
         marked: &BTreeSet<ContactId>,
         hinted: &BTreeSet<ContactId>,
+        priority: Priority,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
         let ids: Vec<ContactId> = marked.union(hinted).copied().collect();
@@ -181,7 +188,7 @@ impl Bridge {
                 links.iter().filter(move |link| link.contact == Some(id)).map(|link| Subject::Client(link.client.id));
             [Subject::Contact(id), Subject::ContactHint(id)].into_iter().chain(clients).collect::<Vec<_>>()
         };
-        let page = match self.parts.amo.contacts_by_id(&ids, urgency(marked)).await {
+        let page = match self.parts.amo.contacts_by_id(&ids, urgency(marked, priority)).await {
             Ok(page) => page,
             Err(fault) => {
                 looked.put_off(ids.iter().flat_map(|id| subjects(*id)), fault);
@@ -192,14 +199,14 @@ impl Bridge {
         let broken: BTreeSet<u64> = page.broken.iter().filter_map(|row| row.id).collect();
         let absent: Vec<ContactId> =
             ids.iter().copied().filter(|id| !read.contains(id) && !broken.contains(&id.0)).collect();
-        match self.contacts_gone(ground, &absent, urgency(marked)).await {
+        match self.contacts_gone(ground, &absent, urgency(marked, priority)).await {
             Ok(drafts) => looked.drafts.extend(drafts),
             Err(Failure::Store(error)) => return Err(error),
             Err(Failure::Fault(fault)) => looked.put_off(absent.iter().flat_map(|id| subjects(*id)), fault),
         }
         let news_since = self.news_since(CONTACTS).await?;
         let (rows, hints): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|contact| marked.contains(&contact.id));
-        self.look_at_people(ground, rows, Clients::linked(links), Priority::Person, news_since, looked).await?;
+        self.look_at_people(ground, rows, Clients::linked(links), priority, news_since, looked).await?;
         self.look_at_hinted_contacts(ground, hints, news_since, looked).await
     }
 
@@ -208,13 +215,14 @@ impl Bridge {
         ground: &Ground,
         marked: &BTreeSet<LeadId>,
         hinted: &BTreeSet<LeadId>,
+        priority: Priority,
         looked: &mut Looked,
     ) -> Result<(), StoreError> {
         let ids: Vec<LeadId> = marked.union(hinted).copied().collect();
         if ids.is_empty() {
             return Ok(());
         }
-        let page = match self.parts.amo.leads_by_id(&ids, urgency(marked)).await {
+        let page = match self.parts.amo.leads_by_id(&ids, urgency(marked, priority)).await {
             Ok(page) => page,
             Err(fault) => {
                 looked.put_off(ids.iter().flat_map(|lead| [Subject::Lead(*lead), Subject::LeadHint(*lead)]), fault);
@@ -223,22 +231,29 @@ impl Bridge {
         };
         let mut there: BTreeSet<LeadId> = page.rows.iter().map(|lead| lead.id).collect();
         there.extend(page.broken.iter().filter_map(|row| row.id).map(LeadId));
-        self.close_absent(ground, ids.iter().copied().filter(|id| !there.contains(id)).collect(), looked).await?;
+        self.close_absent(ground, ids.iter().copied().filter(|id| !there.contains(id)).collect(), priority, looked)
+            .await?;
         let news_since = self.news_since(LEADS).await?;
         let (rows, hints): (Vec<_>, Vec<_>) = page.rows.into_iter().partition(|lead| marked.contains(&lead.id));
-        self.look_at_deals(ground, rows, Priority::Person, news_since, looked).await?;
+        self.look_at_deals(ground, rows, priority, news_since, looked).await?;
         self.look_at_hinted_leads(ground, hints, news_since, looked).await
     }
 
     /// Leads that are known, open, and were not there when they were asked for.
-    async fn close_absent(&self, ground: &Ground, absent: Vec<LeadId>, looked: &mut Looked) -> Result<(), StoreError> {
+    async fn close_absent(
+        &self,
+        ground: &Ground,
+        absent: Vec<LeadId>,
+        priority: Priority,
+        looked: &mut Looked,
+    ) -> Result<(), StoreError> {
         if absent.is_empty() {
             return Ok(());
         }
         let deals = self.store().deals(self.name(), &absent).await?;
         // One that was never seen may simply not be shown yet.
         let gone: Vec<&DealLink> = deals.iter().filter(|deal| deal.open && deal.stage.is_some()).collect();
-        match self.leads_gone(ground, &gone, Priority::Person).await? {
+        match self.leads_gone(ground, &gone, priority).await? {
             Ok(drafts) => looked.drafts.extend(drafts),
             Err(fault) => looked
                 .put_off(gone.iter().flat_map(|deal| [Subject::Lead(deal.lead), Subject::LeadHint(deal.lead)]), fault),
@@ -248,8 +263,21 @@ impl Bridge {
 }
 
 /// Nobody waits for what amoCRM hinted at as somebody waits for an answer.
-fn urgency<T>(marked: &BTreeSet<T>) -> Priority {
-    if marked.is_empty() { Priority::Poll } else { Priority::Person }
+fn urgency<T>(marked: &BTreeSet<T>, priority: Priority) -> Priority {
+    if marked.is_empty() { Priority::Poll } else { priority }
+}
+
+/// The marks to look at now, and how urgent that is: those of imports and sweeps when there is nothing else.
+fn urgent_first(rows: Vec<MarkRow>) -> (Vec<MarkRow>, Priority) {
+    let is_patient =
+        |row: &MarkRow| row.mark.run.is_some_and(|run| matches!(run.kind, RunKind::Backfill | RunKind::Sweep));
+    let (mut patient, mut urgent): (Vec<MarkRow>, Vec<MarkRow>) = rows.into_iter().partition(is_patient);
+    patient.truncate(PATIENT_MAX);
+    urgent.truncate(MARKS_MAX);
+    match urgent.is_empty() {
+        true => (patient, Priority::Poll),
+        false => (urgent, Priority::Person),
+    }
 }
 
 /// The same marks, due at another time.

@@ -139,6 +139,13 @@ fn nobody_waits_behind_a_long_queue() {
     assert!(called < 100, "{called} of four hundred were called before");
 }
 
+/// Nor behind the people whom an import has linked, and who are to be looked at.
+#[test]
+fn nobody_waits_behind_an_import() {
+    let took_ms = World::said_beside_an_import("foreman");
+    assert!(took_ms < 10_000, "{took_ms} ms");
+}
+
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {

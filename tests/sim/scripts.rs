@@ -5,12 +5,13 @@ use crate::network::Network;
 use crate::settings::Listens;
 use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, World};
 use salebridge::core::action::Action;
-use salebridge::core::id::ClientId;
+use salebridge::core::id::{ClientId, ContactId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::Client;
+use salebridge::core::run::{Run, RunKind};
 use salebridge::core::time::Millis;
 use salebridge::ports::remote::Priority;
-use salebridge::ports::store::{Change, NewAction};
+use salebridge::ports::store::{Change, Mark, NewAction, Subject};
 use salebridge::sandbox::amo::edit::ContactDraft;
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::faults::Faults;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 const LOOK_MS: i64 = 20;
 /// Clients that an import has something for.
 const LONG_QUEUE: u64 = 400;
+/// People whom an import has just linked.
+const MANY_PEOPLE: u64 = 200;
 /// Longer than an older state is doubted.
 const DOUBT_MS: i64 = 300_000;
 
@@ -153,6 +156,41 @@ impl World {
             world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
         }
         (world.env.now_ms() - renamed_at, called(&world))
+    }
+
+    /// An import leaves two hundred people to look at, four requests a second, and somebody writes whose bot has just learnt
+    /// something. How long that takes to reach amoCRM.
+    pub fn said_beside_an_import(position: &str) -> i64 {
+        let (mut world, mut daemon) = World::calm();
+        let now = world.env.now_ms();
+        let mut changes = Vec::new();
+        for number in 0..MANY_PEOPLE {
+            let draft = ContactDraft { name: format!("Regular {number}"), ..ContactDraft::default() };
+            let contact = ContactId(world.network.amo.lock().unwrap().add_contact(now, draft));
+            let platform_id = format!("90000{number:04}");
+            let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: None };
+            let client = world.network.salebot.lock().unwrap().add_client(now, new);
+            let client = Client::unknown(ClientId(u64::try_from(client).expect("an id")));
+            changes.push(Change::PutClient(Box::new(ClientLink { contact: Some(contact), ..ClientLink::new(client) })));
+            let run = Some(Run { at: Millis(now), kind: RunKind::Backfill });
+            changes.push(Change::Mark(Mark { subject: Subject::Contact(contact), due: Millis(now), attempts: 0, run }));
+        }
+        world.kept.wait(world.kept.store.commit(BRIDGE, changes)).expect("never fails");
+        world.live(&mut daemon, now + 3_000);
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let said_at = world.env.now_ms();
+        world.network.salebot.lock().unwrap().set_variable(said_at, client, "client.position", position);
+        world.says(client, "I have another position");
+        let has_it = |world: &World| {
+            let amo = world.network.amo.lock().unwrap();
+            amo.contact(contact).is_some_and(|contact| contact.card.texts(fixture::FIELD_POSITION) == [position])
+        };
+        while !has_it(&world) {
+            assert!(world.env.now_ms() < said_at + DOUBT_MS, "it never arrives");
+            world.deliver();
+            world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
+        }
+        world.env.now_ms() - said_at
     }
 
     fn says(&mut self, client: i64, text: &str) {
