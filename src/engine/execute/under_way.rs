@@ -23,6 +23,9 @@ pub(in crate::engine) const SALEBOT_OUTBOX: &str = "salebot outbox";
 /// action be taken soon, and leave few in doubt after a crash.
 const UNDER_WAY_MAX: usize = 64;
 
+/// How often is looked, while something is under way, whether more has become due: of two lanes one may be closed for long.
+const DUE_MS: i64 = 1_000;
+
 /// What one request is for: an action, or several that give clients the same values.
 pub(super) type Unit = Vec<OutboxRow>;
 
@@ -94,12 +97,20 @@ impl Bridge {
             if under_way.rows == 0 {
                 return self.idle_until(Side::Salebot).await;
             }
-            let rang = self.bells.salebot.heard();
             let ended = match under_way.room() {
                 0 => under_way.running.ended(std::future::pending()).await,
-                _ => under_way.running.ended(rang).await,
+                _ => under_way.running.ended(self.more_for_salebot()).await,
             };
             under_way.end(ended).await;
+        }
+    }
+
+    /// Until something was added, or may have become due.
+    async fn more_for_salebot(&self) {
+        tokio::select! {
+            biased;
+            () = self.bells.salebot.heard() => {}
+            () = self.parts.env.sleep(DUE_MS) => {}
         }
     }
 }
