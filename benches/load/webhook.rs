@@ -19,11 +19,10 @@ const CONNECTIONS_HELD: usize = 64;
 /// Ids of posted messages begin here: eleven digits, far above those the sandbox gives.
 const FIRST_ID: u64 = 50_000_000_000;
 
-/// Flat out and paced, the bare gateway before the daemon in each round. Flat out with the usual rates: the bridge does
-/// with the messages meanwhile what it may.
+/// Flat out and paced, the bare gateway before the daemon in each round.
 pub fn run(wish: &Wish, report: &mut Report) -> Outcome<()> {
     let mut towns = Towns::one(PEOPLE, PEOPLE, false)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?;
+    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
     acquaint(&place, &mut towns)?;
     let daemon = place.daemon()?;
     place.idle(DEADLINE)?;
