@@ -1,6 +1,7 @@
 //! Pushed bodies: decoded, kept in the dialogue's order, and turned into notes once the person's
 //! contact is known.
 
+use super::portion::Portion;
 use super::{Bridge, Step};
 use crate::core::action::{Action, NoteTarget};
 use crate::core::echo;
@@ -15,7 +16,6 @@ use crate::core::time::Millis;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, InboxRow, Mark, NewAction, Source, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Dialogues handled in one transaction, at most and at least.
 const CLIENTS_MAX: u32 = 200;
@@ -23,9 +23,7 @@ const CLIENTS_MIN: u32 = 4;
 /// Bodies of one dialogue handled in one transaction.
 const ROWS_MAX: u32 = 200;
 /// Bodies after which a pass takes fewer dialogues the next time: whoever pushes one waits while so many are dealt with.
-const PASS_ROWS: usize = 1_000;
-/// Bodies up to which it takes more.
-const PASS_ROWS_FEW: usize = PASS_ROWS / 4;
+const PASS_ROWS: i64 = 1_000;
 /// How long a dialogue waits for its contact before it is looked at again; the contact's arrival
 /// wakes it earlier.
 const WAIT_MS: i64 = 60_000;
@@ -39,28 +37,8 @@ const GATHER_MIN_MS: i64 = 20;
 const GATHER_MAX_MS: i64 = 500;
 
 /// How many dialogues a pass takes: all that a transaction may hold, and fewer while they are long.
-pub(super) struct Portion(AtomicU32);
-
-impl Default for Portion {
-    fn default() -> Portion {
-        Portion(AtomicU32::new(CLIENTS_MAX))
-    }
-}
-
-impl Portion {
-    fn clients(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// So many bodies came of it.
-    fn was(&self, rows: usize) {
-        let clients = match rows {
-            ..PASS_ROWS_FEW => self.clients() * 2,
-            PASS_ROWS_FEW..=PASS_ROWS => return,
-            _ => self.clients() / 2,
-        };
-        self.0.store(clients.clamp(CLIENTS_MIN, CLIENTS_MAX), Ordering::Relaxed);
-    }
+pub(super) fn dialogues_at_once() -> Portion {
+    Portion::new(CLIENTS_MIN, CLIENTS_MAX, CLIENTS_MAX)
 }
 
 /// The bodies of one dialogue.
@@ -100,8 +78,8 @@ impl Bridge {
     pub(super) async fn inbox_step(&self) -> Result<Step, StoreError> {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
         let (now, began_ms) = (self.now(), self.parts.env.elapsed_ms());
-        let rows = self.store().inbox_due(self.name(), now, self.portion.clients(), ROWS_MAX).await?;
-        self.portion.was(rows.len());
+        let rows = self.store().inbox_due(self.name(), now, self.dialogues.size(), ROWS_MAX).await?;
+        self.dialogues.cost(i64::try_from(rows.len()).unwrap_or(i64::MAX), PASS_ROWS / 4, PASS_ROWS);
         if rows.is_empty() {
             let due = self.store().next_due(self.name()).await?.inbox;
             return Ok(Step::Idle(due));
@@ -304,22 +282,5 @@ fn merged(old: Client, new: Client) -> Client {
         name: new.name.or(old.name),
         tag: new.tag.or(old.tag),
         created_at: new.created_at.or(old.created_at),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_dialogues_are_taken_a_few_at_a_time_and_short_ones_all_at_once() {
-        let portion = Portion::default();
-        assert_eq!(portion.clients(), CLIENTS_MAX);
-        portion.was(PASS_ROWS);
-        assert_eq!(portion.clients(), CLIENTS_MAX, "as many as it may be");
-        (0..20).for_each(|_| portion.was(40_000));
-        assert_eq!(portion.clients(), CLIENTS_MIN, "somebody is always taken");
-        (0..20).for_each(|_| portion.was(10));
-        assert_eq!(portion.clients(), CLIENTS_MAX);
     }
 }

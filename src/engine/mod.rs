@@ -27,6 +27,7 @@ mod newcomers;
 mod passes;
 mod people;
 mod poll;
+mod portion;
 mod reconcile;
 mod record;
 mod recovery;
@@ -132,7 +133,9 @@ pub struct Bridge {
     backfill_linked: std::sync::Mutex<BTreeSet<ClientId>>,
     /// When a backfill last stopped short.
     backfill_rested: std::sync::Mutex<Option<Millis>>,
-    portion: inbox::Portion,
+    /// How many dialogues, and how many people of an import, are taken at a time.
+    dialogues: portion::Portion,
+    patient_marks: portion::Portion,
 }
 
 /// One bell for each queue.
@@ -226,7 +229,8 @@ impl Bridge {
             missed_contacts: successor::Missed::default(),
             shown_older: looked::ShownOlder::default(),
             backfill_rested: std::sync::Mutex::default(),
-            portion: inbox::Portion::default(),
+            dialogues: inbox::dialogues_at_once(),
+            patient_marks: passes::patient_at_once(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::guard::{REST_MS, tally};
 use super::looked::Looked;
 use super::people::Clients;
 use super::poll::{CONTACTS, LEADS};
+use super::portion::Portion;
 use super::record::{Draft, REPLAN_MS};
 use super::{Bridge, Failure, Step};
 use crate::core::action::{LinkRef, client_key, contact_key, lead_key};
@@ -24,11 +25,19 @@ const MARKS: &str = "marks";
 const MARKS_DUE_MAX: u32 = 2_000;
 /// Records looked at in one go, of those that somebody waits for …
 const MARKS_MAX: usize = 100;
-/// … and of those that an import or a sweep leaves behind: whoever writes meanwhile waits for no more than these.
-const PATIENT_MAX: usize = 10;
+/// … and of those that an import or a sweep leaves behind, at first and at least: whoever writes meanwhile waits for these.
+const PATIENT: u32 = 10;
+const PATIENT_MIN: u32 = 5;
+/// So long that may take: at what Salebot allows, a few of them; where it answers at once, as many as of the others.
+const PATIENT_MS: i64 = 4_000;
 /// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
 const PUT_OFF_MS: i64 = 2_000;
 const PUT_OFF_MS_MAX: i64 = 300_000;
+
+/// How many marks of an import are looked at in one go.
+pub(super) fn patient_at_once() -> Portion {
+    Portion::new(PATIENT_MIN, PATIENT, MARKS_MAX as u32)
+}
 
 impl Bridge {
     /// Takes the marks that are due.
@@ -39,7 +48,8 @@ impl Bridge {
             let due = self.store().next_due(self.name()).await?.marks;
             return Ok(Step::Idle(due));
         }
-        let (rows, priority) = urgent_first(rows);
+        let (rows, priority) = urgent_first(rows, self.patient_marks.size());
+        let began_ms = self.parts.env.elapsed_ms();
         let (rows, early) = self.hints.ripe(rows, self.now());
         if !early.is_empty() {
             self.commit(early).await?;
@@ -60,6 +70,9 @@ impl Bridge {
         self.look_at_contacts(&ground, &contacts, &hinted.contacts, priority, &mut looked).await?;
         self.look_at_leads(&ground, &leads, &hinted.leads, priority, &mut looked).await?;
         self.finish(rows, looked).await?;
+        if priority != Priority::Person {
+            self.patient_marks.cost(self.parts.env.elapsed_ms() - began_ms, PATIENT_MS / 4, PATIENT_MS);
+        }
         Ok(Step::More)
     }
 
@@ -268,11 +281,11 @@ fn urgency<T>(marked: &BTreeSet<T>, priority: Priority) -> Priority {
 }
 
 /// The marks to look at now, and how urgent that is: those of imports and sweeps when there is nothing else.
-fn urgent_first(rows: Vec<MarkRow>) -> (Vec<MarkRow>, Priority) {
+fn urgent_first(rows: Vec<MarkRow>, patient_max: u32) -> (Vec<MarkRow>, Priority) {
     let is_patient =
         |row: &MarkRow| row.mark.run.is_some_and(|run| matches!(run.kind, RunKind::Backfill | RunKind::Sweep));
     let (mut patient, mut urgent): (Vec<MarkRow>, Vec<MarkRow>) = rows.into_iter().partition(is_patient);
-    patient.truncate(PATIENT_MAX);
+    patient.truncate(patient_max as usize);
     urgent.truncate(MARKS_MAX);
     match urgent.is_empty() {
         true => (patient, Priority::Poll),
