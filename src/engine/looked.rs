@@ -22,6 +22,12 @@ const OLDER_MS: i64 = 600_000;
 /// Records that were marked because they were shown in an older state. Lost at a restart, which costs a few looks.
 pub(super) type ShownOlder = Seldom<Subject, OLDER_MS>;
 
+/// For so long it is told once that Salebot does not know a record any more, and no longer is it left alone.
+pub(super) const MISSING_MS: i64 = 21_600_000;
+
+/// Records that were told to be missing in Salebot. Lost at a restart, which costs a line each.
+pub(super) type Missing = Seldom<Subject, MISSING_MS>;
+
 /// What became of the records of one go.
 #[derive(Default)]
 pub(super) struct Looked {
@@ -86,6 +92,6 @@ impl Bridge {
     /// A mark for a record that is to be looked at later.
     pub(super) fn look_again(&self, subject: Subject, wait_ms: i64) -> Draft {
         let mark = Mark { subject, due: self.now().plus(wait_ms), attempts: 0, run: None };
-        Draft { changes: vec![Change::Mark(mark)], ..Draft::default() }
+        Draft::of(Change::Mark(mark))
     }
 }

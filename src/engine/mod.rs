@@ -126,6 +126,7 @@ pub struct Bridge {
     hints: hints::Pace,
     missed_contacts: successor::Missed,
     shown_older: looked::ShownOlder,
+    missing: looked::Missing,
     traffic: Arc<dyn Traffic>,
     /// The backfill whose requests are counted, and what was sent before.
     backfill_counted: std::sync::Mutex<backfill::Counted>,
@@ -228,6 +229,7 @@ impl Bridge {
             hints: hints::Pace::default(),
             missed_contacts: successor::Missed::default(),
             shown_older: looked::ShownOlder::default(),
+            missing: looked::Missing::default(),
             backfill_rested: std::sync::Mutex::default(),
             dialogues: inbox::dialogues_at_once(),
             patient_marks: passes::patient_at_once(),

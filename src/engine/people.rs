@@ -3,10 +3,10 @@
 use super::Bridge;
 use super::around::Around;
 use super::finding::Found;
-use super::looked::{AGAIN_MS, Looked};
+use super::looked::{AGAIN_MS, Looked, MISSING_MS};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::{ClientLink, ContactSeen};
@@ -85,7 +85,15 @@ impl Bridge {
             link.contact.into_iter().for_each(|contact| by_contact.entry(contact).or_default().push(link));
         }
         for contact in contacts {
-            let clients = by_contact.remove(&contact.id).unwrap_or_default();
+            let mut clients = by_contact.remove(&contact.id).unwrap_or_default();
+            let is_gone = |link: &ClientLink| matches!(read.get(&link.client.id), Some(Ok(None)));
+            for link in clients.extract_if(.., |link| is_gone(link)) {
+                looked.drafts.extend(self.told_missing(Subject::Client(link.client.id)).map(Draft::of));
+                // Perhaps it was only not shown: once more, much later.
+                if !looked.looks.contains_key(&Subject::Contact(contact.id)) {
+                    looked.drafts.push(self.look_again(Subject::Contact(contact.id), MISSING_MS));
+                }
+            }
             let failed = clients.iter().find_map(|link| read.get(&link.client.id).and_then(|read| read.as_ref().err()));
             if let Some(fault) = failed {
                 let subjects =
@@ -99,6 +107,25 @@ impl Bridge {
             looked.drafts.push(self.plan_person(ground, &contact, &clients, &read, &around, priority, news_since));
         }
         Ok(())
+    }
+
+    /// Salebot does not know a client any more that is linked, or the order of a lead: what is to be written there goes
+    /// nowhere. Told now and then; the link stays, as nothing is lost by it.
+    pub(super) fn told_missing(&self, subject: Subject) -> Option<Change> {
+        let key = match subject {
+            Subject::Client(id) => client_key(id),
+            Subject::Contact(id) | Subject::ContactHint(id) => contact_key(id),
+            Subject::Lead(id) | Subject::LeadHint(id) => lead_key(id),
+        };
+        if !self.missing.asks(subject, self.now()) {
+            return None;
+        }
+        tracing::warn!(
+            bridge = self.name(),
+            record = key,
+            "Salebot does not know this client, or this lead's order, any more; its values are not written there"
+        );
+        Some(self.journal(Notice { subject: key, kind: "notice", detail: json!({ "gone_in_salebot": true }) }))
     }
 
     /// Reads variables, at the pace of the lane; each answer stands for itself.

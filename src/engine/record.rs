@@ -36,6 +36,11 @@ pub(super) struct Draft {
 pub(super) const REPLAN_MS: i64 = 300;
 
 impl Draft {
+    /// One change that rests on nothing.
+    pub(super) fn of(change: Change) -> Draft {
+        Draft { changes: vec![change], ..Draft::default() }
+    }
+
     pub(super) fn about(subject: Subject) -> Draft {
         Draft { subjects: vec![subject], ..Draft::default() }
     }

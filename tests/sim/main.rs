@@ -146,6 +146,13 @@ fn nobody_waits_behind_an_import() {
     assert!(took_ms < 10_000, "{took_ms} ms");
 }
 
+/// Some looks at its neighbour, who wrote a moment ago, and at the newest clients; nothing is tried without end.
+#[test]
+fn a_client_that_salebot_does_not_know_any_more_is_left_alone() {
+    let requests = World::deleted_in_salebot();
+    assert!(requests <= 40, "{requests} requests in less than three minutes");
+}
+
 /// `SIM_SEED=17 cargo test --test sim replay -- --nocapture` plays one seed and prints what happens.
 #[test]
 fn replay() {

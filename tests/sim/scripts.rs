@@ -193,6 +193,20 @@ impl World {
         world.env.now_ms() - said_at
     }
 
+    /// Somebody deletes a client in Salebot, and a manager renames its contact. How many requests Salebot sees in the minutes
+    /// after that.
+    pub fn deleted_in_salebot() -> u64 {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        assert!(world.network.salebot.lock().unwrap().delete_client(client), "it was there");
+        let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().rename_contact(now, contact, "Renamed for nobody");
+        let asked = |world: &World| world.network.salebot.lock().unwrap().statistics().total;
+        let before = asked(&world);
+        world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
+        asked(&world) - before
+    }
+
     fn says(&mut self, client: i64, text: &str) {
         let now = self.env.now_ms();
         self.network.salebot.lock().unwrap().person_writes(now, client, Some(text), &[]);

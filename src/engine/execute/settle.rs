@@ -17,6 +17,7 @@ use crate::core::retry::{self, Next};
 use crate::core::run::{Run, RunKind, WROTE, WroteLine};
 use crate::core::time::Millis;
 use crate::core::undo::OVERTAKEN;
+use crate::engine::looked::MISSING_MS;
 use crate::ports::meter::End;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
@@ -306,14 +307,15 @@ impl Bridge {
                 {
                     changes.push(self.journal(Notice { subject: run.subject(), kind: OVERTAKEN, detail: json!(line) }));
                 }
-                changes.extend(subjects(&row.action).into_iter().map(|subject| {
-                    Change::Mark(Mark {
-                        subject,
-                        due: now,
-                        attempts: 0,
-                        run: row.run.filter(|run| run.kind != RunKind::Undo),
-                    })
-                }));
+                // What amoCRM does not have is asked for, and unlinked. What Salebot does not have would be planned the same
+                // again at once, and without end.
+                let is_missing = fault.kind == FaultKind::Gone && row.action.side() == Side::Salebot;
+                let due = if is_missing { now.plus(MISSING_MS) } else { now };
+                let run = row.run.filter(|run| run.kind != RunKind::Undo);
+                for subject in subjects(&row.action) {
+                    changes.push(Change::Mark(Mark { subject, due, attempts: 0, run }));
+                    changes.extend(is_missing.then(|| self.told_missing(subject)).flatten());
+                }
             }
             Next::GiveUp => {
                 tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), %fault, "an action cannot be carried out; it is a dead letter now, the others go on");
