@@ -252,7 +252,8 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
         let secrets = output.with_file_name("secrets");
         anstream::println!(
-            "\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}",
+            "\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}\n\
+             Then start it as that user, not as root, whose database it could not open: systemctl enable --now salebridge.socket salebridge.service",
             output.display(),
             secrets.display()
         );

@@ -40,7 +40,7 @@ section! {
         /// How the world reaches the bridge; printed by `doctor`.
         public_url: String, Optional r#""https://bridge.example.ru""#;
         /// What opens `/metrics` from other machines: `Authorization: Bearer …`. Left out: only this machine may read it.
-        metrics_token: Secret, Optional r#"{ file = "/run/credentials/metrics" }"#;
+        metrics_token: Secret, Optional r#"{ file = "/run/credentials/salebridge.service/metrics" }"#;
     }
 }
 
@@ -86,7 +86,7 @@ section! {
         /// Which version of amoCRM's API contacts and leads are read with.
         api: Api, Default r#""v2""#;
         /// A long-lived token; or an [bridge.amo.oauth] table instead.
-        token: Secret, Optional r#"{ file = "/run/credentials/amo-token" }"#;
+        token: Secret, Optional r#"{ file = "/run/credentials/salebridge.service/amo-token" }"#;
         /// The OAuth integration; or a `token` instead.
         oauth: Oauth, Optional "[bridge.amo.oauth]";
         /// Requests per second, 1 to 7 (amoCRM's limit is 7).
@@ -102,7 +102,7 @@ section! {
         /// Now and then a poll reads further back: amoCRM shows some rows late.
         recheck: Recheck, Default "{}";
         /// Turns on `POST /hooks/amo/{bridge}/{secret}`.
-        webhook_secret: Secret, Optional r#"{ file = "/run/credentials/amo-webhook" }"#;
+        webhook_secret: Secret, Optional r#"{ file = "/run/credentials/salebridge.service/amo-webhook" }"#;
     }
 }
 
@@ -112,7 +112,7 @@ section! {
         /// The id of the integration.
         client_id: String, Required r#""00000000-0000-0000-0000-000000000000""#;
         /// The secret of the integration.
-        client_secret: Secret, Required r#"{ file = "/run/credentials/amo-client-secret" }"#;
+        client_secret: Secret, Required r#"{ file = "/run/credentials/salebridge.service/amo-client-secret" }"#;
         /// The redirect address, letter by letter as the integration has it.
         redirect_uri: String, Required r#""https://bridge.example.ru/oauth""#;
     }
@@ -134,11 +134,11 @@ section! {
         /// Salebot's address.
         url: String, Default r#""https://chatter.salebot.pro""#;
         /// The project's API key.
-        api_key: Secret, Required r#"{ file = "/run/credentials/salebot-api-key" }"#;
+        api_key: Secret, Required r#"{ file = "/run/credentials/salebridge.service/salebot-api-key" }"#;
         /// The secret in the address that Salebot delivers messages to: `POST /hooks/salebot/{bridge}/{secret}`.
-        webhook_secret: Secret, Required r#"{ file = "/run/credentials/salebot-webhook" }"#;
+        webhook_secret: Secret, Required r#"{ file = "/run/credentials/salebridge.service/salebot-webhook" }"#;
         /// Turns on `/functions/{bridge}/…` for calls from bots that know it; 16 to 256 signs.
-        functions_token: Secret, Optional r#"{ file = "/run/credentials/salebot-functions" }"#;
+        functions_token: Secret, Optional r#"{ file = "/run/credentials/salebridge.service/salebot-functions" }"#;
         /// Requests per second, all but `save_variables`.
         requests_per_second: f64, Default "2";
         /// `save_variables` requests per second: Salebot names no limit for them.

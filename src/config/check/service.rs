@@ -52,7 +52,7 @@ impl Checker<'_> {
             (None, None) if self.is_auth_faulty(place) => None,
             (None, None) => {
                 let place = Place { path: format!("{}.token", place.path), span: place.span.clone() };
-                let help = "add token = { file = \"/run/credentials/amo-token\" }, or an [bridge.amo.oauth] table";
+                let help = "add token = { file = \"/run/credentials/salebridge.service/amo-token\" }, or an [bridge.amo.oauth] table";
                 self.report.missing(&place, "token", "is required and missing", help);
                 None
             }

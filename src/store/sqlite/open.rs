@@ -6,7 +6,7 @@ use crate::ports::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -81,7 +81,18 @@ pub(super) fn lock(path: &Path) -> Tried<File> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let failed = |error: std::io::Error| refused(format!("{} cannot be locked: {error}", lock_path.display()));
+    let failed = |error: std::io::Error| {
+        let what_to_do = match error.kind() {
+            ErrorKind::PermissionDenied => {
+                format!(
+                    "; it belongs to another user, perhaps to root: chown it to the user that runs the daemon, {}*",
+                    path.display()
+                )
+            }
+            _ => String::new(),
+        };
+        refused(format!("{} cannot be locked: {error}{what_to_do}", lock_path.display()))
+    };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     owner_only(&mut options);
