@@ -45,6 +45,13 @@ impl Bots {
         self.calls.lock().unwrap().clone()
     }
 
+    /// A call is sent.
+    pub fn ask(&self, function: Function, client: i64, mark: String, now: i64) {
+        let asked = Asked { function, client, mark, sent_at: now, is_on_its_way: true, answer: None };
+        self.calls.lock().unwrap().push(asked);
+        self.bell.ring();
+    }
+
     /// A daemon takes calls until it dies; those that were under way then are never answered.
     pub async fn serve(&self, bridge: &Bridge) {
         let mut under_way = FuturesUnordered::new();
@@ -98,9 +105,7 @@ impl World {
         let mark = format!("called for {number}");
         self.report.count(format!("calls of {}", function.name()), 1);
         self.network.note(format!("client {client}: {} `{mark}`", function.name()));
-        let asked = Asked { function, client, mark, sent_at: now, is_on_its_way: true, answer: None };
-        self.bots.calls.lock().unwrap().push(asked);
-        self.bots.bell.ring();
+        self.bots.ask(function, client, mark, now);
     }
 
     /// Who got no answer asks again.

@@ -146,6 +146,13 @@ fn nobody_waits_behind_an_import() {
     assert!(took_ms < 10_000, "{took_ms} ms");
 }
 
+/// The call is refused, and its client has a contact again without a word from the person.
+#[test]
+fn a_call_that_finds_a_contact_gone_has_it_looked_at() {
+    let (named, deleted) = World::called_after_a_deletion();
+    assert!(named.as_ref().is_some_and(|named| *named != deleted), "{named:?} after {deleted}");
+}
+
 /// Some looks at its neighbour, who wrote a moment ago, and at the newest clients; nothing is tried without end.
 #[test]
 fn a_client_that_salebot_does_not_know_any_more_is_left_alone() {

@@ -5,6 +5,7 @@ use crate::network::Network;
 use crate::settings::Listens;
 use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, World};
 use salebridge::core::action::Action;
+use salebridge::core::function::Function;
 use salebridge::core::id::{ClientId, ContactId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::Client;
@@ -191,6 +192,20 @@ impl World {
             world.live(&mut daemon, world.env.now_ms() + LOOK_MS);
         }
         world.env.now_ms() - said_at
+    }
+
+    /// A contact is deleted, of which polls tell nothing, and a bot wants a note on it. The contact that the client names half
+    /// a minute later, and the one that was deleted.
+    pub fn called_after_a_deletion() -> (Option<String>, String) {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().delete_contact(now, contact);
+        world.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
+        world.live(&mut daemon, now + 30_000);
+        let salebot = world.network.salebot.lock().unwrap();
+        let named = salebot.client(client).and_then(|client| client.variables.get("amo_contact_id")?.as_str());
+        (named.map(str::to_owned), contact.to_string())
     }
 
     /// Somebody deletes a client in Salebot, and a manager renames its contact. How many requests Salebot sees in the minutes

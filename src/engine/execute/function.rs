@@ -18,7 +18,7 @@ use crate::core::text;
 use crate::core::time::Millis;
 use crate::engine::function::gone;
 use crate::ports::remote::{self, AMO_IDS_MAX, Draft, NewNote, NewTask, Priority};
-use crate::ports::store::{OutboxRow, StoreError};
+use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// For how long a record that we know of may be missing where it is read: it was made a moment ago.
@@ -136,6 +136,8 @@ impl Bridge {
             records.now = self.server_now(&page);
             records.unreadable.extend(page.broken.iter().filter_map(|row| row.id));
             records.contacts.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
+            let is_there = |id: &ContactId| records.contacts.contains_key(id) || records.unreadable.contains(&id.0);
+            self.look_for_absent(ids.into_iter().filter(|id| !is_there(id)).collect()).await;
         }
         if !leads.is_empty() {
             let ids: Vec<LeadId> = leads.into_iter().map(LeadId).collect();
@@ -145,6 +147,24 @@ impl Bridge {
             records.leads.extend(page.rows.into_iter().map(|lead| (lead.id, lead)));
         }
         Ok(records)
+    }
+
+    /// A bot's call found a contact gone that has clients: it may have been merged, and nobody else need notice soon. It is
+    /// looked at like any other; contacts of nobody are not, whatever number a bot names.
+    async fn look_for_absent(&self, absent: Vec<ContactId>) {
+        if absent.is_empty() {
+            return;
+        }
+        let due = self.now();
+        let marking = async {
+            let links = self.store().clients_of(self.name(), &absent).await?;
+            let linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
+            let mark = |contact| Change::Mark(Mark { subject: Subject::Contact(contact), due, attempts: 0, run: None });
+            self.commit(linked.into_iter().map(mark).collect()).await
+        };
+        if let Err(error) = marking.await {
+            tracing::debug!(bridge = self.name(), %error, "contacts that a call found gone could not be marked; their next look finds it");
+        }
     }
 
     /// What a change comes to if its writing succeeds; what is to be written joins `changes`.
