@@ -93,6 +93,9 @@ fn numbered(body: &str, id: u64) -> Outcome<String> {
     Ok(format!("{}{id}{}", &body[..at], &body[end..]))
 }
 
+/// Five and a half minutes, and a walk over Salebot's clients.
+const SILENCE: Duration = Duration::from_secs(400);
+
 /// Memory, processor and requests of a daemon with nothing to do.
 pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
     let mut towns = Towns::one(1_000, 200, false)?;
@@ -100,8 +103,10 @@ pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
     acquaint(&place, &mut towns)?;
     let daemon = place.daemon()?;
     place.idle(DEADLINE)?;
+    // Who was active shortly before the start is looked at for so long.
+    std::thread::sleep(SILENCE);
     // A quarter of an hour holds one of everything that is repeated, but for the nightly sweep.
-    let seconds = if wish.full { 900.0 } else { 60.0 };
+    let seconds = if wish.full { 900.0 } else { 300.0 };
     let (before, cpu_s) = (towns.counts()?, daemon.cpu_s()?);
     std::thread::sleep(Duration::from_secs_f64(seconds));
     let (counts, cpu_s) = (towns.counts()?.since(&before), daemon.cpu_s()? - cpu_s);
