@@ -77,10 +77,13 @@ impl Bridge {
         let ground = self.ground_for(ground, &works).await;
         let mut open = Open::new();
         let mut changes = Changes::default();
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut missed) = (BTreeSet::new(), Vec::new());
         for (place, call, target) in calls {
             let Some(record) = records.get(target) else {
                 outcomes[place] = self.absent(call, target, &records);
+                if let (Outcome::Ended(_), NoteTarget::Contact(contact)) = (&outcomes[place], target) {
+                    missed.push(contact);
+                }
                 continue;
             };
             match &call.work {
@@ -99,6 +102,7 @@ impl Bridge {
                 Work::Note(_) => open.push((place, call, target)),
             }
         }
+        self.look_at_gone(missed).await?;
         self.send_changes(changes, urgency(batch), &mut outcomes).await;
         self.make(&ground, batch, &records, open, &mut outcomes).await?;
         Ok(outcomes)
@@ -136,8 +140,6 @@ impl Bridge {
             records.now = self.server_now(&page);
             records.unreadable.extend(page.broken.iter().filter_map(|row| row.id));
             records.contacts.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
-            let is_there = |id: &ContactId| records.contacts.contains_key(id) || records.unreadable.contains(&id.0);
-            self.look_for_absent(ids.into_iter().filter(|id| !is_there(id)).collect()).await;
         }
         if !leads.is_empty() {
             let ids: Vec<LeadId> = leads.into_iter().map(LeadId).collect();
@@ -149,22 +151,17 @@ impl Bridge {
         Ok(records)
     }
 
-    /// A bot's call found a contact gone that has clients: it may have been merged, and nobody else need notice soon. It is
-    /// looked at like any other; contacts of nobody are not, whatever number a bot names.
-    async fn look_for_absent(&self, absent: Vec<ContactId>) {
-        if absent.is_empty() {
-            return;
+    /// A bot's call was told that these contacts are gone. Those that have clients may have been merged, and nobody else need
+    /// notice soon: they are looked at like any other. Contacts of nobody are not, whatever number a bot names.
+    async fn look_at_gone(&self, gone: Vec<ContactId>) -> Result<(), StoreError> {
+        if gone.is_empty() {
+            return Ok(());
         }
         let due = self.now();
-        let marking = async {
-            let links = self.store().clients_of(self.name(), &absent).await?;
-            let linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
-            let mark = |contact| Change::Mark(Mark { subject: Subject::Contact(contact), due, attempts: 0, run: None });
-            self.commit(linked.into_iter().map(mark).collect()).await
-        };
-        if let Err(error) = marking.await {
-            tracing::debug!(bridge = self.name(), %error, "contacts that a call found gone could not be marked; their next look finds it");
-        }
+        let links = self.store().clients_of(self.name(), &gone).await?;
+        let linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
+        let mark = |contact| Change::Mark(Mark { subject: Subject::Contact(contact), due, attempts: 0, run: None });
+        self.commit(linked.into_iter().map(mark).collect()).await
     }
 
     /// What a change comes to if its writing succeeds; what is to be written joins `changes`.
