@@ -5,6 +5,7 @@ mod conversation;
 mod door;
 mod each;
 mod failing;
+mod gone;
 mod matrix;
 mod once;
 

@@ -195,8 +195,8 @@ impl World {
     }
 
     /// A contact is deleted, of which polls tell nothing, and a bot wants a note on it. The contact that the client names half
-    /// a minute later, and the one that was deleted.
-    pub fn called_after_a_deletion() -> (Option<String>, String) {
+    /// a minute later, and on which the note is then; and the one that was deleted.
+    pub fn called_after_a_deletion() -> (Option<String>, Vec<u64>, u64) {
         let (mut world, mut daemon) = World::calm();
         let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
         let now = world.env.now_ms();
@@ -205,7 +205,9 @@ impl World {
         world.live(&mut daemon, now + 30_000);
         let salebot = world.network.salebot.lock().unwrap();
         let named = salebot.client(client).and_then(|client| client.variables.get("amo_contact_id")?.as_str());
-        (named.map(str::to_owned), contact.to_string())
+        let amo = world.network.amo.lock().unwrap();
+        let noted = amo.notes().filter(|note| note.words() == "called for nobody").map(|note| note.element.id);
+        (named.map(str::to_owned), noted.collect(), contact)
     }
 
     /// Somebody deletes a client in Salebot, and a manager renames its contact. How many requests Salebot sees in the minutes

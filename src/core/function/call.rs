@@ -46,6 +46,13 @@ pub struct Call {
     /// True where the bot named no record and we found it: one that was made a moment ago may show up late.
     #[serde(default)]
     pub is_found: bool,
+    /// A record that was found for it and was gone when its turn came: merged into another one, or deleted. Another one is
+    /// looked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<NoteTarget>,
+    /// It may have been carried out before its record was gone: what it makes is looked for before it is made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_doubt: bool,
     /// What is wanted.
     pub work: Work,
     /// When it was accepted.
@@ -161,12 +168,36 @@ impl Call {
             Some(request) => fingerprint::of(&("request", function, client, request)),
             None => fingerprint::of(&("call", function, client, target, &work)),
         };
-        Ok(Call { ticket, function, client, target, is_found: false, work, at: now, once_ms, waits_until: None })
+        Ok(Call {
+            ticket,
+            function,
+            client,
+            target,
+            is_found: false,
+            lost: None,
+            in_doubt: false,
+            work,
+            at: now,
+            once_ms,
+            waits_until: None,
+        })
     }
 
     /// Where a task is due, in Unix seconds.
     pub fn due_at(&self, minutes: i64) -> i64 {
         self.at.plus(minutes.saturating_mul(60_000)).seconds()
+    }
+
+    /// The same call, for which a record was found.
+    pub fn about(&self, target: NoteTarget) -> Call {
+        Call { target: Some(target), is_found: true, ..self.clone() }
+    }
+
+    /// The same call without the record that was found for it, which is gone; none where the bot itself named it.
+    pub fn without_record(&self, in_doubt: bool) -> Option<Call> {
+        let lost = self.target.filter(|_| self.is_found);
+        let in_doubt = in_doubt || self.in_doubt;
+        lost.map(|lost| Call { target: None, is_found: false, lost: Some(lost), in_doubt, ..self.clone() })
     }
 
     /// The journal's subject for what became of it.

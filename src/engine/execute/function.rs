@@ -80,7 +80,7 @@ impl Bridge {
         let (mut touched, mut missed) = (BTreeSet::new(), Vec::new());
         for (place, call, target) in calls {
             let Some(record) = records.get(target) else {
-                outcomes[place] = self.absent(call, target, &records);
+                outcomes[place] = self.absent(&batch[place], call, target, &records);
                 if let (Outcome::Ended(_), NoteTarget::Contact(contact)) = (&outcomes[place], target) {
                     missed.push(contact);
                 }
@@ -109,13 +109,14 @@ impl Bridge {
     }
 
     /// What a call comes to whose record was not among those that were read.
-    fn absent(&self, call: &Call, target: NoteTarget, records: &Records) -> Outcome {
+    fn absent(&self, row: &OutboxRow, call: &Call, target: NoteTarget, records: &Records) -> Outcome {
         if records.is_unreadable(target) {
             return Outcome::Failed(Fault::new(FaultKind::Broken, "the record cannot be read"));
         }
-        match call.is_found && self.now().since(call.at) < LATE_MS {
-            true => Outcome::Unclear(LOOK_MS),
-            false => Outcome::ended(gone(target)),
+        match call.without_record(row.in_doubt) {
+            Some(_) if self.now().since(call.at) < LATE_MS => Outcome::Unclear(LOOK_MS),
+            Some(call) => Outcome::GoesOn(Box::new(call)),
+            None => Outcome::ended(gone(target)),
         }
     }
 
@@ -151,8 +152,8 @@ impl Bridge {
         Ok(records)
     }
 
-    /// A bot's call was told that these contacts are gone. Those that have clients may have been merged, and nobody else need
-    /// notice soon: they are looked at like any other. Contacts of nobody are not, whatever number a bot names.
+    /// Bots named these contacts, and they are gone. Those that have clients may have been merged, and nobody else need notice
+    /// soon: they are looked at like any other. Contacts of nobody are not, whatever number a bot names.
     async fn look_at_gone(&self, gone: Vec<ContactId>) -> Result<(), StoreError> {
         if gone.is_empty() {
             return Ok(());
@@ -233,7 +234,7 @@ impl Bridge {
             if stuck.contains(&row.action.key()) {
                 continue;
             }
-            if !row.in_doubt {
+            if !row.in_doubt && !call.in_doubt {
                 left.push((place, call, target));
                 continue;
             }
@@ -297,9 +298,10 @@ impl Bridge {
     /// What an attempt whose answer was lost may have made.
     async fn look_for_made(&self, row: &OutboxRow, call: &Call, target: NoteTarget, records: &Records) -> Look<Ending> {
         let found = match (&call.work, records.get(target)) {
-            (Work::Note(text), _) => {
-                self.look_for_note(row, target, target, text).await?.map(|found| found.map(|id| id.0))
-            }
+            (Work::Note(text), _) => self
+                .look_for_note(row, target, call.lost.unwrap_or(target), text)
+                .await?
+                .map(|found| found.map(|id| id.0)),
             (Work::Task { text, minutes, .. }, _) => {
                 self.look_for_task(row, target, text, call.due_at(*minutes)).await?
             }
@@ -330,7 +332,10 @@ impl Bridge {
             Ok(page) => page.rows,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.accounted_for(NoteTarget::Contact(contact.id), "lead").await?;
+        let mut known = self.accounted_for(NoteTarget::Contact(contact.id), "lead").await?;
+        if let Some(lost) = call.lost {
+            known.extend(self.accounted_for(lost, "lead").await?);
+        }
         let same = |lead: &&Lead| {
             (lead.created_at - call.at.seconds()).abs() <= 1
                 && text::is_rewritten(name, &lead.name)

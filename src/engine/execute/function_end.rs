@@ -98,8 +98,8 @@ impl Outcome {
 }
 
 impl Bridge {
-    /// The record was found: the call goes on in amoCRM.
-    pub(super) fn resolved(&self, row: &OutboxRow, call: Call, changes: &mut Vec<Change>) {
+    /// The call goes on in amoCRM with the record that was found, or looks for one.
+    pub(super) fn goes_on(&self, row: &OutboxRow, call: Call, changes: &mut Vec<Change>) {
         changes.push(Change::ActionDone(row.id));
         changes.push(self.person_action(Action::Function(Box::new(call))));
     }
@@ -157,6 +157,7 @@ impl Bridge {
             fault,
         };
         match fault.kind {
+            FaultKind::Gone if let Some(call) = call.without_record(false) => self.goes_on(row, call, changes),
             FaultKind::Gone | FaultKind::Rejected => {
                 tracing::warn!(bridge = self.name(), function = call.function.name(), %fault, "amoCRM refused what a bot asked for");
                 let answer = match (fault.kind, call.target) {

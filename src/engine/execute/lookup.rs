@@ -58,6 +58,8 @@ impl Bridge {
         // before the clock was set nobody knows how long ago it was.
         let doubted_at =
             row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
+        // The attempt was made before the call lost the record it was about.
+        let doubted_at = doubted_at.max(has_brought_doubt(row).then_some(row.created_at));
         let doubted_at = match self.clock.set_at() {
             Some(set_at) if doubted_at.is_none_or(|at| at < set_at || at > now) => Some(set_at),
             _ => doubted_at,
@@ -204,6 +206,10 @@ impl Bridge {
 fn look_again_ms(age_ms: i64) -> i64 {
     let left_ms = (SHOWS_UP_MS - age_ms).max(LOOK_AGAIN_MS);
     (age_ms / 2).clamp(LOOK_AGAIN_MS, left_ms)
+}
+
+fn has_brought_doubt(row: &OutboxRow) -> bool {
+    matches!(&row.action, Action::Function(call) if call.in_doubt)
 }
 
 fn carries_mark(variables: &crate::core::model::Variables, lead: LeadId) -> bool {

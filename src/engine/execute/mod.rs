@@ -46,8 +46,8 @@ pub(in crate::engine) enum Outcome {
     Order(OrderId),
     /// A client was found or made.
     Client(ClientId),
-    /// The record a bot's call is about was found.
-    Resolved(Box<Call>),
+    /// A bot's call goes on: its record was found, or is gone and another one is looked for.
+    GoesOn(Box<Call>),
     /// A bot's call has come to its end.
     Ended(Box<Ending>),
     /// It is not needed any more.

@@ -143,7 +143,7 @@ impl Bridge {
 
     fn settle_one(&self, row: &OutboxRow, outcome: Outcome, links: &mut Links, changes: &mut Vec<Change>) {
         match outcome {
-            Outcome::Resolved(call) => self.resolved(row, *call, changes),
+            Outcome::GoesOn(call) => self.goes_on(row, *call, changes),
             Outcome::Ended(ending) => self.ended(row, *ending, links, changes),
             Outcome::Failed(fault) if matches!(row.action, Action::Function(_)) => {
                 self.function_failed(row, fault, links, changes)

@@ -2,11 +2,12 @@
 //! name, else what amoCRM itself says of the person.
 
 use super::super::execute::Outcome;
+use super::gone;
 use crate::core::action::{Action, NoteTarget, calls_key, leads_key};
 use crate::core::fault::Fault;
 use crate::core::function::{Answer, Call};
 use crate::core::id::{ContactId, LeadId};
-use crate::core::link::{ClientLink, DealLink};
+use crate::core::link::ClientLink;
 use crate::core::model::{Client, Lead, Variables};
 use crate::core::plan::arrival::named_contact;
 use crate::core::plan::ground::Ground;
@@ -42,11 +43,13 @@ impl Bridge {
             return Ok(call.target);
         }
         let Some(contact) = self.linked_contact(call).await? else { return Ok(None) };
+        let is_lost = |target: &NoteTarget| call.lost == Some(*target);
         if !call.function.is_about_lead() {
-            return Ok(Some(NoteTarget::Contact(contact)));
+            return Ok(Some(NoteTarget::Contact(contact)).filter(|target| !is_lost(target)));
         }
         let deals = self.store().deals_of(self.name(), &[contact]).await?;
-        Ok(newest_open(&deals).map(NoteTarget::Lead))
+        let open = deals.iter().filter(|deal| deal.open).map(|deal| NoteTarget::Lead(deal.lead));
+        Ok(open.filter(|target| !is_lost(target)).max())
     }
 
     /// Calls of the same client that wait for their record or make one.
@@ -69,17 +72,42 @@ impl Bridge {
             Ok(None) => return Ok(Ok(Target::Refused(no_client(call)))),
             Err(fault) => return Ok(Err(fault)),
         };
+        let is_lost = |target: NoteTarget| call.lost == Some(target);
         if call.function.is_about_lead()
-            && let Some(lead) = named_lead(&variables)
+            && let Some(lead) = named_lead(&variables).map(NoteTarget::Lead).filter(|lead| !is_lost(*lead))
         {
-            return Ok(Ok(Target::Found(NoteTarget::Lead(lead))));
+            return Ok(Ok(Target::Found(lead)));
         }
-        let contact = self.linked_contact(call).await?.or(named_contact(&variables));
-        match contact {
+        let is_there = |contact: &ContactId| !is_lost(NoteTarget::Contact(*contact));
+        let linked = self.linked_contact(call).await?;
+        match linked.or(named_contact(&variables).filter(is_there)) {
             None => self.unknown_person(ground, call).await.map(Ok),
             Some(contact) if call.function.is_about_lead() => self.lead_of(contact).await,
-            Some(contact) => Ok(Ok(Target::Found(NoteTarget::Contact(contact)))),
+            Some(contact) if is_there(&contact) => Ok(Ok(Target::Found(NoteTarget::Contact(contact)))),
+            Some(contact) => self.lost_contact(call, contact).await,
         }
+    }
+
+    /// The linked contact was gone when the call's turn came: whose its client is now is decided where all contacts are
+    /// looked at.
+    async fn lost_contact(&self, call: &Call, contact: ContactId) -> Looked<Target> {
+        let target = NoteTarget::Contact(contact);
+        match self.parts.amo.contacts_by_id(&[contact], Priority::Person).await {
+            Ok(page) if page.rows.is_empty() && page.broken.is_empty() => {}
+            Ok(_) => return Ok(Ok(Target::Found(target))),
+            Err(fault) => return Ok(Err(fault)),
+        }
+        if self.is_late(call) {
+            return Ok(Ok(Target::Refused(gone(target))));
+        }
+        let run = self.run_of(RunKind::Call);
+        let mark = Mark { subject: Subject::Contact(contact), due: self.now(), attempts: 0, run };
+        self.commit(vec![Change::Mark(mark)]).await?;
+        Ok(Ok(Target::Later))
+    }
+
+    fn is_late(&self, call: &Call) -> bool {
+        self.now().since(call.at) > PATIENCE_MS
     }
 
     /// The person's newest open lead, as amoCRM tells it: a manager may have made it a moment ago.
@@ -108,13 +136,12 @@ impl Bridge {
     async fn unknown_person(&self, ground: &Ground, call: &Call) -> Stored<Target> {
         let none = "the person has no contact in amoCRM: pass contact_id, or let people.create_contact make one";
         let refused = Target::Refused(Answer::refused("contact_not_found", none));
-        let is_late = self.now().since(call.at) > PATIENCE_MS;
         let link = self.store().clients(self.name(), &[call.client]).await?.into_iter().next();
         let is_hopeless = link.as_ref().is_some_and(|link| {
             link.client.is_group_chat()
                 || (link.unmatched && ground.policy.people.create_contact != CreateContact::Always)
         });
-        if is_late || is_hopeless {
+        if self.is_late(call) || is_hopeless {
             return Ok(refused);
         }
         let gate = self.in_flight.lock().await;
@@ -147,18 +174,12 @@ impl Bridge {
             return Ok(Outcome::Unclear(self.soon(call)));
         }
         Ok(match self.whom(&ground, call).await? {
-            Ok(Target::Found(target)) => {
-                Outcome::Resolved(Box::new(Call { target: Some(target), is_found: true, ..call.clone() }))
-            }
+            Ok(Target::Found(target)) => Outcome::GoesOn(Box::new(call.about(target))),
             Ok(Target::Refused(answer)) => Outcome::ended(answer),
             Ok(Target::Later) => Outcome::Unclear(self.soon(call)),
             Err(fault) => Outcome::Failed(fault),
         })
     }
-}
-
-fn newest_open(deals: &[DealLink]) -> Option<LeadId> {
-    deals.iter().filter(|deal| deal.open).map(|deal| deal.lead).max()
 }
 
 fn named_lead(variables: &Variables) -> Option<LeadId> {
