@@ -1,5 +1,6 @@
 //! Bots that call functions: they ask again, with the same number, when nobody answers.
 
+use crate::network::Network;
 use crate::world::World;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -9,6 +10,7 @@ use salebridge::engine::Bridge;
 use salebridge::ports::env::Bell;
 use salebridge::ports::function::Functions;
 use salebridge::sandbox::amo::Amo;
+use salebridge::sandbox::amo::records::{Element, ElementKind};
 use serde_json::json;
 use std::sync::Mutex;
 
@@ -53,11 +55,11 @@ impl Bots {
     }
 
     /// A daemon takes calls until it dies; those that were under way then are never answered.
-    pub async fn serve(&self, bridge: &Bridge) {
+    pub async fn serve(&self, bridge: &Bridge, network: &Network) {
         let mut under_way = FuturesUnordered::new();
         loop {
             for number in self.take() {
-                under_way.push(self.call(bridge, number));
+                under_way.push(self.call(bridge, network, number));
             }
             tokio::select! {
                 biased;
@@ -73,7 +75,7 @@ impl Bots {
         sent.filter_map(|(number, is_sent)| is_sent.then_some(number)).collect()
     }
 
-    async fn call(&self, bridge: &Bridge, number: usize) {
+    async fn call(&self, bridge: &Bridge, network: &Network, number: usize) {
         let asked = self.calls.lock().unwrap()[number].clone();
         let mut body = json!({ "client_id": asked.client, "request_id": format!("r{number}") });
         let (name, value) = match asked.function {
@@ -86,6 +88,7 @@ impl Bots {
         let call = Call::read(asked.function, &arguments, Millis(asked.sent_at)).expect("nothing is missing");
         // The store is full now and then: the bot hears nothing of use.
         if let Ok(answer) = bridge.call(call, WAIT_MS).await {
+            network.note(format!("client {}: `{}` is answered {}", asked.client, asked.mark, answer.text()));
             self.calls.lock().unwrap()[number].answer = Some(answer);
         }
     }
@@ -122,6 +125,17 @@ impl World {
     }
 }
 
+/// How often it stands on a record that is gone.
+fn made_on_gone(amo: &Amo, call: &Asked) -> usize {
+    let is_gone = |element: Element| match element.kind {
+        ElementKind::Contact => amo.contact(element.id).is_none(),
+        ElementKind::Lead => amo.lead(element.id).is_none(),
+        _ => false,
+    };
+    let tasks = amo.tasks().filter(|task| task.text == call.mark && is_gone(task.element)).count();
+    tasks + amo.notes().filter(|note| note.words() == call.mark && is_gone(note.element)).count()
+}
+
 /// What was made is there once; what was refused is not there.
 pub fn make_one_record(world: &World, amo: &Amo, violations: &mut Vec<String>) {
     for call in world.bots.calls() {
@@ -133,7 +147,8 @@ pub fn make_one_record(world: &World, amo: &Amo, violations: &mut Vec<String>) {
         let answer = call.answer.as_ref();
         let is_queued = answer.is_some_and(|answer| answer.get("queued").is_some());
         let is_right = match answer {
-            Some(answer) if !answer.is_ok() => made == 0,
+            // What was made on a record that was deleted before the answer came went with it.
+            Some(answer) if !answer.is_ok() => made == 0 || made_on_gone(amo, &call) == made,
             // Deleted since, or before it was made.
             Some(_) if world.is_tidied => made <= 1,
             // What was asked about was not there when its turn came.

@@ -9,6 +9,7 @@ use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 /// Every broken promise in words; none: all are kept.
 pub fn violations(world: &World) -> Vec<String> {
@@ -94,13 +95,15 @@ fn messages_are_lines(world: &World, amo: &Amo, notes: &BTreeMap<u64, Vec<String
             places.entry(line).or_default().push(*contact);
         }
     }
-    for Said { client, text, at, .. } in &world.messages {
+    for said in &world.messages {
+        let Said { client, text, at, .. } = said;
         let Some(person) = world.people.iter().find(|person| person.clients.contains(client)) else { continue };
         let own: Vec<u64> = contacts_of(amo, person).iter().map(|contact| contact.card.id).collect();
         let places = places.get(text.as_str()).cloned().unwrap_or_default();
         let (there, gone): (Vec<u64>, Vec<u64>) = places.iter().partition(|contact| amo.contact(**contact).is_some());
         let may_be_gone = person.lost_at.is_some_and(|lost_at| *at <= lost_at);
         let is_right = match (there.as_slice(), gone.len()) {
+            ([], 0) => !is_news(world, said),
             ([contact], 0) => own.contains(contact),
             ([contact], 1) => own.contains(contact) && may_be_gone,
             ([], 1) => may_be_gone,
@@ -181,8 +184,13 @@ fn has_said(world: &World, person: &Person, client: i64) -> bool {
 
 /// A message was written, or a bot called a function, later than that.
 fn heard_since(world: &World, client: i64, since: i64) -> bool {
-    world.messages.iter().any(|said| said.client == client && said.at > since)
+    world.messages.iter().any(|said| said.client == client && said.at > since && is_news(world, said))
         || world.bots.calls().iter().any(|call| call.client == client && call.sent_at > since)
+}
+
+/// It was said when the bridge had begun to listen.
+fn is_news(world: &World, said: &Said) -> bool {
+    said.at >= world.listens_since.load(Ordering::Relaxed)
 }
 
 /// How many contacts a person is to have: at least, at most.

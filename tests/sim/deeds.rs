@@ -285,7 +285,9 @@ impl World {
     /// Somebody who had no phone number tells the bot one, or another one.
     fn tell_number(&mut self, client: i64) {
         let now = self.env.now_ms();
-        let number = format!("+7999222{:04}", self.random.below(10_000));
+        let number =
+            nobodys("+7999222", self.random.below(10_000), |number| self.entered.told_numbers.contains(number));
+        self.entered.told_numbers.insert(number.clone());
         let text = format!("called {}", self.messages.len());
         let mut salebot = self.network.salebot.lock().unwrap();
         let before = variable(&salebot, client, "phone");
@@ -318,9 +320,11 @@ impl World {
                 desk
             }
             2 => {
-                let phone = format!("+7999111{:04}", self.random.below(10_000));
+                let phone = nobodys("+7999111", self.random.below(10_000), |phone| {
+                    self.entered.phones.values().any(|known| known.contains_key(phone))
+                });
                 amo.add_phone(now, contact, &phone);
-                self.entered.phones.entry(contact).or_default().insert(phone.clone());
+                self.entered.phones.entry(contact).or_default().insert(phone.clone(), now);
                 phone
             }
             3 => {
@@ -406,6 +410,12 @@ impl World {
 fn lead_of(order: &Order) -> Option<u64> {
     let marks = order.variables.values().filter_map(|value| value.as_str()?.strip_prefix("amoCRM lead "));
     marks.filter_map(|number| number.parse().ok()).next()
+}
+
+/// A phone number that nobody has yet: who has the number of somebody else is that person to the bridge.
+fn nobodys(prefix: &str, drawn: u64, is_taken: impl Fn(&str) -> bool) -> String {
+    let numbers = (drawn..drawn + 10_000).map(|number| format!("{prefix}{:04}", number % 10_000));
+    numbers.into_iter().find(|number| !is_taken(number)).expect("nobody draws ten thousand")
 }
 
 /// A phone number as people write it.

@@ -6,12 +6,13 @@ use crate::tally::Tally;
 use async_trait::async_trait;
 use salebridge::ports::env::Env;
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
-use salebridge::sandbox::amo::Amo;
+use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::faults::{Faults, ServiceName, serve};
 use salebridge::sandbox::http::{Fate, Reply, Request, Response};
 use salebridge::sandbox::salebot::Salebot;
 use salebridge::sandbox::server::Service;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -55,6 +56,13 @@ pub struct Refused {
     pub is_aside: bool,
 }
 
+/// A write of ours through API v4 that brought a contact's phone numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PhonesWritten {
+    pub contact: u64,
+    pub at: i64,
+}
+
 /// Both services, and what goes wrong on the way to them.
 pub struct Network {
     pub points: Arc<Points>,
@@ -62,6 +70,7 @@ pub struct Network {
     /// When which service refuses everything.
     pub refusals: Vec<Refusal>,
     pub refused: Mutex<Vec<Refused>>,
+    pub phones_written: Mutex<Vec<PhonesWritten>>,
     /// How often the daemon has started.
     pub life: AtomicU64,
     pub env: Arc<SimEnv>,
@@ -90,6 +99,9 @@ impl Network {
         let sent = readable(request.body.clone());
         if request.method == "POST" {
             self.tally.posted(&request.path, &sent);
+        }
+        if request.method == "PATCH" {
+            self.note_phones(&request.path, &request.body, now);
         }
         let is_poisoned = request.path.ends_with("/create_order") && sent.contains(POISON);
         let mut faults = self.faults.lock().unwrap();
@@ -122,6 +134,18 @@ impl Network {
         let life = self.life.load(Ordering::Relaxed);
         let is_aside = name == ServiceName::Amo && (path.ends_with("/events") || path.ends_with("/webhooks"));
         self.refused.lock().unwrap().push(Refused { life, lane, at, is_aside });
+    }
+
+    fn note_phones(&self, path: &str, body: &[u8], at: i64) {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let of_path = path.rsplit('/').next().and_then(|id| id.parse().ok());
+        let rows = body.as_array().cloned().unwrap_or_else(|| vec![body]);
+        let has_phones = |row: &&Value| {
+            let fields = row["custom_fields_values"].as_array().into_iter().flatten();
+            fields.into_iter().any(|field| field["field_id"] == fixture::FIELD_PHONE)
+        };
+        let contacts = rows.iter().filter(has_phones).filter_map(|row| row["id"].as_u64().or(of_path));
+        self.phones_written.lock().unwrap().extend(contacts.map(|contact| PhonesWritten { contact, at }));
     }
 
     /// Adds what a person did to the trace.

@@ -33,7 +33,7 @@ use salebridge::sandbox::server::OutgoingWebhook;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
@@ -128,6 +128,8 @@ pub struct World {
     pub deliveries: Vec<Delivery>,
     /// A manager works on when everybody else has gone.
     has_evening: bool,
+    /// Since when the bridge listens to Salebot, by true time. What was said before is no news.
+    pub listens_since: AtomicI64,
     /// How the bridge hears of what happens in amoCRM.
     pub listens: Listens,
     /// amoCRM's webhooks on their way: when each arrives.
@@ -193,6 +195,7 @@ impl World {
             tally: Arc::clone(&tally),
             refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
             refused: Mutex::default(),
+            phones_written: Mutex::default(),
             life: AtomicU64::new(0),
             env: Arc::clone(&env),
             amo: Mutex::new(amo),
@@ -234,6 +237,7 @@ impl World {
             has_robots: random.chance(16),
             random,
             deliveries: Vec::new(),
+            listens_since: AtomicI64::new(START_MS),
             has_evening: seed % 4 == 1 || seed % 4 == 2,
             listens,
             hooks: Vec::new(),
@@ -527,6 +531,10 @@ impl World {
     /// A daemon on what the store remembers.
     pub fn start(&self) -> Daemon {
         self.network.life.fetch_add(1, Ordering::Relaxed);
+        if self.heard() == 0 {
+            // The one before it came to its end before it began to listen.
+            self.listens_since.store(self.env.now_ms(), Ordering::Relaxed);
+        }
         let env: Arc<dyn Env> = Arc::clone(&self.env) as Arc<dyn Env>;
         let transport: Arc<dyn Transport> = Arc::clone(&self.network) as Arc<dyn Transport>;
         let options = |name: &str, rate: f64| LaneOptions { follows_another: true, ..LaneOptions::new(name, rate) };
@@ -566,9 +574,9 @@ impl World {
             Some(watch) => bridge.watching(watch),
             None => bridge,
         };
-        let bots = Arc::clone(&self.bots);
+        let (bots, network) = (Arc::clone(&self.bots), Arc::clone(&self.network));
         Box::pin(async move {
-            futures::future::join(bridge.run(), bots.serve(&bridge)).await;
+            futures::future::join(bridge.run(), bots.serve(&bridge, &network)).await;
         })
     }
 }
