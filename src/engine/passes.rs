@@ -110,13 +110,12 @@ impl Bridge {
 
     /// Open leads that these clients, or the orders they have, may have news for.
     async fn leads_of(&self, ground: &Ground, links: &[ClientLink]) -> Result<Vec<LeadId>, StoreError> {
-        let contacts: Vec<ContactId> = links.iter().filter_map(|link| link.contact).collect();
-        if contacts.is_empty() || !ground.leads_listen() {
+        if links.is_empty() || !ground.leads_listen() {
             return Ok(Vec::new());
         }
-        let deals = self.store().deals_of(self.name(), &contacts).await?;
-        let speaks = |client: Option<ClientId>| links.iter().any(|link| Some(link.client.id) == client);
-        Ok(deals.into_iter().filter(|deal| deal.open && speaks(deal.client)).map(|deal| deal.lead).collect())
+        let clients: Vec<ClientId> = links.iter().map(|link| link.client.id).collect();
+        let deals = self.store().deals_of_clients(self.name(), &clients).await?;
+        Ok(deals.into_iter().filter(|deal| deal.open).map(|deal| deal.lead).collect())
     }
 
     /// Under the guard: a stopped pass records nothing but that its marks come again later, so that others go on.

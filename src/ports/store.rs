@@ -418,6 +418,9 @@ pub trait Store: Send + Sync {
     /// Deal links by contact, ordered by lead.
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>>;
 
+    /// Deal links by the client whose order they are, ordered by lead.
+    async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>>;
+
     /// Contacts that clients belong to, each once, in order, those after this one.
     async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>>;
 

@@ -133,6 +133,10 @@ impl Store for InboxDouble {
         absent()
     }
 
+    async fn deals_of_clients(&self, _: &str, _: &[ClientId]) -> Stored<Vec<DealLink>> {
+        absent()
+    }
+
     async fn linked_contacts(&self, _: &str, _: Option<ContactId>, _: u32) -> Stored<Vec<ContactId>> {
         absent()
     }

@@ -137,6 +137,11 @@ impl Store for Flaky {
         self.inner.wait(self.inner.store.deals_of(bridge, contacts))
     }
 
+    async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>> {
+        self.enter().await?;
+        self.inner.wait(self.inner.store.deals_of_clients(bridge, clients))
+    }
+
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
         self.enter().await?;
         self.inner.wait(self.inner.store.contacts(bridge, ids))

@@ -167,6 +167,11 @@ impl Store for MemoryStore {
         self.read(bridge, |bridge| bridge.deals.values().filter(of).cloned().collect())
     }
 
+    async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>> {
+        let of = |link: &&DealLink| link.client.is_some_and(|id| clients.contains(&id));
+        self.read(bridge, |bridge| bridge.deals.values().filter(of).cloned().collect())
+    }
+
     async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
         self.read(bridge, |bridge| {
             let linked: BTreeSet<ContactId> = bridge.clients.values().filter_map(|link| link.contact).collect();

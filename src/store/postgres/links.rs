@@ -130,6 +130,10 @@ pub(super) const DEALS_OF: &str = "SELECT lead, contact, client, revision, facts
      FROM deals WHERE bridge = (SELECT id FROM bridges WHERE name = $1) \
      AND contact IS NOT NULL AND contact = ANY ($2::bigint[]) ORDER BY lead";
 
+pub(super) const DEALS_OF_CLIENTS: &str = "SELECT lead, contact, client, revision, facts, bases \
+     FROM deals WHERE bridge = (SELECT id FROM bridges WHERE name = $1) \
+     AND client IS NOT NULL AND client = ANY ($2::bigint[]) ORDER BY lead";
+
 pub(super) const LINKED: &str = "SELECT DISTINCT contact FROM clients \
      WHERE bridge = (SELECT id FROM bridges WHERE name = $1) AND contact IS NOT NULL AND contact > $2 \
      ORDER BY contact LIMIT $3";

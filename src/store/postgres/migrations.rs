@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 pub(super) static MIGRATIONS: Migrations = Migrations(&[
     (1, "initial", include_str!("../../../migrations/postgres/0001_initial.sql")),
     (2, "runs", include_str!("../../../migrations/postgres/0002_runs.sql")),
+    (3, "deals_of_clients", include_str!("../../../migrations/postgres/0003_deals_of_clients.sql")),
 ]);
 
 /// The number of the newest migration a database has; 0 for an empty one.

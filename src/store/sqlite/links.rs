@@ -108,6 +108,10 @@ pub(super) const DEALS_OF: &str = "SELECT lead, contact, client, revision, facts
      FROM deals INDEXED BY deals_contact WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) \
      AND contact IS NOT NULL AND contact IN (SELECT value FROM json_each(?2)) ORDER BY lead";
 
+pub(super) const DEALS_OF_CLIENTS: &str = "SELECT lead, contact, client, revision, facts, bases \
+     FROM deals INDEXED BY deals_client WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) \
+     AND client IS NOT NULL AND client IN (SELECT value FROM json_each(?2)) ORDER BY lead";
+
 pub(super) const LINKED: &str = "SELECT DISTINCT contact FROM clients INDEXED BY clients_contact \
      WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND contact IS NOT NULL AND contact > ?2 \
      ORDER BY contact LIMIT ?3";

@@ -9,6 +9,7 @@ use std::path::Path;
 pub(super) static MIGRATIONS: Migrations = Migrations(&[
     (1, "initial", include_str!("../../../migrations/sqlite/0001_initial.sql")),
     (2, "runs", include_str!("../../../migrations/sqlite/0002_runs.sql")),
+    (3, "deals_of_clients", include_str!("../../../migrations/sqlite/0003_deals_of_clients.sql")),
 ]);
 
 /// The number of the newest migration a database has; 0 for an empty one.

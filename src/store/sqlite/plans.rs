@@ -21,6 +21,7 @@ const HOT: &[&str] = &[
     links::CLIENTS_OF,
     links::DEALS,
     links::DEALS_OF,
+    links::DEALS_OF_CLIENTS,
     links::LINKED,
     links::DEALS_AFTER,
     links::CONTACTS,

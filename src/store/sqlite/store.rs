@@ -101,6 +101,11 @@ impl Store for SqliteStore {
         self.rows(query(links::DEALS_OF).bind(bridge.to_owned()).bind(ids), links::deal_row).await
     }
 
+    async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>> {
+        let ids = list(clients.iter().map(|id| id.0));
+        self.rows(query(links::DEALS_OF_CLIENTS).bind(bridge.to_owned()).bind(ids), links::deal_row).await
+    }
+
     async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
         let query = query(links::LINKED).bind(bridge.to_owned()).bind(place(after.map(|id| id.0))).bind(rows_max);
         self.rows(query, links::linked_row).await

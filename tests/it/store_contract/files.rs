@@ -93,7 +93,7 @@ async fn migrations_are_applied_once_and_by_those_who_may() {
     let (_folder, path) = folder();
     std::fs::write(&path, b"").expect("writes");
     assert!(refusal(&path, Access::Shared).await.contains("salebridge migrate"));
-    assert_eq!(SqliteStore::migrate(&path).await.expect("migrates"), [1, 2]);
+    assert_eq!(SqliteStore::migrate(&path).await.expect("migrates"), [1, 2, 3]);
     assert!(SqliteStore::migrate(&path).await.expect("migrates").is_empty());
     open(&path, Access::Shared).await.expect("opens").close().await;
 }

@@ -19,6 +19,7 @@ for_every_store!(
     a_deal_comes_back_as_it_was,
     storing_a_link_raises_its_revision,
     links_are_found_by_contact,
+    deals_are_found_by_the_client_whose_order_they_are,
     linked_contacts_come_page_by_page,
     deals_come_page_by_page,
     a_contact_is_found_by_its_newest_keys,
@@ -153,6 +154,18 @@ async fn links_are_found_by_contact(store: Arc<dyn Store>) {
     commit(&store, vec![Change::PutClient(Box::new(link(5, Some(2))))]).await;
     let clients = store.clients_of(SHOP, &[ContactId(1), ContactId(2)]).await.expect("reads");
     assert_eq!(clients.iter().map(|link| link.client.id.0).collect::<Vec<_>>(), [5, 6, 8]);
+}
+
+async fn deals_are_found_by_the_client_whose_order_they_are(store: Arc<dyn Store>) {
+    let of = |lead, client: Option<u64>| DealLink { client: client.map(ClientId), ..deal(lead, Some(1)) };
+    let deals = [of(30, Some(6)), of(20, Some(5)), of(40, None), of(10, Some(5)), of(50, Some(7))];
+    commit(&store, deals.into_iter().map(|deal| Change::PutDeal(Box::new(deal))).collect()).await;
+    let leads = |deals: Vec<DealLink>| deals.iter().map(|deal| deal.lead.0).collect::<Vec<_>>();
+    let clients = [ClientId(6), ClientId(5), ClientId(8), ClientId(5)];
+    assert_eq!(leads(store.deals_of_clients(SHOP, &clients).await.expect("reads")), [10, 20, 30]);
+    commit(&store, vec![Change::PutDeal(Box::new(of(20, Some(7))))]).await;
+    assert_eq!(leads(store.deals_of_clients(SHOP, &clients).await.expect("reads")), [10, 30]);
+    assert_eq!(leads(store.deals_of_clients(SHOP, &[]).await.expect("reads")), [0; 0]);
 }
 
 async fn linked_contacts_come_page_by_page(store: Arc<dyn Store>) {

@@ -335,6 +335,7 @@ impl Player {
             format!("{:?}", store.clients_of(bridge, &contacts).await),
             format!("{:?}", store.deals(bridge, &[LeadId(2), LeadId(1)]).await),
             format!("{:?}", store.deals_of(bridge, &contacts[..2]).await),
+            format!("{:?}", store.deals_of_clients(bridge, &[ClientId(2), ClientId(1)]).await),
             format!("{:?}", store.contacts(bridge, &contacts).await),
             format!("{:?}", store.contacts_by_key(bridge, &keys).await),
             format!("{:?}", store.cursors(bridge).await),
