@@ -137,6 +137,8 @@ pub struct Bridge {
     /// How many dialogues, and how many people of an import, are taken at a time.
     dialogues: portion::Portion,
     patient_marks: portion::Portion,
+    /// How many contacts are read again at a time before they are written.
+    fresh_looks: portion::Portion,
 }
 
 /// One bell for each queue.
@@ -233,6 +235,7 @@ impl Bridge {
             backfill_rested: std::sync::Mutex::default(),
             dialogues: inbox::dialogues_at_once(),
             patient_marks: passes::patient_at_once(),
+            fresh_looks: execute::looks_at_once(),
         }
     }
 

@@ -9,12 +9,25 @@ use crate::core::id::{ContactId, LeadId};
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::{deal, person};
 use crate::core::time::Millis;
+use crate::engine::portion::Portion;
 use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a note waits for its person's next contact.
 const NO_CONTACT_MS: i64 = 5_000;
+/// So old may a look before a write be …
+const FRESH_MS: i64 = 2_000;
+/// … unless amoCRM is slower than that as often as this and once more.
+const AGAIN_MAX: u32 = 3;
+/// How many contacts are read at least for one write, where each is a request.
+const LOOKS_MIN: u32 = 5;
+
+/// How many contacts are read again before they are written.
+pub(in crate::engine) fn looks_at_once() -> Portion {
+    let most = AMO_BATCH_MAX as u32;
+    Portion::new(LOOKS_MIN, most, most)
+}
 
 impl Bridge {
     pub(super) async fn execute_amo(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
@@ -92,13 +105,39 @@ impl Bridge {
         })
     }
 
-    /// Reads the contacts again, leaves out what somebody else changed, and writes the rest.
+    /// Reads the contacts again, leaves out what somebody else changed, and writes the rest. What took long to read is read
+    /// once more, fewer at a time: a manager may have edited it meanwhile, and API v4 takes an older state without a word.
     async fn update_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let mut outcomes = Vec::new();
+        let mut rest = batch;
+        let mut again = 0;
+        while !rest.is_empty() {
+            let (rows, later) = rest.split_at(rest.len().min(self.fresh_looks.size() as usize));
+            let ids: Vec<ContactId> = rows.iter().filter_map(updated_contact).collect();
+            let began_ms = self.parts.env.elapsed_ms();
+            let page = match self.parts.amo.contacts_by_id(&ids, urgency(batch)).await {
+                Ok(page) => page,
+                Err(fault) => {
+                    outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
+                    break;
+                }
+            };
+            let took_ms = self.parts.env.elapsed_ms() - began_ms;
+            self.fresh_looks.cost(took_ms, FRESH_MS / 4, FRESH_MS);
+            if took_ms > FRESH_MS && again < AGAIN_MAX {
+                again += 1;
+                continue;
+            }
+            again = 0;
+            outcomes.extend(self.write_contacts(rows, page).await?);
+            rest = later;
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes contacts that were read a moment ago.
+    async fn write_contacts(&self, batch: &[OutboxRow], page: Page<Contact>) -> Result<Vec<Outcome>, StoreError> {
         let ids: Vec<ContactId> = batch.iter().filter_map(updated_contact).collect();
-        let page = match self.parts.amo.contacts_by_id(&ids, urgency(batch)).await {
-            Ok(page) => page,
-            Err(fault) => return Ok(batch.iter().map(|_| Outcome::Failed(fault.clone())).collect()),
-        };
         let now = self.server_now(&page);
         let known = self.store().contacts(self.name(), &ids).await?;
         let known: BTreeMap<ContactId, String> =

@@ -21,6 +21,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::function::Call;
 use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
+pub(super) use amo::looks_at_once;
 use function_end::Ending;
 pub(super) use under_way::SALEBOT_OUTBOX;
 
