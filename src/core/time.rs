@@ -30,6 +30,12 @@ impl Millis {
         Millis(self.0.saturating_sub(millis))
     }
 
+    /// True within so many milliseconds of the other, before or after: what was long ago must not look recent for hours because
+    /// the clock was set back.
+    pub const fn is_near(self, other: Millis, within_ms: i64) -> bool {
+        self.since(other).saturating_abs() < within_ms
+    }
+
     /// Milliseconds from `earlier` to this instant; negative when it is later.
     pub const fn since(self, earlier: Millis) -> i64 {
         self.0.saturating_sub(earlier.0)

@@ -175,7 +175,7 @@ impl Bridge {
         let now = self.now();
         let last = Millis(self.desk.refreshed_at.load(Ordering::Relaxed));
         let is_unknown = works.iter().any(|(record, work)| effect::is_unknown(&ground, *record, work));
-        if !is_unknown || now.since(last) < REFRESH_MS {
+        if !is_unknown || now.is_near(last, REFRESH_MS) {
             return ground;
         }
         self.desk.refreshed_at.store(now.0, Ordering::Relaxed);
@@ -243,6 +243,12 @@ impl Bridge {
         }
         waiter.leave()
     }
+}
+
+/// It may have been done on a contact that is gone since, and nobody knows who has what was made there.
+pub(super) fn uncertain() -> Answer {
+    let message = "the contact was merged or deleted while it was not known whether the call had been carried out: look in amoCRM before you call again";
+    Answer::refused("uncertain", message)
 }
 
 /// The record is not there, or not any more.

@@ -119,14 +119,14 @@ impl Bridge {
     /// True while a stopped pass is not to be tried.
     pub(super) fn is_held(&self, pass: &str) -> bool {
         let now = self.now();
-        let rests = |stop: &Stop| !stop.is_released(now) && now.since(stop.tried_at) < REST_MS;
+        let rests = |stop: &Stop| !stop.is_released(now) && now.is_near(stop.tried_at, REST_MS);
         self.guards.stops().get(pass).is_some_and(rests)
     }
 
     /// True once a stopped pass is due to be tried again, released or not.
     pub(super) fn has_rested(&self, pass: &str) -> bool {
         let now = self.now();
-        self.guards.stops().get(pass).is_some_and(|stop| now.since(stop.tried_at) >= REST_MS)
+        self.guards.stops().get(pass).is_some_and(|stop| !now.is_near(stop.tried_at, REST_MS))
     }
 
     fn tell_guards(&self) {

@@ -84,7 +84,7 @@ impl Pace {
             last.turn = Some(now);
             last.looks.insert(row.mark.subject, now);
         }
-        last.looks.retain(|_, at| now.since(*at) < AGAIN_MS);
+        last.looks.retain(|_, at| now.is_near(*at, AGAIN_MS));
         hinted
     }
 }

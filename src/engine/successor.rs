@@ -174,7 +174,7 @@ impl Bridge {
         // After an outage the list was not read for long, and what it tells is still to come.
         let has_told = cursor.is_some_and(|cursor| cursor.at.since(noticed_at) > EVENT_LATE_MS);
         let may_tell = self.watch.is_some() && !self.missed_contacts.events_are_refused();
-        let waits = may_tell && !has_told && now.since(noticed_at) <= patience_ms;
+        let waits = may_tell && !has_told && now.is_near(noticed_at, patience_ms);
         if !waits {
             self.missed_contacts.forget(contact);
         }

@@ -51,6 +51,9 @@ pub const SHOWING_MS: i64 = 90_000;
 /// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
 pub const QUIET_MS: i64 = 70_000;
 
+/// From one sweep to the end of the next one, where they come often.
+const SWEEP_EVERY_MS: i64 = 480_000;
+
 /// For so long a client that was active is looked at with every walk over Salebot's clients, and a while.
 const SILENCE_MS: i64 = 330_000;
 
@@ -435,6 +438,12 @@ impl World {
         }
         // Crashes are tried up to here: what follows only looks whether there is rest.
         self.calls = self.network.points.count();
+        if self.sweeps_often && self.report.counted("contacts merged") > 0 {
+            // A merge that changed nothing in its survivor is found by the next sweep, and not before.
+            let now = self.env.now_ms();
+            self.live(daemon, now + SWEEP_EVERY_MS);
+            self.deliver();
+        }
         // What was written last may still be on its way into listings.
         let now = self.env.now_ms();
         self.live(daemon, now + SHOWING_MS);

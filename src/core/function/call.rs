@@ -193,10 +193,12 @@ impl Call {
         Call { target: Some(target), is_found: true, ..self.clone() }
     }
 
-    /// The same call without the record that was found for it, which is gone; none where the bot itself named it.
+    /// The same call without the record that was found for it, which is gone; none where the bot itself named it. With a lead
+    /// goes what was made on it: whether that was done already can be told for contacts alone, which are merged.
     pub fn without_record(&self, in_doubt: bool) -> Option<Call> {
-        let lost = self.target.filter(|_| self.is_found);
         let in_doubt = in_doubt || self.in_doubt;
+        let is_looked_for = |target: &NoteTarget| !in_doubt || matches!(target, NoteTarget::Contact(_));
+        let lost = self.target.filter(|target| self.is_found && is_looked_for(target));
         lost.map(|lost| Call { target: None, is_found: false, lost: Some(lost), in_doubt, ..self.clone() })
     }
 

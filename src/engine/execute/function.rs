@@ -16,7 +16,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::shape::Record;
 use crate::core::text;
 use crate::core::time::Millis;
-use crate::engine::function::gone;
+use crate::engine::function::{gone, uncertain};
 use crate::ports::remote::{self, AMO_IDS_MAX, Draft, NewNote, NewTask, Priority};
 use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -114,7 +114,7 @@ impl Bridge {
             return Outcome::Failed(Fault::new(FaultKind::Broken, "the record cannot be read"));
         }
         match call.without_record(row.in_doubt) {
-            Some(_) if self.now().since(call.at) < LATE_MS => Outcome::Unclear(LOOK_MS),
+            Some(_) if self.now().is_near(call.at, LATE_MS) => Outcome::Unclear(LOOK_MS),
             Some(call) => Outcome::GoesOn(Box::new(call)),
             None => Outcome::ended(gone(target)),
         }
@@ -240,6 +240,9 @@ impl Bridge {
             }
             match self.look_for_made(row, call, target, records).await? {
                 Ok(Found::Done(ending) | Found::Theirs(ending)) => outcomes[place] = Outcome::Ended(Box::new(ending)),
+                Ok(Found::NotDone) if is_no_survivor(records.get(target), call) => {
+                    outcomes[place] = Outcome::ended(uncertain());
+                }
                 Ok(Found::NotDone) => left.push((place, call, target)),
                 Ok(Found::Later(wait_ms)) => {
                     stuck.insert(row.action.key());
@@ -351,6 +354,13 @@ fn called(place: usize, row: &OutboxRow) -> Option<(usize, &Call, NoteTarget)> {
         Action::Function(call) => Some((place, call, call.target?)),
         _ => None,
     }
+}
+
+/// True where the call brought its doubt along and its contact is a new one: what was made on the one before is not there.
+fn is_no_survivor(record: Option<Record<'_>>, call: &Call) -> bool {
+    let is_new =
+        |record: Record<'_>| matches!(record, Record::Contact(contact) if contact.created_at >= call.at.seconds());
+    call.in_doubt && record.is_some_and(is_new)
 }
 
 fn draft(ground: &Ground, call: &Call, contact: ContactId) -> Draft {

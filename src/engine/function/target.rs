@@ -2,7 +2,7 @@
 //! name, else what amoCRM itself says of the person.
 
 use super::super::execute::Outcome;
-use super::gone;
+use super::{gone, uncertain};
 use crate::core::action::{Action, NoteTarget, calls_key, leads_key};
 use crate::core::fault::Fault;
 use crate::core::function::{Answer, Call};
@@ -81,6 +81,7 @@ impl Bridge {
         let is_there = |contact: &ContactId| !is_lost(NoteTarget::Contact(*contact));
         let linked = self.linked_contact(call).await?;
         match linked.or(named_contact(&variables).filter(is_there)) {
+            None if call.in_doubt => Ok(Ok(Target::Refused(uncertain()))),
             None => self.unknown_person(ground, call).await.map(Ok),
             Some(contact) if call.function.is_about_lead() => self.lead_of(contact).await,
             Some(contact) if is_there(&contact) => Ok(Ok(Target::Found(NoteTarget::Contact(contact)))),
@@ -161,7 +162,7 @@ impl Bridge {
     }
 
     fn soon(&self, call: &Call) -> i64 {
-        (self.now().since(call.at) / 10).clamp(SOON_MS, LATER_MS_MAX)
+        (self.now().since(call.at).saturating_abs() / 10).clamp(SOON_MS, LATER_MS_MAX)
     }
 
     /// Finds the record of a call that waits in the outbox.

@@ -48,7 +48,7 @@ impl Shelf {
 
     fn lacks(&self, ids: &BTreeSet<u64>, now: Millis) -> BTreeSet<u64> {
         let names = self.lock();
-        let is_fresh = |id: &u64| names.get(id).is_some_and(|(_, at)| now.since(*at) < FRESH_MS);
+        let is_fresh = |id: &u64| names.get(id).is_some_and(|(_, at)| now.is_near(*at, FRESH_MS));
         ids.iter().copied().filter(|id| !is_fresh(id)).collect()
     }
 }
