@@ -99,6 +99,7 @@ impl Bridge {
                 let subjects =
                     clients.iter().map(|link| Subject::Client(link.client.id)).chain([Subject::Contact(contact.id)]);
                 looked.put_off(subjects, fault.clone());
+                looked.drafts.extend(put_keys(contact.id, around.keys_of(contact.id)).map(Draft::of));
                 if looked.marks_failures {
                     looked.drafts.push(self.look_again(Subject::Contact(contact.id), AGAIN_MS));
                 }
@@ -174,9 +175,7 @@ impl Bridge {
         let fingerprint = ground.keyed_fingerprint(contact, keys);
         let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
         draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
-        if !keys.is_empty() {
-            draft.changes.push(Change::PutKeys(contact.id, keys.iter().cloned().collect()));
-        }
+        draft.changes.extend(put_keys(contact.id, keys));
         for other in around.perhaps_merged(contact) {
             if !self.missed_contacts.asks(other, is_changed, self.now()) {
                 continue;
@@ -242,6 +241,11 @@ impl Bridge {
         }
         Ok(draft)
     }
+}
+
+/// The numbers and addresses that a contact is found by; none where it has none.
+fn put_keys(contact: ContactId, keys: &BTreeSet<MatchKey>) -> Option<Change> {
+    (!keys.is_empty()).then(|| Change::PutKeys(contact, keys.iter().cloned().collect()))
 }
 
 /// The link with the bases that the plan changes at once; none where it changes none.

@@ -421,9 +421,11 @@ fn nobodys(prefix: &str, drawn: u64, is_taken: impl Fn(&str) -> bool) -> String 
 /// A phone number as people write it.
 fn spelled(random: &mut Random, phone: &str) -> String {
     let national = &phone[2..];
-    match random.below(3) {
+    match random.below(4) {
         0 => phone.to_owned(),
         1 => format!("8{national}"),
-        _ => format!("7{national}"),
+        2 => format!("7{national}"),
+        // amoCRM's search does not find it.
+        _ => format!("8 ({}) {}-{}-{}", &national[..3], &national[3..6], &national[6..8], &national[8..]),
     }
 }

@@ -124,6 +124,17 @@ fn an_edit_in_the_second_of_our_own_write_is_carried() {
     assert_eq!(World::renamed_in_the_second_of_a_write("Renamed at once").as_deref(), Some("Renamed at once"));
 }
 
+/// A plan of the first listing that comes too late, as its client wrote meanwhile, does not hide whose number it is.
+#[test]
+fn nobody_who_writes_during_the_first_listing_is_made_anew() {
+    let made: Vec<(i64, usize)> = (0..3_000)
+        .step_by(30)
+        .map(|after_ms| (after_ms, World::contacts_made_when_written_to(after_ms)))
+        .filter(|(_, made)| *made > 0)
+        .collect();
+    assert!(made.is_empty(), "{made:?}");
+}
+
 /// What proved whose client it is tells what it has as well.
 #[test]
 fn who_is_found_is_read_once() {
@@ -152,6 +163,13 @@ fn a_call_that_finds_a_contact_gone_goes_to_the_next_one() {
     let (named, noted, deleted) = World::called_after_a_deletion();
     assert!(named.as_ref().is_some_and(|named| *named != deleted.to_string()), "{named:?} after {deleted}");
     assert_eq!(noted.iter().map(u64::to_string).collect::<Vec<_>>(), named.into_iter().collect::<Vec<_>>());
+}
+
+/// Polls come to a dozen; nothing is asked twice a second until the clock has caught up.
+#[test]
+fn a_call_from_before_the_clock_was_set_back_is_no_storm() {
+    let requests = World::called_before_the_clock_was_set_back();
+    assert!(requests <= 40, "{requests} requests in a minute");
 }
 
 /// Some looks at its neighbour, who wrote a moment ago, and at the newest clients; nothing is tried without end.

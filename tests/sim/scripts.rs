@@ -45,12 +45,17 @@ impl World {
 
     /// The same when the daemon is started for the first time.
     fn founded() -> (World, Daemon) {
+        World::founded_with(str::to_owned)
+    }
+
+    /// Contacts have their numbers spelled like this.
+    fn founded_with(spelled: fn(&str) -> String) -> (World, Daemon) {
         let mut world = World::blank(0, false, Kept::in_memory());
         world.network =
             Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
         *world.network.faults.lock().unwrap() = Faults::none();
         (world.has_jumps, world.is_disorderly, world.listens) = (false, false, Listens::Polls);
-        world.settle_neighbours();
+        world.settle_neighbours(spelled);
         let daemon = world.start();
         (world, daemon)
     }
@@ -67,6 +72,26 @@ impl World {
             assert!(variables.contains_key("amo_contact_id"), "{variables:?}");
         }
         salebot.statistics().by_action.get("get_variables").copied().unwrap_or_default()
+    }
+
+    /// People write so long after the first start, whose numbers were typed in amoCRM in a way that its search does not find.
+    /// How many contacts there are more than before.
+    pub fn contacts_made_when_written_to(after_ms: i64) -> usize {
+        let (mut world, mut daemon) =
+            World::founded_with(|phone| format!("8 ({}) {}-{}", &phone[2..5], &phone[5..8], &phone[8..]));
+        let contacts = |world: &World| world.network.amo.lock().unwrap().contact_count();
+        let (before, now) = (contacts(&world), world.env.now_ms());
+        let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
+        for (place, client) in (0..).zip(clients) {
+            world.live(&mut daemon, now + after_ms + place * LOOK_MS);
+            world.says(client, "hello");
+            world.deliver();
+        }
+        world.live(&mut daemon, now + 30_000);
+        world.deliver();
+        world.live(&mut daemon, now + 90_000);
+        assert_eq!(world.counts().links, 2, "both have a contact");
+        contacts(&world) - before
     }
 
     /// How many requests both services see in the minutes after a manager gave one of two people the number of the other
@@ -210,6 +235,21 @@ impl World {
         (named.map(str::to_owned), noted.collect(), contact)
     }
 
+    /// The same, by a bot whose call came before our clock was set back by ten minutes. How many requests amoCRM sees in a
+    /// minute.
+    pub fn called_before_the_clock_was_set_back() -> u64 {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let now = world.env.now_ms();
+        world.env.jump(-600_000);
+        world.network.amo.lock().unwrap().delete_contact(now, contact);
+        world.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
+        let asked = |world: &World| world.network.amo.lock().unwrap().statistics().requests;
+        let before = asked(&world);
+        world.live(&mut daemon, now + 60_000);
+        asked(&world) - before
+    }
+
     /// Somebody deletes a client in Salebot, and a manager renames its contact. How many requests Salebot sees in the minutes
     /// after that.
     pub fn deleted_in_salebot() -> u64 {
@@ -232,7 +272,7 @@ impl World {
     }
 
     /// Two contacts, and a client of each that has its number.
-    fn settle_neighbours(&mut self) {
+    fn settle_neighbours(&mut self, spelled: fn(&str) -> String) {
         let now = self.env.now_ms() - 86_400_000;
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();
@@ -240,7 +280,7 @@ impl World {
         for number in 0..2 {
             let name = format!("Neighbour {number}");
             let phone = format!("+7999000000{number}");
-            let phones = vec![phone.clone()];
+            let phones = vec![spelled(&phone)];
             let contact = amo.add_contact(now, ContactDraft { name: name.clone(), phones, ..ContactDraft::default() });
             let platform_id = format!("70000000{number}");
             let new = NewClient { client_type: 1, platform_id: &platform_id, group: "some_bot", name: Some(&name) };
