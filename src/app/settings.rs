@@ -16,7 +16,8 @@ const LOCAL: &str = "./config/salebridge.toml";
 pub fn path(named: Option<PathBuf>) -> PathBuf {
     named.unwrap_or_else(|| {
         let installed = PathBuf::from(INSTALLED);
-        if installed.exists() { installed } else { PathBuf::from(LOCAL) }
+        // One that may not be looked at is meant, too: a checkout's would be blamed for what is missing there.
+        if matches!(installed.try_exists(), Ok(false)) { PathBuf::from(LOCAL) } else { installed }
     })
 }
 

@@ -4,7 +4,7 @@ use super::{Failure, doctor};
 use crate::app::init::{
     self, AmoAnswers, AmoSeen, Answers, Findings, Made, Plan, Refused, SALEBOT_URL, SalebotAnswers, SalebotSeen,
 };
-use crate::config::Api;
+use crate::config::{Api, fault_of_address, fault_of_name};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Password};
@@ -74,9 +74,11 @@ pub(super) async fn run(named: Option<PathBuf>, arguments: &Arguments) -> Result
     let asks = !arguments.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None if asks => line("A name for this bridge (small Latin letters, digits, -)", Some("shop"))?,
+        None if asks => sound_line("A name for this bridge (small Latin letters, digits, -)", "shop", fault_of_name)?,
         None => "shop".to_owned(),
     };
+    refuse_unsound("--name", Some(&name), fault_of_name)?;
+    refuse_unsound("--public-url", arguments.public_url.as_deref(), fault_of_address)?;
     refuse_conflicts(&output, &name, arguments.force)?;
     let (amo, amo_seen) = amo(arguments, asks).await?;
     anstream::println!("✓ amoCRM: {}", amo_seen.words);
@@ -208,6 +210,21 @@ fn line(prompt: &str, default: Option<&str>) -> anyhow::Result<String> {
     Ok(input.interact_text()?.trim().to_owned())
 }
 
+/// Asks until nothing is wrong with the answer.
+fn sound_line(prompt: &str, default: &str, fault: fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let sound = |text: &String| fault(text.trim()).map_or(Ok(()), Err);
+    let input = Input::<String>::new().with_prompt(prompt).default(default.to_owned()).validate_with(sound);
+    Ok(input.interact_text()?.trim().to_owned())
+}
+
+/// Before anybody is asked for anything else.
+fn refuse_unsound(flag: &str, text: Option<&str>, fault: fn(&str) -> Option<String>) -> anyhow::Result<()> {
+    match text.and_then(fault) {
+        Some(fault) => bail!("{flag} {fault}"),
+        None => Ok(()),
+    }
+}
+
 fn hidden(prompt: &str) -> anyhow::Result<SecretString> {
     Ok(SecretString::from(Password::new().with_prompt(prompt).interact()?.trim()))
 }
@@ -219,6 +236,10 @@ fn public_url(arguments: &Arguments, asks: bool) -> anyhow::Result<Option<String
     let input = Input::<String>::new()
         .with_prompt("The https address by which the world reaches this machine (empty if there is none yet)")
         .allow_empty(true)
+        .validate_with(|text: &String| match text.trim() {
+            "" => Ok(()),
+            text => fault_of_address(text).map_or(Ok(()), Err),
+        })
         .interact_text()?;
     Ok(Some(input.trim().to_owned()).filter(|url| !url.is_empty()))
 }

@@ -25,6 +25,16 @@ use std::io::Read as _;
 use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
+/// What is wrong with the name of a bridge that somebody is about to write; none where nothing is.
+pub fn fault_of_name(text: &str) -> Option<String> {
+    check::fault_of_name(text)
+}
+
+/// What is wrong with an address, scheme and host, that somebody is about to write; none where nothing is.
+pub fn fault_of_address(text: &str) -> Option<String> {
+    check::address::fault_of_address(text)
+}
+
 /// A longer file is no configuration: a thousand bridges of fifty fields take half of it.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 

@@ -47,6 +47,11 @@ fn split(text: &str) -> Result<(&str, &str), Unfit> {
     text.split_once("://").ok_or(Unfit("must begin with https://", EXAMPLE))
 }
 
+/// What is wrong with the address of a service, in one line; none where nothing is.
+pub(in crate::config) fn fault_of_address(text: &str) -> Option<String> {
+    base(text.trim()).err().map(|Unfit(message, help)| format!("{message}: {help}"))
+}
+
 fn base(text: &str) -> Result<String, Unfit> {
     let (scheme, rest) = split(text)?;
     let authority = rest.strip_suffix('/').unwrap_or(rest);

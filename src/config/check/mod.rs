@@ -2,7 +2,7 @@
 //!
 //! Every part is looked at even when another is at fault, so that one report names all of them.
 
-mod address;
+pub(super) mod address;
 mod bounds;
 mod policy;
 mod rules;
@@ -24,6 +24,8 @@ const BRIDGES_MAX: usize = 1000;
 
 /// Longer names make unreadable addresses, logs and metrics.
 const NAME_CHARS_MAX: usize = 64;
+/// Names of bridges.
+const NAMES: &str = "for example: shop, shop-2";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
@@ -173,14 +175,11 @@ impl<'a> Checker<'a> {
     }
 
     fn name(&mut self, name: &At<String>) -> Option<String> {
-        let text = &name.value;
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if text.is_empty() || text.len() > NAME_CHARS_MAX || !text.chars().all(fits) {
-            let message = format!("must have 1 to {NAME_CHARS_MAX} signs, each a small Latin letter, a digit or `-`");
-            self.report.fault_with_help(&name.place, message, "for example: shop, shop-2");
+        if let Some(message) = fault_of_name(&name.value) {
+            self.report.fault_with_help(&name.place, message, NAMES);
             return None;
         }
-        Some(text.clone())
+        Some(name.value.clone())
     }
 
     /// Checks what need not be there: `Some(None)` when it is not, `None` when it is at fault.
@@ -194,4 +193,11 @@ impl<'a> Checker<'a> {
             None => Some(None),
         }
     }
+}
+
+/// What is wrong with the name of a bridge, in one line; none where nothing is.
+pub(super) fn fault_of_name(text: &str) -> Option<String> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_sound = !text.is_empty() && text.len() <= NAME_CHARS_MAX && text.chars().all(fits);
+    (!is_sound).then(|| format!("must have 1 to {NAME_CHARS_MAX} signs, each a small Latin letter, a digit or `-`"))
 }

@@ -209,5 +209,14 @@ async fn wrong_answers_are_told_at_once_and_nothing_is_written() {
         command
     };
     refused(&mut both("--listen", "nowhere"), &["http.listen", "127.0.0.1:8080"]);
-    refused(&mut both("--public-url", "bridge.example.ru"), &["http.public_url", "https://"]);
+    // Before anybody is asked for anything.
+    let unreachable = format!("http://127.0.0.1:{}", free_port());
+    let early = |flag: &str, value: &str| {
+        let mut command = salebridge();
+        command.args(["init", "--yes", "--amo-url", &unreachable, flag, value]).stdin(Stdio::null());
+        command.arg("--output").arg(new.config());
+        command
+    };
+    refused(&mut early("--public-url", "bridge.example.ru"), &["--public-url", "https://"]);
+    refused(&mut early("--name", "Мой магазин"), &["--name", "small Latin letter"]);
 }
