@@ -97,7 +97,7 @@ fn numbered(body: &str, id: u64) -> Outcome<String> {
 const SILENCE: Duration = Duration::from_secs(400);
 
 /// Memory, processor and requests of a daemon with nothing to do.
-pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
+pub fn idle(_wish: &Wish, report: &mut Report) -> Outcome<()> {
     let mut towns = Towns::one(1_000, 200, false)?;
     let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
     acquaint(&place, &mut towns)?;
@@ -106,43 +106,17 @@ pub fn idle(wish: &Wish, report: &mut Report) -> Outcome<()> {
     // Who was active shortly before the start is looked at for so long.
     std::thread::sleep(SILENCE);
     // A quarter of an hour holds one of everything that is repeated, but for the nightly sweep.
-    let seconds = if wish.full { 900.0 } else { 300.0 };
+    let seconds = 900.0;
     let (before, cpu_s) = (towns.counts()?, daemon.cpu_s()?);
     std::thread::sleep(Duration::from_secs_f64(seconds));
     let (counts, cpu_s) = (towns.counts()?.since(&before), daemon.cpu_s()? - cpu_s);
     let hourly = |requests: u64| requests as f64 * 3_600.0 / seconds;
     let what = format!("requests in {seconds:.0} s, for an hour");
     report.held("idle", format!("{what}: amoCRM"), hourly(counts.amo), "/h", Target::AtMost(760.0));
-    if wish.full {
-        report.held("idle", format!("{what}: Salebot"), hourly(counts.salebot), "/h", Target::AtMost(10.0));
-    }
+    report.held("idle", format!("{what}: Salebot"), hourly(counts.salebot), "/h", Target::AtMost(10.0));
     report.add("idle", "processor", cpu_s / seconds * 100.0, "%");
     report.held("idle", "memory, 1,000 contacts known", daemon.memory().now, "MB", Target::AtMost(25.0));
     eprintln!("  amoCRM {:?}\n  Salebot {:?}", counts.amo_routes, counts.salebot_actions);
-    if wish.full { Ok(()) } else { looks(report) }
-}
-
-/// Salebot's clients are looked through four times an hour; here four times a minute.
-fn looks(report: &mut Report) -> Outcome<()> {
-    let mut towns = Towns::one(1_000, 200, false)?;
-    let place = Place::of(&towns.addresses[0], Pace::Usual)?.hurry()?;
-    acquaint(&place, &mut towns)?;
-    let often = format!("{SALEBOT_FREE}reconcile = \"*/15 * * * * *\"\n");
-    place.write(&place.text().replace("[bridge.salebot]\n", &often))?;
-    let _daemon = place.daemon()?;
-    place.idle(DEADLINE)?;
-    std::thread::sleep(Duration::from_secs(15));
-    let before = towns.counts()?;
-    std::thread::sleep(Duration::from_secs(60));
-    let counts = towns.counts()?.since(&before);
-    report.held(
-        "idle",
-        "requests of four looks at Salebot's clients",
-        counts.salebot as f64,
-        "/h",
-        Target::AtMost(10.0),
-    );
-    eprintln!("  Salebot {:?}", counts.salebot_actions);
     Ok(())
 }
 

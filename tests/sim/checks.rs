@@ -3,7 +3,7 @@
 
 use crate::network::POISON;
 use crate::world::{BRIDGE, Person, Said, World};
-use crate::{bots, entered};
+use crate::{bots, entered, triggers};
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
@@ -25,6 +25,7 @@ pub fn violations(world: &World) -> Vec<String> {
     one_order_per_lead(world, &amo, &salebot, &mut violations);
     entered::are_lost(world, &amo, &salebot, &mut violations);
     bots::make_one_record(world, &amo, &mut violations);
+    triggers::are_no_surprise(world, &salebot, &mut violations);
     if world.loads_clients {
         every_contact_has_a_client(world, &amo, &salebot, &mut violations);
     }

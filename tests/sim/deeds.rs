@@ -3,6 +3,7 @@
 use crate::checks::{contacts_of, subscriber, variable};
 use crate::clock::Random;
 use crate::network::POISON;
+use crate::settings::STAGE_LAST;
 use crate::world::{Delivery, Person, Said, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
@@ -88,6 +89,7 @@ impl World {
         self.last_index = index;
         let person = self.people[index].clone();
         let client = *self.random.pick(&person.clients);
+        self.events.touched(index);
         match (self.random.below(100), self.contact_ids(index).first().copied()) {
             (0..=39, _) => self.talk(client),
             (40..=50, _) => self.tell_a_bot(client),
@@ -114,6 +116,8 @@ impl World {
         let Some((contact, client)) = self.quarrelled() else { return };
         let now = self.env.now_ms();
         self.corrections += 1;
+        let index = self.people.iter().position(|person| person.contact == Some(contact)).expect("one who is there");
+        self.events.touched(index);
         if self.corrections.is_multiple_of(2) {
             self.network.amo.lock().unwrap().set_contact_text(now, contact, fixture::FIELD_POSITION, "amoCRM's robot");
             self.network.note(format!("contact {contact}: corrected"));
@@ -169,6 +173,7 @@ impl World {
         let Some(lead) = lead.map(|lead| lead.card.id) else { return };
         amo.delete_lead(now, lead);
         drop(amo);
+        self.events.deleted.insert(lead);
         self.network.note(format!("lead {lead} is deleted"));
         self.report.count("leads deleted", 1);
     }
@@ -207,6 +212,7 @@ impl World {
 
     /// Two contacts of a person become one.
     pub fn merge(&mut self, index: usize) {
+        self.events.touched(index);
         let now = self.env.now_ms();
         let contacts = self.contact_ids(index);
         let survivor = *self.random.pick(&contacts);
@@ -302,6 +308,7 @@ impl World {
 
     /// A manager edits a contact.
     pub fn manage(&mut self, index: usize, contact: u64) {
+        self.events.touched(index);
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut amo = network.amo.lock().unwrap();
@@ -350,7 +357,11 @@ impl World {
         let lead = amo.leads().find(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id);
         let Some(lead) = lead else { return };
         if self.random.chance(50) {
-            amo.move_lead(now, lead, 61, if self.random.chance(50) { 1001 } else { 1002 });
+            let to = if self.random.chance(50) { 1001 } else { STAGE_LAST };
+            if to == STAGE_LAST && amo.lead(lead).is_some_and(|lead| lead.status_id != to) {
+                *self.events.moved.entry(lead).or_default() += 1;
+            }
+            amo.move_lead(now, lead, 61, to);
         } else {
             let price = self.random.between(1, 90) * 100;
             amo.set_lead_price(now, lead, price);

@@ -14,6 +14,7 @@
 //! - [`scripts`]: worlds in which one thing happens, in one order.
 //! - [`settings`]: how the services behave, what goes wrong, what the bridge is told.
 //! - [`tally`]: what the daemon did, read from what it stored and sent.
+//! - [`triggers`]: events that start a bot.
 //! - [`world`]: a run from its start to its end, crashes included.
 //! - [`checks`]: what must hold once the faults have stopped.
 
@@ -31,6 +32,7 @@ mod report;
 mod scripts;
 mod settings;
 mod tally;
+mod triggers;
 mod world;
 
 use kept::Kept;

@@ -34,7 +34,11 @@ impl Report {
 }
 
 /// What must happen at least once over a set of seeds.
-const NEEDED: [&str; 81] = [
+const NEEDED: [&str; 85] = [
+    "bots started by `moved`",
+    "bots started by `made`",
+    "bots started by `deleted`",
+    "bots started by `changed`",
     "crashes",
     "store failures",
     "fault LostRequest",

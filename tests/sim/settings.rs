@@ -6,7 +6,7 @@ use crate::world::START_MS;
 use salebridge::core::id::{PipelineId, StateId, StatusId};
 use salebridge::core::policy::{
     CallbackDelivery, ClientChannel, CreateClient, CreateContact, Direction, Guard, MatchBy, Notes, Orders, Outgoing,
-    Owner, People, Policy, Rule, StageRow,
+    Owner, People, Policy, Rule, StageRow, Trigger, TriggerEvent,
 };
 use salebridge::engine::Timing;
 use salebridge::sandbox::amo::fixture;
@@ -116,7 +116,24 @@ pub fn timing(sweeps_often: bool, reads_events_often: bool) -> Timing {
     }
 }
 
-pub fn policy(loads_clients: bool, callbacks: CallbackDelivery) -> Policy {
+/// The last stage of the stages that are mapped.
+pub const STAGE_LAST: u64 = 1002;
+
+/// Events that start a bot, and the word before the record's id that it is started with.
+pub const TOLD: [(TriggerEvent, &str); 4] = [
+    (TriggerEvent::LeadStage, "moved"),
+    (TriggerEvent::LeadCreated, "made"),
+    (TriggerEvent::LeadDeleted, "deleted"),
+    (TriggerEvent::ContactChanged, "changed"),
+];
+
+fn trigger((on, word): (TriggerEvent, &str)) -> Trigger {
+    let record = if on == TriggerEvent::ContactChanged { "contact" } else { "lead" };
+    let status = (on == TriggerEvent::LeadStage).then_some(StatusId(STAGE_LAST));
+    Trigger { on, pipeline: None, status, callback: format!("{word} {{{{ {record}.id }}}}") }
+}
+
+pub fn policy(loads_clients: bool, callbacks: CallbackDelivery, starts_bots: bool) -> Policy {
     let rule = |amo: &str, salebot: &str, direction, owner| Rule {
         amo: amo.parse().unwrap(),
         salebot: salebot.parse().unwrap(),
@@ -156,7 +173,7 @@ pub fn policy(loads_clients: bool, callbacks: CallbackDelivery) -> Policy {
                 })
                 .to_vec(),
         },
-        triggers: Vec::new(),
+        triggers: if starts_bots { TOLD.map(trigger).to_vec() } else { Vec::new() },
         callbacks,
         notes: Notes {
             on_contact: true,

@@ -12,6 +12,7 @@ use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
 use crate::tally::Tally;
+use crate::triggers::{self, Events};
 use salebridge::core::flex::Notices;
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::core::retry::RetryPolicy;
@@ -123,6 +124,8 @@ pub struct World {
     pub has_poison: bool,
     /// A robot on each side corrects what the other one writes.
     pub has_robots: bool,
+    /// Events of amoCRM start bots.
+    pub starts_bots: bool,
     /// What becomes of a callback whose answer was lost.
     pub callbacks: CallbackDelivery,
     /// The sweep comes every few minutes, and not only at night.
@@ -137,6 +140,8 @@ pub struct World {
     pub listens: Listens,
     /// amoCRM's webhooks on their way: when each arrives.
     pub hooks: Vec<(i64, OutgoingWebhook)>,
+    /// What people did that starts bots.
+    pub events: Events,
     /// What people entered by hand.
     pub entered: Entered,
     pub bots: Arc<Bots>,
@@ -145,6 +150,8 @@ pub struct World {
     pub report: Report,
     crashes_left: u64,
     pub is_lossy: bool,
+    /// The same from the beginning.
+    pub was_lossy: bool,
     /// Who did something last, or was worked on.
     pub last_index: usize,
     /// What the robots did so far.
@@ -241,9 +248,11 @@ impl World {
             random,
             deliveries: Vec::new(),
             listens_since: AtomicI64::new(START_MS),
+            starts_bots: Random::seeded(seed ^ 0xb075).chance(40),
             has_evening: seed % 4 == 1 || seed % 4 == 2,
             listens,
             hooks: Vec::new(),
+            events: Events::default(),
             entered: Entered::default(),
             bots: Arc::default(),
             bell: Arc::new(Bell::default()),
@@ -251,6 +260,7 @@ impl World {
             report: Report::default(),
             crashes_left,
             is_lossy,
+            was_lossy: is_lossy,
         }
     }
 
@@ -438,8 +448,11 @@ impl World {
         }
         // Crashes are tried up to here: what follows only looks whether there is rest.
         self.calls = self.network.points.count();
-        if self.sweeps_often && self.report.counted("contacts merged") > 0 {
-            // A merge that changed nothing in its survivor is found by the next sweep, and not before.
+        let is_told_by_sweep = self.report.counted("contacts merged") > 0
+            || (self.starts_bots && self.report.counted("leads deleted") > 0);
+        if self.sweeps_often && is_told_by_sweep {
+            // A merge that changed nothing in its survivor, or a deletion that nobody told of, is found by the next sweep, and
+            // not before.
             let now = self.env.now_ms();
             self.live(daemon, now + SWEEP_EVERY_MS);
             self.deliver();
@@ -489,6 +502,9 @@ impl World {
         self.report.count("orders made", salebot.clients().flat_map(|client| salebot.orders(client.id)).count() as u64);
         self.report.count("messages", self.messages.len() as u64);
         self.report.count("clients loaded", salebot.clients().filter(|client| client.client_type == 6).count() as u64);
+        for (word, count) in triggers::counts(&salebot) {
+            self.report.count(format!("bots started by `{word}`"), count);
+        }
         self.report.count("requests to amoCRM", amo.statistics().requests);
         self.report.count("virtual seconds", ((self.env.now_ms() - START_MS) / 1_000) as u64);
         drop((amo, salebot));
@@ -568,7 +584,7 @@ impl World {
         };
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
-            policy: policy(self.loads_clients, self.callbacks),
+            policy: policy(self.loads_clients, self.callbacks, self.starts_bots),
             timing: timing(self.sweeps_often, self.listens != Listens::Polls),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,
