@@ -3,7 +3,7 @@
 use super::{By, Shop, eventually};
 use crate::version;
 use rstest::rstest;
-use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::amo::fixture::{FIELD_PHONE, FIELD_POSITION};
 
 /// True when a client's link leads nowhere: what a manager writes on any contact does not reach it.
 async fn contact_of(shop: &Shop, client: i64) -> Option<u64> {
@@ -56,6 +56,31 @@ async fn a_silent_client_follows_its_contact_into_a_merge(#[case] by: By, #[case
     eventually("and says so", || async { shop.variable(shop.client, "amo_contact_id") == survivor.to_string() }).await;
     shop.idle().await;
     assert_eq!(shop.status().await["dead_letters"], 0);
+    shop.close().await;
+}
+
+/// Another contact has the same number, is older, and was edited last; and nobody merged anything into that one.
+#[tokio::test]
+async fn of_several_with_one_number_the_one_that_was_merged_is_followed() {
+    let shop = Shop::with(By::Events, version::spoken(), "", |_| {}).await;
+    let phones: Vec<String> = shop.town.look(|amo, _| {
+        let contact = amo.contact(shop.contact).expect("the contact");
+        contact.card.texts(FIELD_PHONE).into_iter().map(str::to_owned).collect()
+    });
+    let phones: Vec<&str> = phones.iter().map(String::as_str).collect();
+    let older = shop.contact_named("Однофамилец", &phones);
+    shop.idle().await;
+    let survivor = shop.contact_named("Тот же человек", &phones);
+    shop.idle().await;
+    shop.town.amo(|amo, now_ms| amo.rename_contact(now_ms, older, "Однофамилец, Пётр"));
+    shop.idle().await;
+    assert!(contact_of(&shop, shop.client).await == Some(shop.contact));
+    shop.town.amo(|amo, now_ms| amo.merge_contacts(now_ms, survivor, shop.contact));
+    eventually("the client has another contact", || async {
+        contact_of(&shop, shop.client).await.is_some_and(|contact| contact != shop.contact)
+    })
+    .await;
+    assert_eq!(contact_of(&shop, shop.client).await, Some(survivor));
     shop.close().await;
 }
 
