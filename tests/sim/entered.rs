@@ -94,8 +94,8 @@ fn phones_are_there(world: &World, contact: &Contact, violations: &mut Vec<Strin
     }
 }
 
-/// API v4 takes no write back because somebody else was faster: an edit between our fresh look and the write is not promised to
-/// stay (docs/guarantees.md). Not where it had been there for longer than a request and a turn of the lane take.
+/// API v2 refuses no write because of an edit of the same second, and v4 none at all: one between our fresh look and the write is
+/// not promised to stay (docs/guarantees.md). Not where it had been there for longer than a request and a turn of the lane take.
 fn is_overwritten(world: &World, contact: u64, added_at: i64) -> bool {
     let written = world.network.phones_written.lock().unwrap();
     written.iter().any(|write| write.contact == contact && (0..UNSEEN_MS).contains(&(write.at - added_at)))

@@ -56,7 +56,7 @@ pub struct Refused {
     pub is_aside: bool,
 }
 
-/// A write of ours through API v4 that brought a contact's phone numbers.
+/// A write of ours that brought a contact's phone numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PhonesWritten {
     pub contact: u64,
@@ -100,7 +100,7 @@ impl Network {
         if request.method == "POST" {
             self.tally.posted(&request.path, &sent);
         }
-        if request.method == "PATCH" {
+        if name == ServiceName::Amo && request.method != "GET" && request.path.contains("/contacts") {
             self.note_phones(&request.path, &request.body, now);
         }
         let is_poisoned = request.path.ends_with("/create_order") && sent.contains(POISON);
@@ -139,10 +139,12 @@ impl Network {
     fn note_phones(&self, path: &str, body: &[u8], at: i64) {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let of_path = path.rsplit('/').next().and_then(|id| id.parse().ok());
-        let rows = body.as_array().cloned().unwrap_or_else(|| vec![body]);
+        let list = body["update"].as_array().or(body.as_array()).cloned();
+        let rows = list.unwrap_or_else(|| vec![body]);
         let has_phones = |row: &&Value| {
-            let fields = row["custom_fields_values"].as_array().into_iter().flatten();
-            fields.into_iter().any(|field| field["field_id"] == fixture::FIELD_PHONE)
+            let fields = [&row["custom_fields_values"], &row["custom_fields"]].into_iter().filter_map(Value::as_array);
+            let id = |field: &Value| field["field_id"].as_u64().or(field["id"].as_u64());
+            fields.flatten().any(|field| id(field) == Some(fixture::FIELD_PHONE))
         };
         let contacts = rows.iter().filter(has_phones).filter_map(|row| row["id"].as_u64().or(of_path));
         self.phones_written.lock().unwrap().extend(contacts.map(|contact| PhonesWritten { contact, at }));
