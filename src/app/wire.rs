@@ -132,7 +132,7 @@ pub fn bridge(
     stop: CancellationToken,
 ) -> anyhow::Result<Wired> {
     let Outside { transport, env, public_url } = outside;
-    let lanes = lanes(config, env);
+    let lanes = lanes(config, env, &stop);
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
     let Entrance { meter, arrived, functions } = entrance;
     let token = token_source(config, &store, outside, &lanes.amo, true);
@@ -211,7 +211,8 @@ pub fn asked(config: &BridgeConfig, store: &Arc<dyn Store>, outside: &Outside, r
     for rate in [&mut config.amo.requests_per_second, &mut config.salebot.requests_per_second] {
         *rate = rate.min(requests_per_second);
     }
-    let (own, deals) = (lanes(&config, env), lanes(&config, env));
+    let never = CancellationToken::new();
+    let (own, deals) = (lanes(&config, env, &never), lanes(&config, env, &never));
     let notices = Notices::new(own_callbacks(&config.policy.triggers));
     // It looks at a token that is renewed by whoever drives the bridge.
     let token = token_source(&config, store, outside, &own.amo, false);
@@ -243,8 +244,9 @@ fn own_callbacks(triggers: &[Trigger]) -> Vec<String> {
     triggers.iter().filter_map(head).collect()
 }
 
-fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>) -> Lanes {
-    let lane = |options: LaneOptions| Arc::new(Lane::new(options, Arc::clone(env)));
+fn lanes(config: &BridgeConfig, env: &Arc<dyn Env>, stop: &CancellationToken) -> Lanes {
+    let lane =
+        |options: LaneOptions| Arc::new(Lane::new(LaneOptions { stop: stop.clone(), ..options }, Arc::clone(env)));
     let name = &config.name;
     Lanes {
         amo: lane(LaneOptions {

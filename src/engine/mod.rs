@@ -270,26 +270,27 @@ impl Bridge {
         &self.parts.name
     }
 
-    /// Works until the bridge's `stop`: what is under way is finished, nothing new is begun.
+    /// Works until the bridge's `stop`: what was sent is finished, nothing new is begun, and what was only being read is
+    /// left.
     pub async fn run(&self) {
         self.started_at.get_or_init(|| self.now());
         self.rescue().await;
         self.load_stops().await;
         let loops: Vec<Loop<'_>> = vec![
-            self.drive(&self.parts.arrived, "inbox", || self.inbox_step()).boxed(),
-            self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
+            self.reading(self.drive(&self.parts.arrived, "inbox", || self.inbox_step())),
+            self.reading(self.drive(&self.bells.marks, "marks", || self.marks_step())),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
-            self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
-            self.account_loop().boxed(),
-            self.contacts_loop().boxed(),
-            self.leads_loop().boxed(),
-            self.sweep_loop().boxed(),
-            self.reconcile_loop().boxed(),
-            self.events_loop().boxed(),
-            self.subscription_loop().boxed(),
-            self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
-            self.drive(&self.bells.undo, undo::UNDO, || self.undo_step()).boxed(),
+            self.reading(self.drive(&self.bells.guard, "release", || self.release_step())),
+            self.reading(self.account_loop()),
+            self.reading(self.contacts_loop()),
+            self.reading(self.leads_loop()),
+            self.reading(self.sweep_loop()),
+            self.reading(self.reconcile_loop()),
+            self.reading(self.events_loop()),
+            self.reading(self.subscription_loop()),
+            self.reading(self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step())),
+            self.reading(self.drive(&self.bells.undo, undo::UNDO, || self.undo_step())),
         ];
         together(loops).await;
     }
@@ -302,8 +303,8 @@ impl Bridge {
         let loops: Vec<Loop<'_>> = vec![
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
-            self.account_loop().boxed(),
-            self.drive(&self.bells.undo, undo::UNDO, || self.undo_step()).boxed(),
+            self.reading(self.account_loop()),
+            self.reading(self.drive(&self.bells.undo, undo::UNDO, || self.undo_step())),
         ];
         together(loops).await;
     }
@@ -315,14 +316,28 @@ impl Bridge {
         self.rescue().await;
         self.load_stops().await;
         let loops: Vec<Loop<'_>> = vec![
-            self.drive(&self.bells.marks, "marks", || self.marks_step()).boxed(),
+            self.reading(self.drive(&self.bells.marks, "marks", || self.marks_step())),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
-            self.drive(&self.bells.guard, "release", || self.release_step()).boxed(),
-            self.account_loop().boxed(),
-            self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step()).boxed(),
+            self.reading(self.drive(&self.bells.guard, "release", || self.release_step())),
+            self.reading(self.account_loop()),
+            self.reading(self.drive(&self.bells.backfill, poll::BACKFILL, || self.backfill_step())),
         ];
         together(loops).await;
+    }
+
+    /// Work that reads and decides, wherever it is when the `stop` comes: what it has read is read again, and what it decided
+    /// is recorded whole or not at all. People of a first import are read for half a minute at a time, and whoever writes
+    /// meanwhile would wait for that at the door.
+    fn reading<'b>(&'b self, work: impl Future<Output = ()> + Send + 'b) -> Loop<'b> {
+        async move {
+            tokio::select! {
+                biased;
+                () = self.parts.stop.cancelled() => {}
+                () = work => {}
+            }
+        }
+        .boxed()
     }
 
     /// Something was stored for the bridge by another process: every queue is looked at once.

@@ -28,6 +28,7 @@ use state::{PAUSE_MAX_MS, PAUSE_MIN_MS, State};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 /// Longest sleep of whoever watches the clock, so that a corrected clock is noticed.
 const SLEEP_MAX_MS: i64 = 60_000;
@@ -50,11 +51,13 @@ pub struct LaneOptions {
     pub probe_first_ms: i64,
     /// Longest wait between two such requests, milliseconds.
     pub probe_last_ms: i64,
+    /// From then on nobody gets a permit any more, nor waits for one.
+    pub stop: CancellationToken,
 }
 
 impl LaneOptions {
     /// A lane with a rate and the usual values for the rest: 10 000 may wait, no budget, probes
-    /// after a minute up to a quarter of an hour.
+    /// after a minute up to a quarter of an hour, no end.
     pub fn new(name: impl Into<String>, requests_per_second: f64) -> LaneOptions {
         LaneOptions {
             name: name.into(),
@@ -64,6 +67,7 @@ impl LaneOptions {
             follows_another: false,
             probe_first_ms: 60_000,
             probe_last_ms: 15 * 60_000,
+            stop: CancellationToken::new(),
         }
     }
 }
@@ -157,8 +161,18 @@ impl Lane {
     /// Waits for its turn. Dropping the future gives the place back.
     ///
     /// Errors: [`FaultKind::Throttled`] when too many wait already or the day's budget is used up,
-    /// [`FaultKind::Blocked`] and [`FaultKind::Auth`] while the lane is closed.
+    /// [`FaultKind::Blocked`] and [`FaultKind::Auth`] while the lane is closed, [`FaultKind::Interrupted`] from the stop on.
     pub async fn permit(&self, priority: Priority, cost: Cost) -> Result<Permit<'_>, Fault> {
+        tokio::select! {
+            biased;
+            () = self.options.stop.cancelled() => {
+                Err(Fault::new(FaultKind::Interrupted, "it was not sent: the daemon stops"))
+            }
+            permit = self.turn(priority, cost) => permit,
+        }
+    }
+
+    async fn turn(&self, priority: Priority, cost: Cost) -> Result<Permit<'_>, Fault> {
         let waiting = self.enqueue(priority, cost)?;
         loop {
             match self.step(&waiting) {

@@ -498,6 +498,24 @@ fn a_clock_set_back_does_not_stop_the_lane() {
 }
 
 #[test]
+fn nobody_waits_for_a_lane_that_stops() {
+    let stop = CancellationToken::new();
+    let mut world = World::new(LaneOptions { stop: stop.clone(), ..LaneOptions::new("amoCRM", 1.0) });
+    let log = Log::default();
+    for name in 0..5 {
+        world.request(name, Priority::Person, Outcome::Accepted, &log);
+    }
+    world.run_until(1_500);
+    stop.cancel();
+    world.request(5, Priority::Person, Outcome::Accepted, &log);
+    world.run_until(1_600);
+    let told: BTreeMap<_, _> = log.borrow().iter().map(|(name, _, kind)| (*name, *kind)).collect();
+    let interrupted = (2..=5).map(|name| (name, Some(FaultKind::Interrupted)));
+    assert_eq!(told, [(0, None), (1, None)].into_iter().chain(interrupted).collect());
+    assert_eq!((world.unfinished(), world.lane.report().waiting), (0, [0; 3]));
+}
+
+#[test]
 fn a_lane_that_follows_another_keeps_its_distance() {
     let mut world = World::new(LaneOptions { follows_another: true, ..LaneOptions::new("amoCRM", 5.0) });
     let log = Log::default();

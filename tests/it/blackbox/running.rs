@@ -2,8 +2,9 @@
 
 use super::{Place, SECRET, eventually, found_town, free_port, text, town_options};
 use salebridge::sandbox::faults::Faults;
-use salebridge::sandbox::town::Town;
+use salebridge::sandbox::town::{Town, TownOptions};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn it_waits_for_amocrm_and_becomes_ready_by_itself() {
@@ -39,6 +40,52 @@ async fn pushed_bodies_are_stored_or_turned_away() {
     assert_eq!(daemon.stop().await.code(), Some(0));
     // What was stored is there without the daemon too.
     assert_eq!(place.status()["dead_letters"], 1);
+}
+
+/// People of a first import are read once a second here: whoever writes while a daemon restarts must not wait for all of them.
+#[tokio::test]
+async fn a_stop_waits_for_nobody_who_is_only_read() {
+    let options = TownOptions { contacts: 60, people: 60, ..town_options() };
+    let town = Town::found(options, Faults::none()).await.expect("free ports");
+    let place = Place::of_town(&town);
+    let (slow, lively) = ("requests_per_second = 1\n", "requests_per_second = 50\nsave");
+    assert!(place.config.text().contains(lively));
+    let write = |text: &str| {
+        for person in 0..40 {
+            town.writes(person, 0, text).expect("a door");
+        }
+    };
+    let daemon = place.start();
+    place.ready().await;
+    town.deliver_to(&place.hook(SECRET)).expect("a client");
+    write("Добрый день");
+    place.idle().await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+
+    place.write(&place.config.text().replace(lively, &format!("{slow}save")));
+    let daemon = place.start();
+    place.ready().await;
+    write("И ещё");
+    eventually("many wait to be read", || async {
+        let (_, body) = place.get("/health/ready").await.expect("it answers");
+        let report: Value = serde_json::from_str(&body).expect("JSON");
+        report["reasons"]["town"]["lanes"]["salebot"]["waiting"][0].as_u64().is_some_and(|waiting| waiting > 20)
+    })
+    .await;
+    let began = Instant::now();
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}, of forty seconds of reading", began.elapsed());
+    let log = place.logged();
+    assert!(log.contains("stopped") && !log.contains("did not end in time"), "{log}");
+
+    place.write(&place.config.text());
+    let daemon = place.start();
+    place.idle().await;
+    for text in ["Добрый день", "И ещё"] {
+        assert_eq!(town.amo(|amo, _| amo.notes().filter(|note| note.words().contains(text)).count()), 40, "{text}");
+    }
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
 }
 
 #[tokio::test]
