@@ -201,14 +201,14 @@ pub fn text(bytes: &[u8]) {
     let source = String::from_utf8_lossy(bytes);
     for region in ["RU", "US", "??"] {
         if let Some(key) = people::phone_key(&source, region) {
-            assert!(!key.text().is_empty() && !key.query().is_empty());
+            assert!(!key.text().is_empty() && key.queries().iter().all(|query| !query.is_empty()));
             // A number is found by any of its spellings.
             assert!(key.spellings().iter().all(|spelling| !spelling.is_empty()));
         }
     }
     if let Some(key) = people::email_key(&source) {
-        assert!(!key.query().is_empty());
-        assert_eq!(people::email_key(&key.query()).as_ref(), Some(&key), "a key is its own key");
+        assert!(key.queries().iter().all(|query| !query.is_empty()));
+        assert_eq!(people::email_key(&key.queries()[0]).as_ref(), Some(&key), "a key is its own key");
     }
     let once = texts::unified(&source);
     assert_eq!(texts::unified(&once), once, "unified text stays as it is");

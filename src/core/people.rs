@@ -34,13 +34,21 @@ impl MatchKey {
         }
     }
 
-    /// What to type into amoCRM's search. It finds substrings, so the last ten digits of a phone
-    /// number meet every way of writing its country code (amoCRM reference, pitfalls of reading).
-    pub fn query(&self) -> String {
-        match self {
-            MatchKey::Email(email) => email.clone(),
-            MatchKey::Phone(phone) => phone.chars().skip(phone.chars().count().saturating_sub(10).max(1)).collect(),
+    /// What to type into amoCRM's search, one after the other until somebody is found. It finds substrings, so the last ten
+    /// digits of a phone number meet every way of writing its country code (amoCRM reference, pitfalls of reading), but none
+    /// with signs between them: the end of the usual Russian groups, `000-00-01` and `000 00 01`, meets those.
+    pub fn queries(&self) -> Vec<String> {
+        let phone = match self {
+            MatchKey::Email(email) => return vec![email.clone()],
+            MatchKey::Phone(phone) => phone,
+        };
+        let digits: String = phone.chars().skip(phone.chars().count().saturating_sub(10).max(1)).collect();
+        let mut queries = vec![digits.clone()];
+        if let (12, true, Some(end)) = (phone.len(), phone.starts_with("+7"), digits.get(3..)) {
+            let part = |from: usize, to: usize| end.get(from..to).unwrap_or_default();
+            queries.extend(['-', ' '].map(|sign| format!("{}{sign}{}{sign}{}", part(0, 3), part(3, 5), part(5, 7))));
         }
+        queries
     }
 
     /// The ways this value may stand in a Salebot variable, most usual first
@@ -167,7 +175,10 @@ mod tests {
 
     #[test]
     fn a_search_meets_every_spelling_of_the_country_code() {
-        assert_eq!(MatchKey::Phone("+79990000001".to_owned()).query(), "9990000001");
+        let queries = |phone: &str| MatchKey::Phone(phone.to_owned()).queries();
+        assert_eq!(queries("+79990123456"), ["9990123456", "012-34-56", "012 34 56"]);
+        assert_eq!(queries("+4930901820"), ["4930901820"]);
+        assert_eq!(queries("+77012345678"), ["7012345678", "234-56-78", "234 56 78"]);
         assert_eq!(
             MatchKey::Phone("+79990000001".to_owned()).spellings(),
             [

@@ -162,13 +162,18 @@ impl Bridge {
         if candidates.iter().any(is_enough) {
             return Ok(Ok(candidates));
         }
+        // What was listed is remembered however it was typed; only whom nobody listed yet is worth more than one search, and an
+        // import has time for that.
+        let queries_max = if priority == Priority::Person { usize::MAX } else { 1 };
         for key in &keys {
-            match self.parts.amo.search_contacts(&key.query(), priority).await {
-                Ok(page) => candidates.extend(page.rows),
-                Err(fault) => return Ok(Err(fault)),
-            }
-            if candidates.iter().any(|contact| ground.contact_keys(contact).contains(key)) {
-                break;
+            for query in key.queries().iter().take(queries_max) {
+                match self.parts.amo.search_contacts(query, priority).await {
+                    Ok(page) => candidates.extend(page.rows),
+                    Err(fault) => return Ok(Err(fault)),
+                }
+                if candidates.iter().any(|contact| ground.contact_keys(contact).contains(key)) {
+                    return Ok(Ok(candidates));
+                }
             }
         }
         Ok(Ok(candidates))

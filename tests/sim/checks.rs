@@ -1,9 +1,11 @@
 //! What must hold once the faults have stopped and both sides have come to rest. Everything is read
 //! from the simulated services; what the bridge believes does not count.
 
+use crate::bots::Asked;
 use crate::network::POISON;
 use crate::world::{BRIDGE, Person, Said, World};
 use crate::{bots, entered, triggers};
+use salebridge::core::function::Function;
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
@@ -191,13 +193,19 @@ pub fn contacts_of<'a>(amo: &'a Amo, person: &Person) -> Vec<&'a Contact> {
 
 /// True if the client has written, or was written to, since its contact was lost; or ever, if it was not.
 fn has_said(world: &World, person: &Person, client: i64) -> bool {
-    heard_since(world, client, person.lost_at.unwrap_or(i64::MIN))
+    heard_since(world, client, person.lost_at.unwrap_or(i64::MIN), needs_contact)
 }
 
-/// A message was written, or a bot called a function, later than that.
-fn heard_since(world: &World, client: i64, since: i64) -> bool {
+/// A message was written, or a bot called such a function, later than that.
+fn heard_since(world: &World, client: i64, since: i64, counts: fn(&Asked) -> bool) -> bool {
     world.messages.iter().any(|said| said.client == client && said.at > since && is_news(world, said))
-        || world.bots.calls().iter().any(|call| call.client == client && call.sent_at > since)
+        || world.bots.calls().iter().any(|call| call.client == client && call.sent_at > since && counts(call))
+}
+
+/// A call about a lead is carried out on the one that is known, whatever became of the contact; where none is known it may have
+/// the person's contact made.
+fn needs_contact(call: &Asked) -> bool {
+    matches!(call.function, Function::AddLead | Function::AddContactNote)
 }
 
 /// It was said when the bridge had begun to listen.
@@ -209,14 +217,14 @@ fn is_news(world: &World, said: &Said) -> bool {
 fn expected_contacts(world: &World, person: &Person) -> (usize, usize) {
     let count = |test: &dyn Fn(i64) -> bool| person.clients.iter().filter(|client| test(**client)).count();
     let now = count(&|client| has_said(world, person, client));
-    let ever = count(&|client| heard_since(world, client, i64::MIN));
+    let ever = count(&|client| heard_since(world, client, i64::MIN, |_| true));
     match (&person.contact, &person.phone) {
         (Some(_), _) => (1, 1),
         (None, Some(_)) if person.lost_at.is_some() || person.twins > 0 => (now.min(1), 1),
-        (None, Some(_)) => (now.min(1), now.min(1)),
+        (None, Some(_)) => (now.min(1), ever.min(1)),
         // Merged by hand: its clients may share one, or get one of their own with their next message.
         (None, None) if person.lost_at.is_some() => (now.min(1), ever),
-        (None, None) => (now, now),
+        (None, None) => (now, ever),
     }
 }
 

@@ -52,7 +52,7 @@ pub const SHOWING_MS: i64 = 90_000;
 /// … and how long nothing may be written then: some polls, and a look at Salebot's clients.
 pub const QUIET_MS: i64 = 70_000;
 
-/// From one sweep to the end of the next one, where they come often.
+/// From one sweep to the end of the next one, where they come often, or from one look back to the next one.
 const SWEEP_EVERY_MS: i64 = 480_000;
 
 /// For so long a client that was active is looked at with every walk over Salebot's clients, and a while.
@@ -161,6 +161,31 @@ pub struct World {
     calls: u64,
 }
 
+fn network(
+    seed: u64,
+    env: &Arc<SimEnv>,
+    points: &Arc<Points>,
+    tally: &Arc<Tally>,
+    amo: Amo,
+    salebot: Salebot,
+    faults: Faults,
+) -> Network {
+    Network {
+        points: Arc::clone(points),
+        tally: Arc::clone(tally),
+        refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
+        refused: Mutex::default(),
+        phones_written: Mutex::default(),
+        life: AtomicU64::new(0),
+        env: Arc::clone(env),
+        amo: Mutex::new(amo),
+        salebot: Mutex::new(salebot),
+        faults: Mutex::new(faults),
+        random: Mutex::new(Random::seeded(seed ^ 0x4e77)),
+        trace: Mutex::default(),
+    }
+}
+
 impl World {
     pub fn new(seed: u64, kept: Kept) -> World {
         let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
@@ -200,20 +225,7 @@ impl World {
         let points = Points::new(Arc::clone(&env));
         let tally = Arc::new(Tally::default());
         let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
-        let network = Network {
-            points: Arc::clone(&points),
-            tally: Arc::clone(&tally),
-            refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
-            refused: Mutex::default(),
-            phones_written: Mutex::default(),
-            life: AtomicU64::new(0),
-            env: Arc::clone(&env),
-            amo: Mutex::new(amo),
-            salebot: Mutex::new(salebot),
-            faults: Mutex::new(faults),
-            random: Mutex::new(Random::seeded(seed ^ 0x4e77)),
-            trace: Mutex::default(),
-        };
+        let network = network(seed, &env, &points, &tally, amo, salebot, faults);
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
         let kept = Arc::new(kept);
         World {
@@ -450,9 +462,9 @@ impl World {
         self.calls = self.network.points.count();
         let is_told_by_sweep = self.report.counted("contacts merged") > 0
             || (self.starts_bots && self.report.counted("leads deleted") > 0);
-        if self.sweeps_often && is_told_by_sweep {
-            // A merge that changed nothing in its survivor, or a deletion that nobody told of, is found by the next sweep, and
-            // not before.
+        if is_told_by_sweep {
+            // A merge that changed nothing in its survivor, or a deletion that nobody told of, is found by the next sweep or look
+            // back, and not before.
             let now = self.env.now_ms();
             self.live(daemon, now + SWEEP_EVERY_MS);
             self.deliver();

@@ -77,8 +77,9 @@ impl Bridge {
         };
         let names_its_client = |contact: &Contact| names_its_client(contact, edits, clients, *created_at);
         let is_ours = |contact: &Contact| is_what_we_made(contact, edits, *created_at) || names_its_client(contact);
-        for key in keys {
-            let page = match self.parts.amo.search_contacts(&key.query(), Priority::Person).await {
+        let queries = keys.iter().flat_map(|key| key.queries().into_iter().map(move |query| (key, query)));
+        for (key, query) in queries {
+            let page = match self.parts.amo.search_contacts(&query, Priority::Person).await {
                 Ok(page) => page,
                 Err(fault) => return Ok(Err(fault)),
             };
