@@ -108,7 +108,11 @@ impl Daemon {
                 tasks.spawn(nodes.run());
             }
         }
-        tracing::info!(%address, bridges = config.bridges.len(), "salebridge listens");
+        tracing::info!(
+            bridges = config.bridges.len(),
+            "salebridge listens at {address}, version {}",
+            env!("CARGO_PKG_VERSION")
+        );
         Ok(Daemon { opened, inbound, insight, address, stop, tasks })
     }
 

@@ -218,7 +218,10 @@ impl Nodes {
             if post.is_troubled(trouble.clone()) {
                 match &trouble {
                     Some((reason, _)) => {
-                        tracing::error!(bridge = post.name, %reason, "leases cannot be asked for; nothing is sent once this node's has run out")
+                        tracing::error!(
+                            bridge = post.name,
+                            "leases cannot be asked for; nothing is sent once this node's has run out: {reason}"
+                        )
                     }
                     None => tracing::info!(bridge = post.name, "leases can be asked for again"),
                 }
@@ -240,7 +243,7 @@ impl Nodes {
             if !one.lost.is_cancelled()
                 && let Err(error) = self.store.give_up_lease(&name, one.epoch).await
             {
-                tracing::warn!(bridge = name, %error, "the lease could not be given up; it ends by itself");
+                tracing::warn!(bridge = name, "the lease could not be given up; it ends by itself: {error}");
             }
         }
     }

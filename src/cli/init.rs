@@ -269,7 +269,16 @@ fn tell(made: &Made) {
 fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     let config = super::read_config(output, crate::config::Secrets::Read)?;
     doctor::print_addresses(&config, None);
-    let at = format!("salebridge --config {}", output.display());
+    // As root the daemon would make a database that its service could not open.
+    let is_installed = output.starts_with("/etc/salebridge");
+    let at = match is_installed {
+        true => "sudo -u salebridge salebridge".to_owned(),
+        false => format!("salebridge --config {}", output.display()),
+    };
+    let start = match is_installed {
+        true => "systemctl enable --now salebridge.socket salebridge.service".to_owned(),
+        false => format!("{at} run"),
+    };
     if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
         let secrets = output.with_file_name("secrets");
         anstream::println!(
@@ -281,7 +290,7 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     }
     let first = if is_well { "" } else { "Do what stands under ✗ above, and see with:\n" };
     anstream::println!(
-        "\nNext:\n{first}  {at} doctor      tries everything again\n  {at} run         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing"
+        "\nNext:\n{first}  {at} doctor      tries everything again\n  {start}         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing"
     );
     Ok(())
 }

@@ -20,6 +20,7 @@ mod store;
 mod undo;
 mod verify;
 
+use crate::ports::store::StoreError;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,7 +100,7 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
-/// sysexits.h: the configuration is at fault. systemd is told not to restart on it.
+/// sysexits.h: the configuration is at fault, or the program is older than its database. systemd is told not to restart on it.
 const EXIT_CONFIG: u8 = 78;
 
 /// The commands with all their flags, for what is written about them: pages and their tests.
@@ -155,7 +156,8 @@ fn failed(failure: &Failure) -> ExitCode {
         }
         Failure::Other(error) => {
             anstream::eprintln!("salebridge: {error:#}");
-            ExitCode::FAILURE
+            let is_newer = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Newer(_))));
+            if is_newer { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -57,7 +57,7 @@ impl Bridge {
     async fn keep_account(&self, account: &Account) {
         let Ok(text) = serde_json::to_string(account) else { return };
         if let Err(error) = self.commit(vec![Change::PutText(KEPT_ACCOUNT, text)]).await {
-            tracing::warn!(bridge = self.name(), %error, "the account's metadata was not kept");
+            tracing::warn!(bridge = self.name(), "the account's metadata was not kept: {error}");
         }
     }
 

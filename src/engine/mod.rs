@@ -412,7 +412,11 @@ impl Bridge {
 
     async fn store_failed(&self, name: &str, error: &StoreError) {
         if self.health.failed(name, &error.to_string(), self.now()) {
-            tracing::error!(bridge = self.name(), part = name, %error, "the store failed; nothing is lost, it is tried again every second");
+            tracing::error!(
+                bridge = self.name(),
+                part = name,
+                "the store failed; nothing is lost, it is tried again every second: {error}"
+            );
         }
         self.parts.env.sleep(STORE_REST_MS).await;
     }
@@ -427,7 +431,7 @@ impl Bridge {
     /// A part failed because of a service: one line an outage, the rest for the curious.
     fn troubled(&self, part: &str, fault: &Fault, what: &str) {
         if self.health.failed(part, &fault.to_string(), self.now()) {
-            tracing::warn!(bridge = self.name(), part, %fault, "{what}");
+            tracing::warn!(bridge = self.name(), part, "{what}: {fault}");
         } else {
             tracing::debug!(bridge = self.name(), part, %fault, "{what}");
         }

@@ -316,7 +316,12 @@ impl Bridge {
         swept: &mut Swept,
     ) -> Result<(), Stop> {
         if let Some(fault) = &looked.fault {
-            tracing::warn!(bridge = self.name(), listing = listing.cursor, %fault, records = looked.put_off.len(), "some records could not be read; they are marked and looked at again");
+            tracing::warn!(
+                bridge = self.name(),
+                listing = listing.cursor,
+                records = looked.put_off.len(),
+                "some records could not be read; they are marked and looked at again: {fault}"
+            );
         }
         let mut changes: Vec<Change> = last.into_iter().collect();
         if let (None, Some(Change::PutCursor(name @ (CONTACTS | LEADS), cursor))) = (listing.since, changes.first()) {

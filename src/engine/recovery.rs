@@ -190,7 +190,7 @@ impl Bridge {
             FaultKind::Rejected | FaultKind::Broken | FaultKind::Changed => {
                 let is_over = round.failed(client);
                 if is_over {
-                    tracing::warn!(bridge = self.name(), %client, %fault, "a client's history cannot be read: messages of it that were not delivered stay unknown");
+                    tracing::warn!(bridge = self.name(), %client, "a client's history cannot be read: messages of it that were not delivered stay unknown: {fault}");
                     self.tell(client, "history_unread", json!({ "reason": fault.reason })).await?;
                 }
                 Ok(!is_over)

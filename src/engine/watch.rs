@@ -81,7 +81,10 @@ impl Bridge {
     fn events_failed(&self, fault: &Fault, every_ms: i64) -> i64 {
         match fault.kind {
             FaultKind::Rejected | FaultKind::Broken | FaultKind::Gone => {
-                tracing::info!(bridge = self.name(), %fault, "amoCRM's list of events is not available; deleted and merged records are found by webhooks and the sweep");
+                tracing::info!(
+                    bridge = self.name(),
+                    "amoCRM's list of events is not available; deleted and merged records are found by webhooks and the sweep: {fault}"
+                );
                 self.worked(EVENTS);
                 self.missed_contacts.hears_events(false);
                 REFUSED_MS

@@ -115,7 +115,7 @@ async fn perform(
     match calling.await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            tracing::error!(%error, function = function.name(), "a bot's call could not be stored");
+            tracing::error!(function = function.name(), "a bot's call could not be stored: {error}");
             Err(Unavailable)
         }
         Err(_) => Err(Unavailable),

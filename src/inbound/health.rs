@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::json;
 use std::sync::Arc;
 
 /// What `GET /health/ready` says.
@@ -28,7 +29,14 @@ pub(super) async fn live() -> Response {
 }
 
 pub(super) async fn ready(State(state): State<Arc<Inbound>>) -> Response {
-    let report = state.readiness.report();
+    let mut report = state.readiness.report();
+    for (bridge, reason, since) in state.turned_away.now(state.env.now()) {
+        report.ready = false;
+        let faults = report.reasons.get_mut(&bridge).and_then(|bridge| bridge.get_mut("faults")?.as_array_mut());
+        faults
+            .into_iter()
+            .for_each(|faults| faults.push(json!({ "part": "webhooks", "reason": reason, "since": since })));
+    }
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }

@@ -59,6 +59,7 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
     let (bridge, is_broken) = (row.bridge.clone(), row.broken.is_some());
     let received = state.store.receive(row).await;
     count(&state.counters, &received, is_broken);
+    state.turned_away.tell(&bridge, &received, state.env.now());
     match received {
         Ok(_) => {
             if is_broken {
@@ -70,7 +71,7 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
             true
         }
         Err(error) => {
-            tracing::error!(bridge, error = %error, "a pushed body could not be stored and was answered 503");
+            tracing::error!(bridge, "a pushed body could not be stored and was answered 503: {error}");
             false
         }
     }

@@ -93,7 +93,7 @@ async fn next(
             match listener.accept().await {
                 Ok((stream, peer)) => return Some((stream, peer, slot)),
                 Err(error) => {
-                    tracing::warn!(error = %error, "a connection could not be accepted");
+                    tracing::warn!("a connection could not be accepted: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -26,6 +26,9 @@ pub enum StoreError {
     /// Another process drives this store. The text says which and what to do.
     #[error("{0}")]
     Driven(String),
+    /// A newer program has changed it. The text says what to do; trying again is of no use.
+    #[error("{0}")]
+    Newer(String),
     /// The database does not answer, or refuses.
     #[error("the store is not available: {0}")]
     Unavailable(String),

@@ -37,7 +37,7 @@ impl Migrations {
         if version <= self.newest() {
             return Ok(());
         }
-        Err(StoreError::Unavailable(format!(
+        Err(StoreError::Newer(format!(
             "{place} has migration {version}, this program knows migrations up to {}: it was used by a newer salebridge; \
              install that version or a later one",
             self.newest()

@@ -252,9 +252,12 @@ async fn what_cannot_be_stored_is_answered_503(#[case] mood: Mood) {
     assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
     let ring = tokio::time::timeout(Duration::ZERO, site.bell.heard()).await;
     assert!(ring.is_err(), "the bell rang for nothing");
+    let ready = status(&site.get("/health/ready").await);
+    assert_eq!(ready, if mood == Mood::Full { 503 } else { 200 }, "one of ours is no matter of the store");
     // The next one finds the door open.
     *site.store.mood.lock().expect("not poisoned") = Mood::Takes;
     assert_eq!(status(&site.post(HOOK, &message(7, 5)).await), 200);
+    assert_eq!(status(&site.get("/health/ready").await), 200);
 }
 
 #[rstest]

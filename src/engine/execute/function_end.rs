@@ -159,7 +159,11 @@ impl Bridge {
         match fault.kind {
             FaultKind::Gone if let Some(call) = call.without_record(false) => self.goes_on(row, call, changes),
             FaultKind::Gone | FaultKind::Rejected => {
-                tracing::warn!(bridge = self.name(), function = call.function.name(), %fault, "amoCRM refused what a bot asked for");
+                tracing::warn!(
+                    bridge = self.name(),
+                    function = call.function.name(),
+                    "amoCRM refused what a bot asked for: {fault}"
+                );
                 let answer = match (fault.kind, call.target) {
                     (FaultKind::Gone, Some(target)) => gone(target),
                     _ => Answer::refused("refused", format!("amoCRM refuses it: {}", fault.reason)),
@@ -180,7 +184,12 @@ impl Bridge {
             ) {
                 Next::Again { at, attempts, in_doubt } => changes.push(again(at, attempts, in_doubt, fault)),
                 Next::Replan | Next::GiveUp => {
-                    tracing::error!(bridge = self.name(), function = call.function.name(), action.id = row.id.0, %fault, "a bot's call cannot be carried out; it is a dead letter now");
+                    tracing::error!(
+                        bridge = self.name(),
+                        function = call.function.name(),
+                        action.id = row.id.0,
+                        "a bot's call cannot be carried out; it is a dead letter now: {fault}"
+                    );
                     changes.push(Change::ActionDead { id: row.id, fault, at: now });
                     let message = "it could not be carried out and waits for the operator (salebridge dead-letters)";
                     self.answer(call, Answer::refused("failed", message), links, changes);

@@ -318,7 +318,7 @@ impl Bridge {
                 }
             }
             Next::GiveUp => {
-                tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), %fault, "an action cannot be carried out; it is a dead letter now, the others go on");
+                tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), "an action cannot be carried out; it is a dead letter now, the others go on: {fault}");
                 acknowledge(&row.action, links);
                 if let Action::CreateContact { clients, .. } = &row.action {
                     // Until somebody sees to it, the next message or variable may bring what is missing.

@@ -81,6 +81,7 @@ pub(super) fn copy(error: &StoreError) -> StoreError {
     match error {
         StoreError::Full(text) => StoreError::Full(text.clone()),
         StoreError::Driven(text) => StoreError::Driven(text.clone()),
+        StoreError::Newer(text) => StoreError::Newer(text.clone()),
         StoreError::Unavailable(text) => StoreError::Unavailable(text.clone()),
         StoreError::Unreadable { table, column, row, reason } => {
             StoreError::Unreadable { table, column, row: row.clone(), reason: reason.clone() }

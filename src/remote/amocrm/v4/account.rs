@@ -124,7 +124,7 @@ impl AmoV4 {
         match self.all::<NamedRow>(USERS, "users", priority).await {
             Ok(users) => Ok(users.into_iter().map(|(id, name)| (UserId(id), name)).collect()),
             Err(fault) if fault.kind == FaultKind::Auth && self.lane().report().state == LaneState::Open => {
-                tracing::warn!(%fault, "the users of the account are not shown to us; they stand as numbers");
+                tracing::warn!("the users of the account are not shown to us; they stand as numbers: {fault}");
                 Ok(BTreeMap::new())
             }
             Err(fault) => Err(fault),

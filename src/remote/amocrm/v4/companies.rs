@@ -61,7 +61,7 @@ impl AmoV4 {
         match self.read_names(&ids, priority).await {
             // The token's user may see contacts and not companies.
             Err(fault) if fault.kind == FaultKind::Auth && self.lane().report().state == LaneState::Open => {
-                tracing::warn!(%fault, "companies are not shown to us; contacts come without their names");
+                tracing::warn!("companies are not shown to us; contacts come without their names: {fault}");
             }
             read => read?,
         }

@@ -107,7 +107,7 @@ impl AmoV4 {
             let (Ok(id), Some(name)) = (&*result, company) else { continue };
             if let Err(fault) = self.give_company(*id, &name, priority).await {
                 // The record is there, and that is what counts; its company is missed again with its next change.
-                tracing::warn!(record.id = id, %fault, "a new record has not got its company");
+                tracing::warn!(record.id = id, "a new record has not got its company: {fault}");
             }
         }
         results
