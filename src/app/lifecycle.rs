@@ -2,6 +2,7 @@
 
 use crate::app::daemon::{Daemon, Insight};
 use crate::config::Config;
+use crate::ports::store::StoreError;
 use anyhow::Context;
 use sd_notify::NotifyState;
 use std::sync::Arc;
@@ -41,6 +42,11 @@ pub async fn run(config: &Config) -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::warn!("stopped at once"),
     }
     Ok(())
+}
+
+/// True where a newer program has changed the database: to start again is of no use.
+pub fn is_too_old(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Newer(_))))
 }
 
 /// The socket that systemd holds for us: while we restart, deliveries wait in its queue.

@@ -20,7 +20,6 @@ mod store;
 mod undo;
 mod verify;
 
-use crate::ports::store::StoreError;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -156,8 +155,7 @@ fn failed(failure: &Failure) -> ExitCode {
         }
         Failure::Other(error) => {
             anstream::eprintln!("salebridge: {error:#}");
-            let is_newer = error.chain().any(|cause| matches!(cause.downcast_ref(), Some(StoreError::Newer(_))));
-            if is_newer { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
+            if crate::app::lifecycle::is_too_old(error) { ExitCode::from(EXIT_CONFIG) } else { ExitCode::FAILURE }
         }
     }
 }

@@ -292,9 +292,11 @@ async fn a_probe_without_the_proof_is_an_unknown_address() {
     place.live().await;
     let probe = place.hook("probe");
     let question = |key: &str| serde_json::to_vec(&Key::of_secret(key).question("once")).expect("JSON");
-    for body in [Vec::new(), b"{}".to_vec(), b"no JSON".to_vec(), vec![b' '; 2_000_000], question("another-secret")] {
+    for body in [Vec::new(), b"{}".to_vec(), b"no JSON".to_vec(), question("another-secret")] {
         assert_eq!(place.post(&probe, body).await, Some(404));
     }
+    // The answer may come, and the connection end, before so much is sent.
+    assert!(matches!(place.post(&probe, vec![b' '; 2_000_000]).await, None | Some(404)));
     let elsewhere = place.url("/hooks/salebot/nobody/probe");
     assert_eq!(place.post(&elsewhere, question(SECRET)).await, Some(404));
     assert_eq!(place.get("/hooks/salebot/town/probe").await.map(|(status, _)| status), Some(405));

@@ -4,6 +4,7 @@ use super::{Place, SECRET, eventually, found_town, free_port, text, town_options
 use salebridge::sandbox::faults::Faults;
 use salebridge::sandbox::town::{Town, TownOptions};
 use serde_json::Value;
+use sqlx::{Connection, Executor, SqliteConnection};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -86,6 +87,21 @@ async fn a_stop_waits_for_nobody_who_is_only_read() {
     }
     assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
+}
+
+/// systemd starts nothing again that ends with 78.
+#[tokio::test]
+async fn a_program_older_than_its_database_ends_for_good() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    assert!(place.command(&["migrate"]).output().expect("it runs").status.success());
+    let mut database = SqliteConnection::connect(&place.config.store_url).await.expect("opens");
+    let later =
+        "INSERT INTO _sqlx_migrations SELECT 4711, 'later', installed_on, 1, x'00', 0 FROM _sqlx_migrations LIMIT 1";
+    database.execute(later).await.expect("inserts");
+    database.close().await.expect("closes");
+    let output = place.command(&["run"]).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output).contains("was used by a newer salebridge"), "{}", text(&output));
 }
 
 #[tokio::test]

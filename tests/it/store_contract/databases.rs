@@ -25,7 +25,7 @@ async fn node(url: &str) -> PostgresStore {
 
 async fn refusal(url: &str, access: Access) -> String {
     match open(url, access).await {
-        Err(StoreError::Driven(text) | StoreError::Unavailable(text)) => text,
+        Err(StoreError::Driven(text) | StoreError::Newer(text) | StoreError::Unavailable(text)) => text,
         other => panic!("not refused: {other:?}"),
     }
 }

@@ -33,7 +33,7 @@ async fn driver(path: &Path) -> SqliteStore {
 /// Why a file cannot be opened.
 async fn refusal(path: &Path, access: Access) -> String {
     match open(path, access).await {
-        Err(StoreError::Driven(text) | StoreError::Unavailable(text)) => text,
+        Err(StoreError::Driven(text) | StoreError::Newer(text) | StoreError::Unavailable(text)) => text,
         other => panic!("not refused: {other:?}"),
     }
 }
