@@ -239,9 +239,10 @@ async fn port(address: SocketAddr) -> (Need, Option<TcpListener>) {
         Err(error) => {
             let (what, remedy) = match error.kind() {
                 ErrorKind::AddrInUse => (
-                    format!("{address} is used by another program"),
+                    format!("{address} is taken, and no salebridge answers there"),
                     format!(
-                        "see which one (ss -ltnp 'sport = :{}'), stop it, or set http.listen to another port",
+                        "see by whom (ss -ltnp 'sport = :{}'): systemd itself is the service's own socket, and why the service does not \
+                         start stands in journalctl -u salebridge; another program is to be stopped, or http.listen set to another port",
                         address.port()
                     ),
                 ),
