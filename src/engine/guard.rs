@@ -42,10 +42,10 @@ impl Guarding {
     }
 }
 
-/// What these drafts would do.
+/// What these drafts would do. What rests on no record, such as a mark for later, is none.
 pub(super) fn tally(drafts: &[Draft]) -> Tally {
     Tally {
-        records: drafts.len() as u64,
+        records: drafts.iter().filter(|draft| !draft.subjects.is_empty()).count() as u64,
         cleared: drafts.iter().map(|draft| draft.cleared).sum(),
         unlinked: drafts.iter().map(|draft| draft.unlinked).sum(),
     }

@@ -85,6 +85,8 @@ impl Bridge {
             link.contact.into_iter().for_each(|contact| by_contact.entry(contact).or_default().push(link));
         }
         for contact in contacts {
+            // Whose number it is rests on no plan: who writes before a late one is made again is found by it.
+            looked.drafts.extend(put_keys(contact.id, around.keys_of(contact.id)).map(Draft::of));
             let mut clients = by_contact.remove(&contact.id).unwrap_or_default();
             let is_gone = |link: &ClientLink| matches!(read.get(&link.client.id), Some(Ok(None)));
             for link in clients.extract_if(.., |link| is_gone(link)) {
@@ -99,7 +101,6 @@ impl Bridge {
                 let subjects =
                     clients.iter().map(|link| Subject::Client(link.client.id)).chain([Subject::Contact(contact.id)]);
                 looked.put_off(subjects, fault.clone());
-                looked.drafts.extend(put_keys(contact.id, around.keys_of(contact.id)).map(Draft::of));
                 if looked.marks_failures {
                     looked.drafts.push(self.look_again(Subject::Contact(contact.id), AGAIN_MS));
                 }
@@ -175,7 +176,6 @@ impl Bridge {
         let fingerprint = ground.keyed_fingerprint(contact, keys);
         let is_changed = before.is_none_or(|before| before.fingerprint != fingerprint);
         draft.put_contact(ContactSeen { contact: contact.id, fingerprint, version: contact.updated_at });
-        draft.changes.extend(put_keys(contact.id, keys));
         for other in around.perhaps_merged(contact) {
             if !self.missed_contacts.asks(other, is_changed, self.now()) {
                 continue;

@@ -154,8 +154,6 @@ impl Bridge {
                 let again =
                     |subject: &Subject| Change::Mark(Mark { subject: *subject, due, attempts: 0, run: draft.run });
                 changes.extend(draft.subjects.iter().map(again));
-                // Whose number it is rests on no plan: who writes before the next one is found by it.
-                changes.extend(draft.changes.into_iter().filter(|change| matches!(change, Change::PutKeys(..))));
             } else {
                 recorded += 1;
                 changes.extend(draft.into_changes());
