@@ -1,13 +1,16 @@
 //! Whether the process lives, and whether it can do its work.
 
 use super::Inbound;
+use crate::core::time::Millis;
+use crate::ports::store::StoreError;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::json;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What `GET /health/ready` says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -24,19 +27,47 @@ pub trait Readiness: Send + Sync {
     fn report(&self) -> ReadyReport;
 }
 
+/// Bridges whose last body could not be stored: why, and when.
+#[derive(Debug, Default)]
+pub(super) struct TurnedAway(Mutex<BTreeMap<String, (String, Millis)>>);
+
+impl TurnedAway {
+    /// Without another body nobody knows whether one could be stored by now.
+    const KNOWN_MS: i64 = 60_000;
+
+    fn bridges(&self) -> MutexGuard<'_, BTreeMap<String, (String, Millis)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn failed(&self, bridge: &str, error: &StoreError, now: Millis) {
+        self.bridges().insert(bridge.to_owned(), (error.to_string(), now));
+    }
+
+    pub(super) fn stored(&self, bridge: &str) {
+        self.bridges().remove(bridge);
+    }
+
+    fn tell(&self, report: &mut ReadyReport, now: Millis) {
+        for (bridge, (reason, since)) in self.bridges().iter() {
+            if !now.is_near(*since, TurnedAway::KNOWN_MS) {
+                continue;
+            }
+            report.ready = false;
+            let state = report.reasons.get_mut(bridge);
+            if let Some(faults) = state.and_then(|state| state.get_mut("faults")?.as_array_mut()) {
+                faults.push(json!({ "part": "webhooks", "reason": reason, "since": since }));
+            }
+        }
+    }
+}
+
 pub(super) async fn live() -> Response {
     super::plain(StatusCode::OK, "live\n")
 }
 
 pub(super) async fn ready(State(state): State<Arc<Inbound>>) -> Response {
     let mut report = state.readiness.report();
-    for (bridge, reason, since) in state.turned_away.now(state.env.now()) {
-        report.ready = false;
-        let faults = report.reasons.get_mut(&bridge).and_then(|bridge| bridge.get_mut("faults")?.as_array_mut());
-        faults
-            .into_iter()
-            .for_each(|faults| faults.push(json!({ "part": "webhooks", "reason": reason, "since": since })));
-    }
+    state.turned_away.tell(&mut report, state.env.now());
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
 }

@@ -33,21 +33,21 @@ pub use server::{ServerLimits, serve};
 
 use crate::core::flex::Notices;
 use crate::core::probe::Key;
-use crate::core::time::Millis;
 use crate::ports::env::{Bell, Env};
-use crate::ports::store::{Received, Store, Stored};
+use crate::ports::store::Store;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use health::TurnedAway;
 use secrecy::{ExposeSecret, SecretString};
 use secret::Digest;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::trace::{DefaultOnFailure, TraceLayer};
@@ -151,29 +151,6 @@ pub struct PushCounts {
     pub failed: u64,
     /// Turned away: wrong address, too large, too slow.
     pub refused: u64,
-}
-
-/// Bridges whose last body could not be stored: why, and when.
-#[derive(Debug, Default)]
-struct TurnedAway(Mutex<BTreeMap<String, (String, Millis)>>);
-
-impl TurnedAway {
-    /// Without another body nobody knows whether one could be stored by now.
-    const KNOWN_MS: i64 = 60_000;
-
-    fn tell(&self, bridge: &str, received: &Stored<Received>, now: Millis) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match received {
-            Ok(_) => drop(all.remove(bridge)),
-            Err(error) => drop(all.insert(bridge.to_owned(), (error.to_string(), now))),
-        }
-    }
-
-    fn now(&self, now: Millis) -> Vec<(String, String, Millis)> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lately = all.iter().filter(|(_, (_, at))| now.is_near(*at, TurnedAway::KNOWN_MS));
-        lately.map(|(bridge, (reason, at))| (bridge.clone(), reason.clone(), *at)).collect()
-    }
 }
 
 #[derive(Debug, Default)]

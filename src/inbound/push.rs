@@ -59,9 +59,9 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
     let (bridge, is_broken) = (row.bridge.clone(), row.broken.is_some());
     let received = state.store.receive(row).await;
     count(&state.counters, &received, is_broken);
-    state.turned_away.tell(&bridge, &received, state.env.now());
     match received {
         Ok(_) => {
+            state.turned_away.stored(&bridge);
             if is_broken {
                 tracing::warn!(bridge, "a pushed body cannot be read and is kept as a dead letter");
             }
@@ -71,6 +71,7 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
             true
         }
         Err(error) => {
+            state.turned_away.failed(&bridge, &error, state.env.now());
             tracing::error!(bridge, "a pushed body could not be stored and was answered 503: {error}");
             false
         }
