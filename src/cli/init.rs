@@ -74,7 +74,9 @@ pub(super) async fn run(named: Option<PathBuf>, arguments: &Arguments) -> Result
     let asks = !arguments.yes && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     let name = match &arguments.name {
         Some(name) => name.clone(),
-        None if asks => sound_line("A name for this bridge (small Latin letters, digits, -)", "shop", fault_of_name)?,
+        None if asks => {
+            sound_line("A name for this bridge (small Latin letters, digits, -)", Some("shop"), fault_of_name)?
+        }
         None => "shop".to_owned(),
     };
     refuse_unsound("--name", Some(&name), fault_of_name)?;
@@ -202,18 +204,17 @@ fn given(file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<Option<S
 }
 
 fn line(prompt: &str, default: Option<&str>) -> anyhow::Result<String> {
-    let input = Input::<String>::new().with_prompt(prompt);
+    sound_line(prompt, default, |_| None)
+}
+
+/// Asks until nothing is wrong with the answer.
+fn sound_line(prompt: &str, default: Option<&str>, fault: fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let sound = |text: &String| fault(text.trim()).map_or(Ok(()), Err);
+    let input = Input::<String>::new().with_prompt(prompt).validate_with(sound);
     let input = match default {
         Some(default) => input.default(default.to_owned()),
         None => input,
     };
-    Ok(input.interact_text()?.trim().to_owned())
-}
-
-/// Asks until nothing is wrong with the answer.
-fn sound_line(prompt: &str, default: &str, fault: fn(&str) -> Option<String>) -> anyhow::Result<String> {
-    let sound = |text: &String| fault(text.trim()).map_or(Ok(()), Err);
-    let input = Input::<String>::new().with_prompt(prompt).default(default.to_owned()).validate_with(sound);
     Ok(input.interact_text()?.trim().to_owned())
 }
 

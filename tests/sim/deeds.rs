@@ -425,8 +425,8 @@ fn lead_of(order: &Order) -> Option<u64> {
 
 /// A phone number that nobody has yet: who has the number of somebody else is that person to the bridge.
 fn nobodys(prefix: &str, drawn: u64, is_taken: impl Fn(&str) -> bool) -> String {
-    let numbers = (drawn..drawn + 10_000).map(|number| format!("{prefix}{:04}", number % 10_000));
-    numbers.into_iter().find(|number| !is_taken(number)).expect("nobody draws ten thousand")
+    let mut numbers = (drawn..drawn + 10_000).map(|number| format!("{prefix}{:04}", number % 10_000));
+    numbers.find(|number| !is_taken(number)).expect("nobody draws ten thousand")
 }
 
 /// A phone number as people write it.
@@ -436,7 +436,7 @@ fn spelled(random: &mut Random, phone: &str) -> String {
         0 => phone.to_owned(),
         1 => format!("8{national}"),
         2 => format!("7{national}"),
-        // amoCRM's search does not find it.
+        // amoCRM's search does not find it by its digits.
         _ => format!("8 ({}) {}-{}-{}", &national[..3], &national[3..6], &national[6..8], &national[8..]),
     }
 }

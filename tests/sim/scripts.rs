@@ -223,11 +223,8 @@ impl World {
     /// a minute later, and on which the note is then; and the one that was deleted.
     pub fn called_after_a_deletion() -> (Option<String>, Vec<u64>, u64) {
         let (mut world, mut daemon) = World::calm();
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
-        let now = world.env.now_ms();
-        world.network.amo.lock().unwrap().delete_contact(now, contact);
-        world.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
-        world.live(&mut daemon, now + 30_000);
+        let (contact, client) = world.calls_for_a_deleted();
+        world.live(&mut daemon, world.env.now_ms() + 30_000);
         let salebot = world.network.salebot.lock().unwrap();
         let named = salebot.client(client).and_then(|client| client.variables.get("amo_contact_id")?.as_str());
         let amo = world.network.amo.lock().unwrap();
@@ -239,15 +236,21 @@ impl World {
     /// minute.
     pub fn called_before_the_clock_was_set_back() -> u64 {
         let (mut world, mut daemon) = World::calm();
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
-        let now = world.env.now_ms();
         world.env.jump(-600_000);
-        world.network.amo.lock().unwrap().delete_contact(now, contact);
-        world.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
+        world.calls_for_a_deleted();
         let asked = |world: &World| world.network.amo.lock().unwrap().statistics().requests;
         let before = asked(&world);
-        world.live(&mut daemon, now + 60_000);
+        world.live(&mut daemon, world.env.now_ms() + 60_000);
         asked(&world) - before
+    }
+
+    /// A contact is deleted, and its client's bot wants a note on it: who both are.
+    fn calls_for_a_deleted(&self) -> (u64, i64) {
+        let (contact, client) = (self.people[0].contact.expect("one each"), self.people[0].clients[0]);
+        let now = self.env.now_ms();
+        self.network.amo.lock().unwrap().delete_contact(now, contact);
+        self.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
+        (contact, client)
     }
 
     /// Somebody deletes a client in Salebot, and a manager renames its contact. How many requests Salebot sees in the minutes

@@ -11,7 +11,6 @@ use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
-use crate::tally::Tally;
 use crate::triggers::{self, Events};
 use salebridge::core::flex::Notices;
 use salebridge::core::policy::CallbackDelivery;
@@ -161,18 +160,11 @@ pub struct World {
     calls: u64,
 }
 
-fn network(
-    seed: u64,
-    env: &Arc<SimEnv>,
-    points: &Arc<Points>,
-    tally: &Arc<Tally>,
-    amo: Amo,
-    salebot: Salebot,
-    faults: Faults,
-) -> Network {
+/// Both services of a world on an empty trace.
+fn network(seed: u64, env: &Arc<SimEnv>, amo: Amo, salebot: Salebot, faults: Faults) -> Network {
     Network {
-        points: Arc::clone(points),
-        tally: Arc::clone(tally),
+        points: Points::new(Arc::clone(env)),
+        tally: Arc::default(),
         refusals: refusals(&mut Random::seeded(seed ^ 0x403)),
         refused: Mutex::default(),
         phones_written: Mutex::default(),
@@ -222,10 +214,9 @@ impl World {
         let listens = listens(&mut Random::seeded(seed ^ 0x4007), &mut amo_options);
         let amo = Amo::new(amo_options);
         let salebot = Salebot::new(salebot_options(&mut random));
-        let points = Points::new(Arc::clone(&env));
-        let tally = Arc::new(Tally::default());
         let faults = if is_lossy { Faults::new(Vec::new(), Some(random_faults(&mut random))) } else { Faults::none() };
-        let network = network(seed, &env, &points, &tally, amo, salebot, faults);
+        let network = network(seed, &env, amo, salebot, faults);
+        let (points, tally) = (Arc::clone(&network.points), Arc::clone(&network.tally));
         let crashes_left = if is_lossy { random.below(4) } else { 0 };
         let kept = Arc::new(kept);
         World {

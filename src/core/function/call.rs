@@ -202,6 +202,11 @@ impl Call {
         lost.map(|lost| Call { target: None, is_found: false, lost: Some(lost), in_doubt, ..self.clone() })
     }
 
+    /// True for the record that it was about and that is gone.
+    pub fn has_lost(&self, target: NoteTarget) -> bool {
+        self.lost == Some(target)
+    }
+
     /// The journal's subject for what became of it.
     pub fn subject(&self) -> String {
         format!("call:{}", self.ticket)

@@ -129,17 +129,21 @@ impl Bridge {
                 continue;
             }
             again = 0;
-            outcomes.extend(self.write_contacts(rows, page).await?);
+            outcomes.extend(self.write_contacts(rows, &ids, page).await?);
             rest = later;
         }
         Ok(outcomes)
     }
 
     /// Writes contacts that were read a moment ago.
-    async fn write_contacts(&self, batch: &[OutboxRow], page: Page<Contact>) -> Result<Vec<Outcome>, StoreError> {
-        let ids: Vec<ContactId> = batch.iter().filter_map(updated_contact).collect();
+    async fn write_contacts(
+        &self,
+        batch: &[OutboxRow],
+        ids: &[ContactId],
+        page: Page<Contact>,
+    ) -> Result<Vec<Outcome>, StoreError> {
         let now = self.server_now(&page);
-        let known = self.store().contacts(self.name(), &ids).await?;
+        let known = self.store().contacts(self.name(), ids).await?;
         let known: BTreeMap<ContactId, String> =
             known.into_iter().map(|seen| (seen.contact, seen.fingerprint)).collect();
         let mut records: BTreeMap<ContactId, Contact> =

@@ -43,13 +43,12 @@ impl Bridge {
             return Ok(call.target);
         }
         let Some(contact) = self.linked_contact(call).await? else { return Ok(None) };
-        let is_lost = |target: &NoteTarget| call.lost == Some(*target);
         if !call.function.is_about_lead() {
-            return Ok(Some(NoteTarget::Contact(contact)).filter(|target| !is_lost(target)));
+            return Ok(Some(NoteTarget::Contact(contact)).filter(|target| !call.has_lost(*target)));
         }
         let deals = self.store().deals_of(self.name(), &[contact]).await?;
         let open = deals.iter().filter(|deal| deal.open).map(|deal| NoteTarget::Lead(deal.lead));
-        Ok(open.filter(|target| !is_lost(target)).max())
+        Ok(open.filter(|target| !call.has_lost(*target)).max())
     }
 
     /// Calls of the same client that wait for their record or make one.
@@ -72,13 +71,12 @@ impl Bridge {
             Ok(None) => return Ok(Ok(Target::Refused(no_client(call)))),
             Err(fault) => return Ok(Err(fault)),
         };
-        let is_lost = |target: NoteTarget| call.lost == Some(target);
         if call.function.is_about_lead()
-            && let Some(lead) = named_lead(&variables).map(NoteTarget::Lead).filter(|lead| !is_lost(*lead))
+            && let Some(lead) = named_lead(&variables).map(NoteTarget::Lead).filter(|lead| !call.has_lost(*lead))
         {
             return Ok(Ok(Target::Found(lead)));
         }
-        let is_there = |contact: &ContactId| !is_lost(NoteTarget::Contact(*contact));
+        let is_there = |contact: &ContactId| !call.has_lost(NoteTarget::Contact(*contact));
         let linked = self.linked_contact(call).await?;
         match linked.or(named_contact(&variables).filter(is_there)) {
             None if call.in_doubt => Ok(Ok(Target::Refused(uncertain()))),

@@ -98,7 +98,6 @@ async fn the_newest_lead_is_gone_and_the_one_before_it_is_taken() {
 async fn what_was_made_before_a_merge_is_not_made_again_after_it() {
     let shop = Shop::acquainted().await;
     shop.town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::LostAnswer).on("/leads").by("POST"));
-    // Nothing can be looked for until the manager is ready.
     let call = shop.call("amo_add_lead", json!({ "lead_data": { "name": "Одна" } }));
     let (answer, survivor) = futures::future::join(call, async {
         eventually("it is made, and nobody knows", || async { shop.lead_count("Одна") == 1 }).await;
