@@ -8,7 +8,7 @@ use crate::ports::env::Env;
 use std::path::{Path, PathBuf};
 
 /// Where a packaged daemon has its configuration.
-const INSTALLED: &str = "/etc/salebridge/salebridge.toml";
+pub const INSTALLED: &str = "/etc/salebridge/salebridge.toml";
 /// Where a checkout has it.
 const LOCAL: &str = "./config/salebridge.toml";
 

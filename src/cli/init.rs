@@ -4,6 +4,7 @@ use super::{Failure, doctor};
 use crate::app::init::{
     self, AmoAnswers, AmoSeen, Answers, Findings, Made, Plan, Refused, SALEBOT_URL, SalebotAnswers, SalebotSeen,
 };
+use crate::app::settings::INSTALLED;
 use crate::config::{Api, fault_of_address, fault_of_name};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -271,7 +272,7 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     let config = super::read_config(output, crate::config::Secrets::Read)?;
     doctor::print_addresses(&config, None);
     // As root the daemon would make a database that its service could not open.
-    let is_installed = output.starts_with("/etc/salebridge");
+    let is_installed = output == Path::new(INSTALLED);
     let at = match is_installed {
         true => "sudo -u salebridge salebridge".to_owned(),
         false => format!("salebridge --config {}", output.display()),
