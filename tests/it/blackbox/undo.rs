@@ -2,6 +2,7 @@
 //! is left and listed, and nobody writes the undone values again.
 
 use super::{Place, eventually, found_town, text};
+use salebridge::app::town;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
@@ -26,6 +27,12 @@ impl Person {
 
     pub(super) fn position(&self, town: &Town) -> String {
         town.look(|amo, _| amo.contact(self.contact).expect("the contact").card.texts(FIELD_POSITION).concat())
+    }
+
+    /// True from when an edit is dated later than the contact's last change.
+    fn is_behind(&self, town: &Town) -> bool {
+        let updated_at = town.look(|amo, _| amo.contact(self.contact).expect("the contact").card.updated_at);
+        updated_at < town::clock()() / 1_000
     }
 
     pub(super) fn works_as(&self, town: &Town, what: &str) {
@@ -194,7 +201,9 @@ async fn beside_a_daemon_an_undo_holds_until_somebody_edits() {
     .await;
     place.idle().await;
     assert_eq!((anna.favourite(&town), anna.position(&town)), ("Чай".to_owned(), "Директор".to_owned()));
-    // An edit is news like any other.
+    // An edit is news like any other, in a second of its own: one in the second of our own write, which is dated one second
+    // later, is believed after two and a half minutes only.
+    eventually("the second of the last write is over", || async { anna.is_behind(&town) }).await;
     anna.works_as(&town, "Генерал");
     eventually("the edit is carried over", || async { anna.favourite(&town) == "Генерал" }).await;
     assert_eq!(daemon.stop().await.code(), Some(0));
