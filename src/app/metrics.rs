@@ -303,6 +303,7 @@ struct LaneGauges {
     waiting: Family<OfLane, Gauge>,
     rate: Family<OfLane, Amount>,
     budget: Family<OfLane, Gauge>,
+    clock: Family<OfLane, Gauge>,
 }
 
 impl LaneGauges {
@@ -318,6 +319,9 @@ impl LaneGauges {
         if let Some(left) = report.budget_left {
             self.budget.get_or_create(&label).set(whole(left));
         }
+        if let Some(ahead_s) = report.clock_ahead_s {
+            self.clock.get_or_create(&label).set(ahead_s);
+        }
     }
 
     fn register(self, registry: &mut Registry) {
@@ -327,6 +331,8 @@ impl LaneGauges {
         registry.register("lane_waiting", "Requests that wait for their turn", self.waiting);
         registry.register("lane_requests_per_second", "The pace at the moment; less after a 429", self.rate);
         registry.register("lane_budget_left", "What is left of the day's budget", self.budget);
+        let help = "How far this machine's clock is ahead of the service's; negative: behind";
+        registry.register("clock_ahead_seconds", help, self.clock);
     }
 }
 

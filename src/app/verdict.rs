@@ -1,6 +1,7 @@
 //! What a status means: whether all is well, and what to do if not. From the form that programs get, so that people
 //! are told the same.
 
+use crate::core::time::CLOCK_OFF_MS;
 use serde_json::Value;
 
 /// Whether all is well, in words.
@@ -44,6 +45,7 @@ pub fn of(status: &Value) -> Verdict {
         }
         notes.extend(passing(bridge, is_running).into_iter().map(|note| format!("{name}: {note}")));
     }
+    troubles.extend(bridges.iter().find_map(wrong_clock));
     let is_well = troubles.is_empty();
     let headline = match (is_well, troubles.len()) {
         (true, _) if bridges.iter().all(|bridge| bridge["idle"] == true) => {
@@ -127,6 +129,21 @@ fn lanes(bridge: &Value) -> Vec<String> {
 fn is_of(error: &Value, lane: &str) -> bool {
     let is_salebots = error["part"].as_str().is_some_and(|part| matches!(part, "salebot" | "reconcile" | "heard"));
     is_salebots == (lane == "salebot")
+}
+
+/// A clock that is far from amoCRM's, or from Salebot's where that one tells no time. It is the machine's, so it is told once.
+fn wrong_clock(bridge: &Value) -> Option<String> {
+    let ahead =
+        |(lane, service): (&str, &'static str)| Some((bridge["lanes"][lane]["clock_ahead_s"].as_i64()?, service));
+    let (ahead_s, service) = [("amo", "amoCRM"), ("salebot", "Salebot")].into_iter().find_map(ahead)?;
+    let side = if ahead_s < 0 { "behind" } else { "ahead of" };
+    (ahead_s.saturating_abs() > CLOCK_OFF_MS / 1_000).then(|| {
+        format!(
+            "This machine's clock is {} {side} {service}'s: times of notes are wrong, and of two edits the older may win. \
+             Set it by the network: timedatectl set-ntp true",
+            duration(ahead_s.saturating_abs())
+        )
+    })
 }
 
 fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
@@ -223,6 +240,23 @@ mod tests {
             assert_eq!(verdict.headline, "One thing needs you:");
             assert!(verdict.troubles[0].starts_with("shop: ") && verdict.troubles[0].contains(remedy), "{verdict:?}");
         }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_told_once() {
+        let off = |ahead_s: i64| {
+            let mut bridge = bridge();
+            bridge["lanes"]["amo"]["clock_ahead_s"] = json!(ahead_s);
+            of(&json!({ "running": true, "bridges": [bridge, bridge] }))
+        };
+        let (ahead, behind) = (off(7_200), off(-600));
+        assert!(
+            ahead.troubles[0].contains("2 h ahead of amoCRM") && ahead.troubles[0].contains("timedatectl"),
+            "{ahead:?}"
+        );
+        assert!(behind.troubles[0].contains("10 min behind amoCRM"), "{behind:?}");
+        assert_eq!((ahead.troubles.len(), behind.troubles.len()), (1, 1));
+        assert!(off(20).is_well && off(-299).is_well);
     }
 
     #[test]

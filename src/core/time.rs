@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// A machine's clock that is further from a service's makes the times of notes wrong, and the older of two edits win.
+pub const CLOCK_OFF_MS: i64 = 300_000;
+
 /// Milliseconds since the Unix epoch, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -34,6 +37,14 @@ impl Millis {
     /// the clock was set back.
     pub const fn is_near(self, other: Millis, within_ms: i64) -> bool {
         self.since(other).saturating_abs() < within_ms
+    }
+
+    /// How far this machine's clock is ahead of a server's, in milliseconds; negative: behind. `server`: what the answer's
+    /// `Date` told, whole seconds. `before` and `after`: ours around the request, which need not be quick.
+    pub fn ahead_of(server: Millis, before: Millis, after: Millis) -> i64 {
+        let behind_ms = server.since(after).max(0);
+        let ahead_ms = before.since(server.plus(999)).max(0);
+        if behind_ms > 0 { -behind_ms } else { ahead_ms }
     }
 
     /// Milliseconds from `earlier` to this instant; negative when it is later.

@@ -213,7 +213,8 @@ impl Sender {
         let (method, route, repeatable) = (call.method.name(), call.route, call.repeatable);
         let started = self.env.now();
         let result = self.transport.send(self.raw(call, credentials.clone())).await;
-        let elapsed_ms = self.env.now().since(started);
+        let ended = self.env.now();
+        let elapsed_ms = ended.since(started);
         self.lane.count(result.as_ref().ok().map(|answer| answer.status));
         let answer = match result {
             Ok(answer) => answer,
@@ -229,6 +230,7 @@ impl Sender {
                 return Err(error.fault(repeatable));
             }
         };
+        self.compare_clocks(&answer, started, ended);
         let status = answer.status;
         tracing::debug!(
             service = self.service,
@@ -238,7 +240,7 @@ impl Sender {
             "{} {method} {route} {status} in {elapsed_ms} ms",
             self.service
         );
-        let outcome = (self.classify)(&answer, self.env.now());
+        let outcome = (self.classify)(&answer, ended);
         // An account that has moved is found in the same way.
         if outcome != Outcome::Auth || !matches!(status, 401 | 300..=399) {
             permit.answered(outcome);
@@ -262,6 +264,21 @@ impl Sender {
                 permit.answered(outcome);
                 Ok(answer)
             }
+        }
+    }
+
+    /// A wrong clock is told when it is noticed, and stands in the lane's report from then on.
+    fn compare_clocks(&self, answer: &RawAnswer, started: Millis, ended: Millis) {
+        let Some(server) = answer.date() else { return };
+        let ahead_ms = Millis::ahead_of(server, started, ended);
+        if self.lane.dated(ahead_ms) {
+            let (service, off_s) = (self.service, ahead_ms.saturating_abs() / 1_000);
+            let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+            tracing::warn!(
+                service,
+                off_s,
+                "this machine's clock is {off_s} s {side} {service}'s: set it by the network (timedatectl set-ntp true)"
+            );
         }
     }
 

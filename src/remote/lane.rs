@@ -19,7 +19,7 @@ mod state;
 mod tests;
 
 use crate::core::fault::{Fault, FaultKind};
-use crate::core::time::Millis;
+use crate::core::time::{CLOCK_OFF_MS, Millis};
 use crate::ports::env::Env;
 use crate::ports::remote::Priority;
 use gate::Reason;
@@ -136,6 +136,9 @@ pub struct LaneReport {
     pub requests_per_second: f64,
     /// What is left of the day's budget.
     pub budget_left: Option<u64>,
+    /// How many seconds this machine's clock is ahead of the service's, by its last answer that told the time; negative:
+    /// behind.
+    pub clock_ahead_s: Option<i64>,
     /// When requests flow again (paused), or when the next probe may go (blocked, parked).
     pub until: Option<Millis>,
 }
@@ -218,6 +221,14 @@ impl Lane {
         *self.lock().answers.entry(class_of(status)).or_default() += 1;
     }
 
+    /// An answer told the time: so many milliseconds is this machine's clock ahead, negative: behind. True where it is too
+    /// far off, and was not by the answer before.
+    pub fn dated(&self, ahead_ms: i64) -> bool {
+        let is_off = |ahead_ms: i64| ahead_ms.saturating_abs() > CLOCK_OFF_MS;
+        let before_ms = self.lock().clock_ahead_ms.replace(ahead_ms);
+        is_off(ahead_ms) && !before_ms.is_some_and(is_off)
+    }
+
     /// What `status` shows.
     pub fn report(&self) -> LaneReport {
         let mut state = self.lock();
@@ -241,6 +252,7 @@ impl Lane {
             answers: state.answers.clone(),
             requests_per_second: state.rate.current(now_ms),
             budget_left: self.options.daily_budget.map(|budget| budget.saturating_sub(state.budget_used)),
+            clock_ahead_s: state.clock_ahead_ms.map(|ahead_ms| ahead_ms / 1_000),
             until: until_ms.map(|until_ms| wall.plus(until_ms - now_ms)),
         }
     }

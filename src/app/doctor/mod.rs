@@ -18,7 +18,7 @@ pub use webhook::address as webhook_address;
 use crate::app::settings;
 use crate::app::wire::{self, Asked, Outside};
 use crate::config::{Bridge, Config, Faults};
-use crate::core::time::Millis;
+use crate::core::time::{CLOCK_OFF_MS, Millis};
 use futures::stream::{self, StreamExt};
 use machine::Machine;
 use serde_json::{Value, json};
@@ -266,11 +266,9 @@ fn clock(subject: Subject, server: Option<Millis>, before: Millis, after: Millis
     let Some(server) = server else {
         return Need::not_tried(subject, "the answer does not tell the server's time");
     };
-    // A header tells whole seconds.
-    let ahead_ms = server.since(after).max(0);
-    let behind_ms = before.since(server.plus(999)).max(0);
-    let skew_s = (ahead_ms.max(behind_ms) + 999) / 1000;
-    let side = if ahead_ms > behind_ms { "behind" } else { "ahead of" };
+    let ahead_ms = Millis::ahead_of(server, before, after);
+    let skew_s = (ahead_ms.saturating_abs() + 999) / 1000;
+    let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
     let found = format!("this machine's clock is {skew_s} s {side} the server's");
     let remedy = "set the clock by the network: timedatectl set-ntp true";
     match skew_s {
@@ -283,8 +281,8 @@ fn clock(subject: Subject, server: Option<Millis>, before: Millis, after: Millis
 
 /// More than this is no network's delay.
 const SKEW_WARNING_S: i64 = 10;
-/// More than this makes the times of notes and the freshness of records wrong.
-const SKEW_MAX_S: i64 = 300;
+/// What is further off than this fails.
+const SKEW_MAX_S: i64 = CLOCK_OFF_MS / 1_000;
 
 #[cfg(test)]
 mod tests {

@@ -44,6 +44,7 @@ pub(super) struct State {
     pub(super) blocked: u64,
     pub(super) budget_day: i64,
     pub(super) budget_used: u64,
+    pub(super) clock_ahead_ms: Option<i64>,
 }
 
 /// Milliseconds that only move forward, and no faster than time does: the wall clock may be set back, and then a lane
@@ -89,6 +90,7 @@ impl State {
             blocked: 0,
             budget_day: 0,
             budget_used: 0,
+            clock_ahead_ms: None,
         }
     }
 

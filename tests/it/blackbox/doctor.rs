@@ -212,8 +212,21 @@ async fn a_wrong_clock_is_told() {
     let mut options = TownOptions { contacts: 4, people: 2, ..TownOptions::new(ahead) };
     options.amo.token = super::TOKEN.to_owned();
     let town = Town::found(options, Faults::none()).await.expect("free ports");
-    let (outcome, said) = Told::of(&Place::of_town(&town)).said("amo_clock");
+    let place = Place::of_town(&town);
+    let (outcome, said) = Told::of(&place).said("amo_clock");
     assert!(outcome == "failed" && said.contains("timedatectl") && said.contains("behind"), "{said}");
+    // Nobody asks `doctor` while all seems well: the daemon tells it by itself.
+    let daemon = place.start();
+    place.ready().await;
+    let status = super::text(&place.command(&["status"]).output().expect("it runs"));
+    assert!(status.contains(" min behind amoCRM's") && status.contains("timedatectl"), "{status}");
+    let (status, metrics) = place.get("/metrics").await.expect("an answer");
+    let told = |line: &str| {
+        line.starts_with("salebridge_clock_ahead_seconds") && (line.ends_with("-3599") || line.ends_with("-3600"))
+    };
+    assert!(status == 200 && metrics.lines().any(told), "{metrics}");
+    assert!(place.logged().contains("s behind amocrm's"), "{}", place.logged());
+    assert_eq!(daemon.stop().await.code(), Some(0));
     town.close().await;
 }
 
