@@ -283,9 +283,9 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     };
     if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
         let secrets = output.with_file_name("secrets");
+        let who = if is_installed { "The files are root's, and the service runs" } else { "If the daemon runs" };
         anstream::println!(
-            "\nIf the daemon runs as another user, give it the files: chown -R salebridge {} {}\n\
-             Then start it as that user, not as root, whose database it could not open: systemctl enable --now salebridge.socket salebridge.service",
+            "\n{who} as another user: give them to it first: chown -R salebridge: {} {}",
             output.display(),
             secrets.display()
         );

@@ -171,10 +171,20 @@ fn read_file(path: &Path) -> Result<String, (String, String)> {
     Ok(text)
 }
 
+/// Where systemd puts the copies that a service's `LoadCredential=` asks for (systemd.exec: "Credentials"); in its unit's
+/// folder there, which is gone when it stops.
+const CREDENTIALS: &str = "/run/credentials";
+
 /// What to do about a file that cannot be opened.
 fn opening(error: &std::io::Error, path: &Path) -> String {
+    let is_copy = path.starts_with(CREDENTIALS);
     let path = path.display();
     match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied if is_copy => {
+            "this is the service's own copy, there while it runs: start it (systemctl start salebridge), with a \
+             LoadCredential= line for this name (systemctl edit salebridge), and type the command as its user or root"
+                .to_owned()
+        }
         std::io::ErrorKind::NotFound => {
             "put the secret into this file, mode 0600, or correct the path; it counts from the configuration's folder"
                 .to_owned()

@@ -169,6 +169,9 @@ async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
             None,
         );
     }
+    if let Some(need) = not_ours(path) {
+        return (need, None);
+    }
     match sqlite::examine(path).await {
         Ok(None) => (Need::fine(Subject::STORE, format!("{shown} is not there yet; `salebridge run` makes it")), None),
         Ok(Some(found)) => (sqlite_file(path, &found), found.driver),
@@ -178,6 +181,23 @@ async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
             (Need::failed(Subject::STORE, reason, remedy), None)
         }
     }
+}
+
+/// A command that somebody else typed, root above all, may have made the database or what stands beside it.
+fn not_ours(path: &Path) -> Option<Need> {
+    let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
+    let is_closed = |file: &PathBuf| {
+        let tried = std::fs::OpenOptions::new().read(true).write(true).open(file);
+        tried.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    };
+    let closed = ["", "-wal", "-shm", ".lock"].map(beside).into_iter().find(is_closed)?;
+    let what =
+        format!("{} may not be written by this user: it belongs to another one, perhaps to root", closed.display());
+    let remedy = format!(
+        "give it to the user salebridge runs as (chown salebridge: {}*), and run this as that user (sudo -u salebridge …)",
+        path.display()
+    );
+    Some(Need::failed(Subject::STORE, what, remedy))
 }
 
 fn sqlite_file(path: &Path, found: &Examined) -> Need {

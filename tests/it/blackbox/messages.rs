@@ -106,6 +106,30 @@ fn an_unreadable_secret_names_the_file_and_what_to_do() {
         &place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), "token = { env = \"NO_SUCH_NAME\" }"),
     );
     ended(&place.command(&["run"]).output().expect("it runs"), 78, &["NO_SUCH_NAME", "Environment="]);
+    // A copy of systemd's is nothing that anybody puts there.
+    let copy = "token = { file = \"/run/credentials/salebridge.service/amo-token\" }";
+    place.write(&place.config.text().replace(&format!("token = \"{}\"", super::TOKEN), copy));
+    let parts = ["amo-token", "systemctl start salebridge", "LoadCredential="];
+    ended(&place.command(&["doctor"]).output().expect("it runs"), 78, &parts);
+}
+
+#[test]
+fn a_database_of_somebody_else_is_no_damaged_one() {
+    if !is_root() {
+        eprintln!("skipped: only root can give a file to somebody else");
+        return;
+    }
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let made = place.command(&["migrate"]).output().expect("it runs");
+    assert!(made.status.success(), "{}", text(&made));
+    // The folder and the configuration are the service's, the database is root's.
+    for mine in [place.path().to_owned(), place.file()] {
+        std::os::unix::fs::chown(mine, Some(NOBODY), Some(NOBODY)).expect("root may");
+    }
+    let output = place.command(&["doctor"]).uid(NOBODY).output().expect("it runs");
+    let parts = ["salebridge.db may not be written by this user", "chown salebridge: ", "salebridge.db*"];
+    ended(&output, 1, &parts);
+    assert!(!text(&output).contains("put back"), "{}", text(&output));
 }
 
 #[tokio::test]
