@@ -3,6 +3,7 @@
 //!
 //! - [`bots`]: bots that call functions.
 //! - [`clock`]: virtual time and the executor.
+//! - [`crossed`]: worlds in which an answer comes late, and something happens before it does.
 //! - [`deeds`]: what people, bots and managers do.
 //! - [`entered`]: whether the last word on each value is still there.
 //! - [`flaky`]: a store whose disk is full now and then.
@@ -21,6 +22,7 @@
 mod bots;
 mod checks;
 mod clock;
+mod crossed;
 mod deeds;
 mod entered;
 mod flaky;
@@ -135,6 +137,43 @@ fn nobody_who_writes_during_the_first_listing_is_made_anew() {
         .filter(|(_, made)| *made > 0)
         .collect();
     assert!(made.is_empty(), "{made:?}");
+}
+
+/// What a listing shows that was asked before we wrote is no edit of a manager's.
+#[test]
+fn a_listing_from_before_our_write_takes_nothing_back() {
+    let (had, at_last) = World::told_beside_a_late_listing();
+    assert_eq!((had.into_iter().collect::<Vec<_>>(), at_last.as_str()), (vec!["foreman".to_owned()], "foreman"));
+}
+
+/// Only our own change is no news.
+#[test]
+fn an_edit_between_decision_and_write_is_carried() {
+    let took_ms = World::renamed_before_a_write("Renamed before");
+    assert!(took_ms < 35_000, "{took_ms} ms");
+}
+
+/// What was read long ago is read again before it is written over.
+#[test]
+fn a_number_that_is_added_during_a_long_look_is_kept() {
+    let phones = World::phone_added_beside_a_long_look();
+    for number in ["+79990000077", "+79990000088"] {
+        assert!(phones.iter().any(|phone| phone == number), "{number} is missing in {phones:?}");
+    }
+}
+
+/// A merge takes notes along, and so one that was perhaps written is looked for at the survivor.
+#[test]
+fn a_note_in_doubt_is_looked_for_after_a_merge() {
+    let (on, survivor) = World::merged_while_a_note_is_in_doubt();
+    assert_eq!(on, [survivor]);
+}
+
+/// Leads are found by the client of their order, whatever became of their contact.
+#[test]
+fn a_budget_reaches_a_lead_without_a_contact() {
+    let took_ms = World::budgeted_without_a_contact(4_200);
+    assert!(took_ms < 60_000, "{took_ms} ms");
 }
 
 /// What proved whose client it is tells what it has as well.

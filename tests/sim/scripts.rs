@@ -20,18 +20,23 @@ use salebridge::sandbox::salebot::NewClient;
 use std::sync::Arc;
 
 /// How often is looked whether the bridge has written.
-const LOOK_MS: i64 = 20;
+pub const LOOK_MS: i64 = 20;
 /// Clients that an import has something for.
 const LONG_QUEUE: u64 = 400;
 /// People whom an import has just linked.
 const MANY_PEOPLE: u64 = 200;
 /// Longer than an older state is doubted.
-const DOUBT_MS: i64 = 300_000;
+pub const DOUBT_MS: i64 = 300_000;
 
 impl World {
     /// Two people with a contact and a client each, who belong together, in an account that is polled and nothing else.
-    fn calm() -> (World, Daemon) {
-        let (mut world, mut daemon) = World::founded();
+    pub fn calm() -> (World, Daemon) {
+        World::calm_with(|_| ())
+    }
+
+    /// The same in a world that is a little different.
+    pub fn calm_with(change: impl FnOnce(&mut World)) -> (World, Daemon) {
+        let (mut world, mut daemon) = World::founded_with(str::to_owned, change);
         let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
         for client in clients {
             world.live(&mut daemon, world.env.now_ms() + 5_000);
@@ -45,17 +50,18 @@ impl World {
 
     /// The same when the daemon is started for the first time.
     fn founded() -> (World, Daemon) {
-        World::founded_with(str::to_owned)
+        World::founded_with(str::to_owned, |_| ())
     }
 
-    /// Contacts have their numbers spelled like this.
-    fn founded_with(spelled: fn(&str) -> String) -> (World, Daemon) {
+    /// Contacts have their numbers spelled like this, and the world is changed before the daemon starts.
+    fn founded_with(spelled: fn(&str) -> String, change: impl FnOnce(&mut World)) -> (World, Daemon) {
         let mut world = World::blank(0, false, Kept::in_memory());
         world.network =
             Arc::new(Network { refusals: Vec::new(), ..Arc::into_inner(world.network).expect("the only one") });
         *world.network.faults.lock().unwrap() = Faults::none();
         (world.has_jumps, world.is_disorderly, world.listens) = (false, false, Listens::Polls);
         world.settle_neighbours(spelled);
+        change(&mut world);
         let daemon = world.start();
         (world, daemon)
     }
@@ -78,7 +84,7 @@ impl World {
     /// How many contacts there are more than before.
     pub fn contacts_made_when_written_to(after_ms: i64) -> usize {
         let (mut world, mut daemon) =
-            World::founded_with(|phone| format!("8 ({}) {}-{}", &phone[2..5], &phone[5..8], &phone[8..]));
+            World::founded_with(|phone| format!("8 ({}) {}-{}", &phone[2..5], &phone[5..8], &phone[8..]), |_| ());
         let contacts = |world: &World| world.network.amo.lock().unwrap().contact_count();
         let (before, now) = (contacts(&world), world.env.now_ms());
         let clients: Vec<i64> = world.people.iter().flat_map(|person| person.clients.clone()).collect();
@@ -267,7 +273,7 @@ impl World {
         asked(&world) - before
     }
 
-    fn says(&mut self, client: i64, text: &str) {
+    pub fn says(&mut self, client: i64, text: &str) {
         let now = self.env.now_ms();
         self.network.salebot.lock().unwrap().person_writes(now, client, Some(text), &[]);
         let hooks = self.network.salebot.lock().unwrap().take_webhooks();
