@@ -69,6 +69,12 @@ impl World {
         self.says(client, "I have another position");
     }
 
+    fn tells_name(&mut self, client: i64, name: &str) {
+        let now = self.env.now_ms();
+        self.network.salebot.lock().unwrap().set_variable(now, client, "client.full", name);
+        self.says(client, "I have another name");
+    }
+
     fn position(&self, contact: u64) -> String {
         let amo = self.network.amo.lock().unwrap();
         amo.contact(contact).expect("it is there").card.texts(fixture::FIELD_POSITION).concat()
@@ -90,9 +96,7 @@ impl World {
         // Listings show it by now, and every poll of this minute does.
         world.pass(&mut daemon, SHOWN_MS);
         world.pass_tick(&mut daemon, -LOOK_MS);
-        let late = Fault::Slow { ms: LATE_MS };
-        world.spoil(ScriptedFault::once(ServiceName::Amo, late).on("/contacts").by("GET"));
-        world.until(&mut daemon, "the poll is on its way", World::is_spoilt);
+        world.look_long(&mut daemon, "/contacts");
         world.tells_position(client, "foreman");
         world.until(&mut daemon, "the second position arrives", |world| world.position(contact) == "foreman");
         let (mut had, told_at) = (BTreeSet::new(), world.env.now_ms());
@@ -101,6 +105,23 @@ impl World {
             had.insert(world.variable(client, "position"));
         }
         (had, world.position(contact))
+    }
+
+    /// A bot learns a name, which is written to a contact and whose answer is cut off, as is the look that follows; at once it
+    /// learns another one. What the person is called on both sides at last: the contact's name, the client's.
+    pub fn named_again_while_a_name_is_in_doubt(first: &str, second: &str) -> (String, String) {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = world.first();
+        world.pass_tick(&mut daemon, 1_000);
+        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("POST"));
+        world.tells_name(client, first);
+        world.until(&mut daemon, "the first name is written", World::is_spoilt);
+        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("GET"));
+        world.until(&mut daemon, "nobody knows of it", World::is_spoilt);
+        world.tells_name(client, second);
+        world.pass(&mut daemon, DOUBT_MS);
+        let name = world.network.amo.lock().unwrap().contact(contact).expect("it is there").card.name.clone();
+        (name, world.variable(client, "full"))
     }
 
     /// A write of ours is decided, and before it is sent a manager renames the contact. How long that takes to reach the client.
@@ -127,9 +148,7 @@ impl World {
         world.network.salebot.lock().unwrap().set_variable(now, client, "client.phone", "+79990000077");
         world.says(client, "I have another number");
         world.until(&mut daemon, "the write is decided", World::waits);
-        let late = Fault::Slow { ms: LATE_MS };
-        world.spoil(ScriptedFault::once(ServiceName::Amo, late).on("/contacts").by("GET"));
-        world.until(&mut daemon, "the look is on its way", World::is_spoilt);
+        world.look_long(&mut daemon, "/contacts");
         let now = world.env.now_ms();
         world.network.amo.lock().unwrap().add_phone(now, contact, "+79990000088");
         world.pass(&mut daemon, DOUBT_MS);
@@ -164,7 +183,46 @@ impl World {
     pub fn budgeted_without_a_contact(budget: i64) -> i64 {
         let (mut world, mut daemon) = World::calm();
         let (contact, client) = world.first();
+        let (lead, order) = world.deal(&mut daemon);
         let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().delete_contact(now, contact);
+        world.says(client, "is anybody there");
+        world.pass(&mut daemon, DOUBT_MS);
+        let now = world.env.now_ms();
+        world.tells_budget(client, order, budget);
+        world.until(&mut daemon, "the budget arrives", |world| world.price(lead) == budget);
+        world.env.now_ms() - now
+    }
+
+    /// A budget that a bot told is to be written through API v4. The look before it is on its way for eight seconds, and
+    /// meanwhile a manager sets another price. The lead's price after that, and the order's budget.
+    pub fn priced_beside_a_long_look(price: i64) -> (i64, Value) {
+        let (mut world, mut daemon) = World::calm_with(|world| world.speaks_v4 = true);
+        let (_, client) = world.first();
+        let (lead, order) = world.deal(&mut daemon);
+        world.pass_tick(&mut daemon, 1_000);
+        world.tells_budget(client, order, price + 1);
+        world.until(&mut daemon, "the write is decided", World::waits);
+        world.look_long(&mut daemon, "/leads");
+        let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().set_lead_price(now, lead, price);
+        world.pass(&mut daemon, DOUBT_MS);
+        let salebot = world.network.salebot.lock().unwrap();
+        let budget = salebot.orders(client).first().and_then(|order| order.variables.get("budget").cloned());
+        (world.price(lead), budget.unwrap_or_default())
+    }
+
+    /// The next look at records of this kind is on its way for eight seconds.
+    fn look_long(&mut self, daemon: &mut Daemon, route: &str) {
+        let late = Fault::Slow { ms: LATE_MS };
+        self.spoil(ScriptedFault::once(ServiceName::Amo, late).on(route).by("GET"));
+        self.until(daemon, "the look is on its way", World::is_spoilt);
+    }
+
+    /// A lead of the first person, and its order, both at rest.
+    fn deal(&mut self, daemon: &mut Daemon) -> (u64, i64) {
+        let (contact, client) = self.first();
+        let now = self.env.now_ms();
         let draft = LeadDraft {
             name: "Deal".to_owned(),
             contact_ids: vec![contact],
@@ -172,19 +230,19 @@ impl World {
             stage: Some((61, 1001)),
             ..LeadDraft::default()
         };
-        let lead = world.network.amo.lock().unwrap().create_lead(now, draft);
+        let lead = self.network.amo.lock().unwrap().create_lead(now, draft);
         let order = |world: &World| world.network.salebot.lock().unwrap().orders(client).first().map(|order| order.id);
-        world.until(&mut daemon, "the order is made", |world| order(world).is_some());
-        world.pass(&mut daemon, DOUBT_MS);
-        let now = world.env.now_ms();
-        world.network.amo.lock().unwrap().delete_contact(now, contact);
-        world.says(client, "is anybody there");
-        world.pass(&mut daemon, DOUBT_MS);
-        let (now, order) = (world.env.now_ms(), order(&world).expect("it was made"));
-        world.network.salebot.lock().unwrap().set_order_variable(order, "budget", &Value::from(budget));
-        world.says(client, "I have more money");
-        let price = |world: &World| world.network.amo.lock().unwrap().lead(lead).expect("it is there").price;
-        world.until(&mut daemon, "the budget arrives", |world| price(world) == budget);
-        world.env.now_ms() - now
+        self.until(daemon, "the order is made", |world| order(world).is_some());
+        self.pass(daemon, DOUBT_MS);
+        (lead, order(self).expect("it was made"))
+    }
+
+    fn tells_budget(&mut self, client: i64, order: i64, budget: i64) {
+        self.network.salebot.lock().unwrap().set_order_variable(order, "budget", &Value::from(budget));
+        self.says(client, "I have more money");
+    }
+
+    fn price(&self, lead: u64) -> i64 {
+        self.network.amo.lock().unwrap().lead(lead).expect("it is there").price
     }
 }

@@ -146,6 +146,13 @@ fn a_listing_from_before_our_write_takes_nothing_back() {
     assert_eq!((had.into_iter().collect::<Vec<_>>(), at_last.as_str()), (vec!["foreman".to_owned()], "foreman"));
 }
 
+/// Which of two names is ours counts also where nobody knows yet whether it was written.
+#[test]
+fn a_value_in_doubt_is_no_edit_of_a_manager() {
+    let names = World::named_again_while_a_name_is_in_doubt("Known first", "Known second");
+    assert_eq!(names, ("Known second".to_owned(), "Known second".to_owned()));
+}
+
 /// Only our own change is no news.
 #[test]
 fn an_edit_between_decision_and_write_is_carried() {
@@ -160,6 +167,12 @@ fn a_number_that_is_added_during_a_long_look_is_kept() {
     for number in ["+79990000077", "+79990000088"] {
         assert!(phones.iter().any(|phone| phone == number), "{number} is missing in {phones:?}");
     }
+}
+
+/// The same of a lead's price.
+#[test]
+fn a_price_that_is_set_during_a_long_look_is_kept() {
+    assert_eq!(World::priced_beside_a_long_look(4_200), (4_200, 4_200.into()));
 }
 
 /// A merge takes notes along, and so one that was perhaps written is looked for at the survivor.

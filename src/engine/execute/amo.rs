@@ -9,25 +9,13 @@ use crate::core::id::{ContactId, LeadId};
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::{deal, person};
 use crate::core::time::Millis;
-use crate::engine::portion::Portion;
 use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
+use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a note waits for its person's next contact.
 const NO_CONTACT_MS: i64 = 5_000;
-/// So old may a look before a write be …
-const FRESH_MS: i64 = 2_000;
-/// … unless amoCRM is slower than that as often as this and once more.
-const AGAIN_MAX: u32 = 3;
-/// How many contacts are read at least for one write, where each is a request.
-const LOOKS_MIN: u32 = 5;
-
-/// How many contacts are read again before they are written.
-pub(in crate::engine) fn looks_at_once() -> Portion {
-    let most = AMO_BATCH_MAX as u32;
-    Portion::new(LOOKS_MIN, most, most)
-}
 
 impl Bridge {
     pub(super) async fn execute_amo(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
@@ -105,45 +93,34 @@ impl Bridge {
         })
     }
 
-    /// Reads the contacts again, leaves out what somebody else changed, and writes the rest. What took long to read is read
-    /// once more, fewer at a time: a manager may have edited it meanwhile, and API v4 takes an older state without a word.
+    /// Reads the contacts again, leaves out what somebody else changed, and writes the rest.
     async fn update_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes = Vec::new();
         let mut rest = batch;
-        let mut again = 0;
         while !rest.is_empty() {
-            let (rows, later) = rest.split_at(rest.len().min(self.fresh_looks.size() as usize));
-            let ids: Vec<ContactId> = rows.iter().filter_map(updated_contact).collect();
-            let began_ms = self.parts.env.elapsed_ms();
-            let page = match self.parts.amo.contacts_by_id(&ids, urgency(batch)).await {
-                Ok(page) => page,
+            let look = |rows: &[OutboxRow]| {
+                let ids: Vec<ContactId> = rows.iter().filter_map(updated_contact).collect();
+                async move { self.parts.amo.contacts_by_id(&ids, urgency(batch)).await }.boxed()
+            };
+            match self.fresh(rest, look).await {
+                Ok((rows, page)) => {
+                    outcomes.extend(self.write_contacts(rows, page).await?);
+                    rest = &rest[rows.len()..];
+                }
                 Err(fault) => {
                     outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
                     break;
                 }
-            };
-            let took_ms = self.parts.env.elapsed_ms() - began_ms;
-            self.fresh_looks.cost(took_ms, FRESH_MS / 4, FRESH_MS);
-            if took_ms > FRESH_MS && again < AGAIN_MAX {
-                again += 1;
-                continue;
             }
-            again = 0;
-            outcomes.extend(self.write_contacts(rows, &ids, page).await?);
-            rest = later;
         }
         Ok(outcomes)
     }
 
     /// Writes contacts that were read a moment ago.
-    async fn write_contacts(
-        &self,
-        batch: &[OutboxRow],
-        ids: &[ContactId],
-        page: Page<Contact>,
-    ) -> Result<Vec<Outcome>, StoreError> {
+    async fn write_contacts(&self, batch: &[OutboxRow], page: Page<Contact>) -> Result<Vec<Outcome>, StoreError> {
         let now = self.server_now(&page);
-        let known = self.store().contacts(self.name(), ids).await?;
+        let ids: Vec<ContactId> = batch.iter().filter_map(updated_contact).collect();
+        let known = self.store().contacts(self.name(), &ids).await?;
         let known: BTreeMap<ContactId, String> =
             known.into_iter().map(|seen| (seen.contact, seen.fingerprint)).collect();
         let mut records: BTreeMap<ContactId, Contact> =
@@ -197,15 +174,31 @@ impl Bridge {
         (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
     }
 
+    /// The same for leads.
     async fn update_leads(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
-        let ids: Vec<LeadId> = batch
-            .iter()
-            .filter_map(|row| if let Action::UpdateLead { lead, .. } = &row.action { Some(*lead) } else { None })
-            .collect();
-        let page = match self.parts.amo.leads_by_id(&ids, urgency(batch)).await {
-            Ok(page) => page,
-            Err(fault) => return batch.iter().map(|_| Outcome::Failed(fault.clone())).collect(),
-        };
+        let mut outcomes = Vec::new();
+        let mut rest = batch;
+        while !rest.is_empty() {
+            let look = |rows: &[OutboxRow]| {
+                let ids: Vec<LeadId> = rows.iter().filter_map(updated_lead).collect();
+                async move { self.parts.amo.leads_by_id(&ids, urgency(batch)).await }.boxed()
+            };
+            match self.fresh(rest, look).await {
+                Ok((rows, page)) => {
+                    outcomes.extend(self.write_leads(rows, page).await);
+                    rest = &rest[rows.len()..];
+                }
+                Err(fault) => {
+                    outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
+                    break;
+                }
+            }
+        }
+        outcomes
+    }
+
+    /// Writes leads that were read a moment ago.
+    async fn write_leads(&self, batch: &[OutboxRow], page: Page<Lead>) -> Vec<Outcome> {
         let now = self.server_now(&page);
         let mut records: BTreeMap<LeadId, Lead> = page.rows.into_iter().map(|lead| (lead.id, lead)).collect();
         let mut outcomes = Vec::new();
@@ -316,6 +309,13 @@ fn must_wait(outcome: &Outcome) -> bool {
 fn updated_contact(row: &OutboxRow) -> Option<ContactId> {
     match &row.action {
         Action::UpdateContact { contact, .. } => Some(*contact),
+        _ => None,
+    }
+}
+
+fn updated_lead(row: &OutboxRow) -> Option<LeadId> {
+    match &row.action {
+        Action::UpdateLead { lead, .. } => Some(*lead),
         _ => None,
     }
 }

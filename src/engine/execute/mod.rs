@@ -8,6 +8,7 @@
 //! - [`settle`]: the outcome becomes links, bases, and the action's end.
 
 mod amo;
+mod fresh;
 mod function;
 mod function_end;
 mod lookup;
@@ -21,7 +22,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::function::Call;
 use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored};
-pub(super) use amo::looks_at_once;
+pub(super) use fresh::looks_at_once;
 use function_end::Ending;
 pub(super) use under_way::SALEBOT_OUTBOX;
 
