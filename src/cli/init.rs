@@ -292,7 +292,7 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
     }
     let first = if is_well { "" } else { "Do what stands under ✗ above, and see with:\n" };
     anstream::println!(
-        "\nNext:\n{first}  {at} doctor      tries everything again\n  {start}         starts the daemon\n  {at} backfill    a first import (--dry-run writes nothing)\n  {at} status      how it is doing"
+        "\nNext:\n{first}  {at} doctor      tries everything again\n  {at} backfill --dry-run    what the first start would write; nothing is written\n  {start}         starts the daemon\n  {at} status      how it is doing"
     );
     Ok(())
 }

@@ -173,7 +173,7 @@ async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
         return (need, None);
     }
     match sqlite::examine(path).await {
-        Ok(None) => (Need::fine(Subject::STORE, format!("{shown} is not there yet; `salebridge run` makes it")), None),
+        Ok(None) => (Need::fine(Subject::STORE, format!("{shown} is not there yet; the first start makes it")), None),
         Ok(Some(found)) => (sqlite_file(path, &found), found.driver),
         Err(reason) => {
             let remedy =
