@@ -37,8 +37,11 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
 /// Examines, and prints each need as soon as it was tried unless `quiet`.
 pub(super) async fn examine(path: &Path, bridge: Option<&str>, quiet: bool) -> anyhow::Result<Diagnosis> {
     let mut shown: Option<String> = None;
+    let mut unsound = 0;
     let mut tell = |need: &Need| {
-        if quiet {
+        // One reason for everything is told once.
+        unsound += usize::from(need.found == doctor::UNSOUND);
+        if quiet || need.found == doctor::UNSOUND {
             return;
         }
         if need.bridge != shown {
@@ -47,7 +50,11 @@ pub(super) async fn examine(path: &Path, bridge: Option<&str>, quiet: bool) -> a
         }
         anstream::print!("{}", line(need));
     };
-    doctor::examine(path, bridge, &mut tell).await
+    let diagnosis = doctor::examine(path, bridge, &mut tell).await?;
+    if unsound > 0 && !quiet {
+        anstream::println!("– {unsound} other needs: {}", doctor::UNSOUND);
+    }
+    Ok(diagnosis)
 }
 
 /// The need as people read it: what was found, and for what is not met why it matters and what to do.

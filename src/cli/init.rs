@@ -281,18 +281,13 @@ fn closing(output: &Path, is_well: bool) -> Result<(), Failure> {
         true => "systemctl enable --now salebridge.socket salebridge.service".to_owned(),
         false => format!("{at} run"),
     };
-    if std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0) {
-        let secrets = output.with_file_name("secrets");
-        let who = if is_installed { "The files are root's, and the service runs" } else { "If the daemon runs" };
-        anstream::println!(
-            "\n{who} as another user: give them to it first: chown -R salebridge: {} {}",
-            output.display(),
-            secrets.display()
-        );
-    }
+    let is_roots = std::fs::metadata(output).is_ok_and(|metadata| metadata.uid() == 0);
+    let give = format!("chown -R salebridge: {} {}", output.display(), output.with_file_name("secrets").display());
+    let why = if is_installed { "the service runs as this user" } else { "if the daemon runs as this user" };
+    let give = if is_roots { format!("  {give}    {why}\n") } else { String::new() };
     let first = if is_well { "" } else { "Do what stands under ✗ above, and see with:\n" };
     anstream::println!(
-        "\nNext:\n{first}  {at} doctor      tries everything again\n  {at} backfill --dry-run    what the first start would write; nothing is written\n  {start}         starts the daemon\n  {at} status      how it is doing"
+        "\nNext:\n{give}{first}  {at} doctor      tries everything again\n  {at} backfill --dry-run    what the first start would write; nothing is written\n  {start}         starts the daemon\n  {at} status      how it is doing"
     );
     Ok(())
 }

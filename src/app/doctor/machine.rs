@@ -246,9 +246,10 @@ fn idle_daemon(driver: Option<&str>) -> Need {
             format!("{driver} drives this store and does not answer on http.listen"),
             "if it was started with another http.listen, restart it; else see its log: journalctl -u salebridge",
         ),
-        None => {
-            Need::fine(Subject::DAEMON, "does not run; start it with `salebridge run`, or systemctl start salebridge")
-        }
+        None => Need::fine(
+            Subject::DAEMON,
+            "does not run; start it with systemctl start salebridge, or with `salebridge run` where there is no service",
+        ),
     }
 }
 

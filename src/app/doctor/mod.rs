@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
+/// Why nothing is tried.
+pub const UNSOUND: &str = "the configuration must be sound first";
 /// Bridges that are tried at the same time.
 const BRIDGES_AT_ONCE: usize = 4;
 /// Requests a second to each service, beside a daemon that has its own.
@@ -163,7 +165,7 @@ pub async fn examine(path: &Path, only: Option<&str>, tell: &mut dyn FnMut(&Need
     add(configuration(path, config.as_ref(), faults.as_ref()), &mut needs);
     let Some(config) = config else {
         for subject in Subject::ALL {
-            add(Need::not_tried(*subject, "the configuration must be sound first"), &mut needs);
+            add(Need::not_tried(*subject, UNSOUND), &mut needs);
         }
         return Ok(Diagnosis { needs, faults });
     };
