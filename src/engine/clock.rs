@@ -24,6 +24,15 @@ impl ClockWatch {
         }
     }
 
+    /// The time as far as it can be compared with now: of one from before the clock was set, or from a time to come, nobody knows
+    /// how long ago it was, but not before the setting.
+    pub(super) fn comparable(&self, at: Millis, now: Millis) -> Millis {
+        match self.set_at() {
+            Some(set_at) if at < set_at || at > now => set_at,
+            _ => at,
+        }
+    }
+
     /// What the clock showed after it was last set; none: it went on evenly. Times from before cannot
     /// be compared with now.
     pub(super) fn set_at(&self) -> Option<Millis> {
@@ -46,5 +55,17 @@ mod tests {
         assert_eq!(watch.set_at(), Some(Millis(3_600_000)));
         watch.saw(Millis(3_000_000));
         assert_eq!(watch.set_at(), Some(Millis(3_000_000)));
+    }
+
+    #[test]
+    fn times_from_before_the_clock_was_set_are_no_older_than_that() {
+        let watch = ClockWatch::default();
+        watch.saw(Millis(900_000));
+        assert_eq!(watch.comparable(Millis(800_000), Millis(900_000)), Millis(800_000));
+        watch.saw(Millis(700_000));
+        let now = Millis(760_000);
+        for (at, compared) in [(650_000, 700_000), (750_000, 750_000), (800_000, 700_000)] {
+            assert_eq!(watch.comparable(Millis(at), now), Millis(compared), "{at}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use crate::world::{Daemon, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
+use salebridge::sandbox::salebot::NewClient;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -210,6 +211,25 @@ impl World {
         let salebot = world.network.salebot.lock().unwrap();
         let budget = salebot.orders(client).first().and_then(|order| order.variables.get("budget").cloned());
         (world.price(lead), budget.unwrap_or_default())
+    }
+
+    /// Our clock is set back behind the start of the daemon, and a minute later a newcomer's contact is made, whose answer is cut
+    /// off. How many contacts there are more, once it is known.
+    pub fn newcomer_after_the_clock_was_set_back() -> usize {
+        let (mut world, mut daemon) = World::calm();
+        world.env.jump(-600_000);
+        world.pass(&mut daemon, 90_000);
+        let contacts = |world: &World| world.network.amo.lock().unwrap().contact_count();
+        let (before, now) = (contacts(&world), world.env.now_ms());
+        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
+        let client = world.network.salebot.lock().unwrap().add_client(now, new);
+        world.pass_tick(&mut daemon, 1_000);
+        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("POST"));
+        world.says(client, "hello");
+        world.until(&mut daemon, "the contact is made", World::is_spoilt);
+        world.pass(&mut daemon, DOUBT_MS);
+        assert_eq!(world.counts().links, 3, "it is known whose it is");
+        contacts(&world) - before
     }
 
     /// The next look at records of this kind is on its way for eight seconds.

@@ -146,6 +146,12 @@ fn a_listing_from_before_our_write_takes_nothing_back() {
     assert_eq!((had.into_iter().collect::<Vec<_>>(), at_last.as_str()), (vec!["foreman".to_owned()], "foreman"));
 }
 
+/// A start that lies in the future by a clock that was set back does not hide that an attempt was made a moment ago.
+#[test]
+fn a_newcomer_after_the_clock_was_set_back_is_made_once() {
+    assert_eq!(World::newcomer_after_the_clock_was_set_back(), 1);
+}
+
 /// Which of two names is ours counts also where nobody knows yet whether it was written.
 #[test]
 fn a_value_in_doubt_is_no_edit_of_a_manager() {

@@ -54,16 +54,16 @@ pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 impl Bridge {
     pub(super) fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
         let now = self.now();
-        // The last attempt counts, and one that a crash cut short is no older than this start. Of one from
-        // before the clock was set nobody knows how long ago it was.
-        let doubted_at =
-            row.fault.as_ref().and_then(|fault| fault.at).max(row.first_attempt_at).max(self.started_at.get().copied());
-        // The attempt was made before the call lost the record it was about.
-        let doubted_at = doubted_at.max(has_brought_doubt(row).then_some(row.created_at));
-        let doubted_at = match self.clock.set_at() {
-            Some(set_at) if doubted_at.is_none_or(|at| at < set_at || at > now) => Some(set_at),
-            _ => doubted_at,
-        };
+        // The last attempt counts, and one that a crash cut short is no older than this start.
+        let attempts = [
+            row.fault.as_ref().and_then(|fault| fault.at),
+            row.first_attempt_at,
+            self.started_at.get().copied(),
+            // It was made before the call lost the record it was about.
+            has_brought_doubt(row).then_some(row.created_at),
+        ];
+        // Each by itself: a start that the clock has left in the future must not hide the attempt of a moment ago.
+        let doubted_at = attempts.into_iter().flatten().map(|at| self.clock.comparable(at, now)).max();
         let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(look_again_ms(age_ms)) }
     }
