@@ -1,7 +1,7 @@
 //! Opening the file: who may, how, and what is refused.
 
 use super::migrations;
-use super::trouble::{Tried, Trouble};
+use super::trouble::{Tried, Trouble, whose};
 use crate::ports::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
@@ -49,11 +49,30 @@ pub(super) fn create(path: &Path) -> Tried<()> {
     options.write(true).create_new(true);
     owner_only(&mut options);
     match options.open(path) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            give_to_folders_owner(path);
+            Ok(())
+        }
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(refused(format!("{} cannot be made: {error}", path.display()))),
     }
 }
+
+/// What root makes in the folder of the user that the daemon runs as is given to that user, who could not open it otherwise.
+/// SQLite does the same with the files beside the database.
+#[cfg(unix)]
+fn give_to_folders_owner(path: &Path) {
+    use std::os::unix::fs::{MetadataExt, chown};
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (Ok(file), Ok(folder)) = (path.metadata(), folder.metadata()) else { return };
+    // Nobody but root has files of root's. Where it may not be done, opening the file tells what to do.
+    if file.uid() == 0 && folder.uid() != 0 {
+        let _ = chown(path, Some(folder.uid()), Some(folder.gid()));
+    }
+}
+
+#[cfg(not(unix))]
+fn give_to_folders_owner(_path: &Path) {}
 
 #[cfg(unix)]
 fn owner_only(options: &mut OpenOptions) {
@@ -83,12 +102,7 @@ pub(super) fn lock(path: &Path) -> Tried<File> {
     let lock_path = PathBuf::from(name);
     let failed = |error: std::io::Error| {
         let what_to_do = match error.kind() {
-            ErrorKind::PermissionDenied => {
-                format!(
-                    "; it belongs to another user, perhaps to root: chown it to the user that runs the daemon, {}*",
-                    path.display()
-                )
-            }
+            ErrorKind::PermissionDenied => format!("; {}", whose(path)),
             _ => String::new(),
         };
         refused(format!("{} cannot be locked: {error}{what_to_do}", lock_path.display()))
@@ -97,6 +111,7 @@ pub(super) fn lock(path: &Path) -> Tried<File> {
     options.read(true).write(true).create(true).truncate(false);
     owner_only(&mut options);
     let mut file = options.open(&lock_path).map_err(failed)?;
+    give_to_folders_owner(&lock_path);
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(in_use(path, &mut file)),

@@ -62,9 +62,31 @@ impl Trouble {
         match self {
             Trouble::Told(error) => error,
             Trouble::Sql(error) if primary_code(&error) == Some(FULL) => StoreError::Full(full_text(path)),
+            Trouble::Sql(error) if is_about_rights(&error) && is_closed(path) => {
+                StoreError::Unavailable(format!("{} may not be written by this user; {}", path.display(), whose(path)))
+            }
             Trouble::Sql(error) => StoreError::Unavailable(format!("{}: {error}", path.display())),
         }
     }
+}
+
+/// `SQLITE_READONLY` and `SQLITE_CANTOPEN`.
+fn is_about_rights(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(8 | 14))
+}
+
+/// True where this user may not read and write the file.
+fn is_closed(path: &Path) -> bool {
+    let tried = std::fs::OpenOptions::new().read(true).write(true).open(path);
+    tried.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
+}
+
+/// Whose a file may be that this user may not open, and what to do.
+pub(super) fn whose(path: &Path) -> String {
+    format!(
+        "it belongs to another user, perhaps to root: chown it to the user that runs the daemon, {}*",
+        path.display()
+    )
 }
 
 fn full_text(path: &Path) -> String {

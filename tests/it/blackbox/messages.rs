@@ -3,7 +3,7 @@
 use super::{Daemon, Place, SECRET, eventually, found_town, salebridge, signal, text};
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -130,6 +130,24 @@ fn a_database_of_somebody_else_is_no_damaged_one() {
     let parts = ["salebridge.db may not be written by this user", "chown salebridge: ", "salebridge.db*"];
     ended(&output, 1, &parts);
     assert!(!text(&output).contains("put back"), "{}", text(&output));
+    let output = place.command(&["run"]).uid(NOBODY).output().expect("it runs");
+    ended(&output, 1, &["salebridge.db", "belongs to another user", "chown it to the user that runs the daemon"]);
+}
+
+#[test]
+fn what_root_makes_in_the_services_folder_is_the_services() {
+    if !is_root() {
+        eprintln!("skipped: only root makes files for somebody else");
+        return;
+    }
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    std::os::unix::fs::chown(place.path(), Some(NOBODY), Some(NOBODY)).expect("root may");
+    let made = place.command(&["migrate"]).output().expect("it runs");
+    assert!(made.status.success(), "{}", text(&made));
+    let files = fs::read_dir(place.path()).expect("our own folder").map(|entry| entry.expect("an entry"));
+    let of_database = files.filter(|entry| entry.file_name().to_string_lossy().starts_with("salebridge.db"));
+    let owners: Vec<u32> = of_database.map(|entry| entry.metadata().expect("it is there").uid()).collect();
+    assert!(!owners.is_empty() && owners.iter().all(|owner| *owner == NOBODY), "{owners:?}");
 }
 
 #[tokio::test]
