@@ -3,6 +3,7 @@
 use crate::app::driven::{self, Driven};
 use crate::app::nodes::Task;
 use crate::app::opened::Opened;
+use crate::app::undo;
 use crate::app::wire;
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
@@ -44,6 +45,8 @@ pub struct Standing {
     pub is_over: bool,
     /// Dead letters.
     pub dead_letters: u64,
+    /// True where it changed values, so that there is something to put back under its name.
+    pub is_undoable: bool,
     /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
 }
@@ -95,9 +98,12 @@ impl Backfills {
                 true => counts.outbox_oldest.is_none_or(|oldest| oldest > done_at),
                 false => counts.outbox == 0 && is_looked_at,
             };
+            let is_over = done_at.is_some_and(is_written);
+            let may_have_changed = progress.as_ref().is_some_and(Progress::changes_values);
             all.push(Standing {
                 bridge: bridge.clone(),
-                is_over: done_at.is_some_and(is_written),
+                is_over,
+                is_undoable: may_have_changed && undo::is_known(self.store.as_ref(), bridge, request.run()).await?,
                 outbox: counts.outbox,
                 dead_letters: counts.dead_letters,
                 fault: self.fault(bridge).await,

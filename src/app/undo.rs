@@ -238,13 +238,16 @@ fn overtaken(line: WroteLine) -> impl Iterator<Item = Line> {
     })
 }
 
+/// True where the journal tells of values that the run changed, or decided to change.
+pub(super) async fn is_known(store: &dyn Store, bridge: &str, run: Run) -> Stored<bool> {
+    Ok(!store.journal(bridge, &run.subject(), 1).await?.is_empty() || listed(store, bridge).await?.contains_key(&run))
+}
+
 /// The bridge that has the run.
 async fn bridge_of(config: &Config, store: &dyn Store, only: Option<&str>, run: Run) -> anyhow::Result<String> {
     let mut found = Vec::new();
     for bridge in bridges(config, only)? {
-        if !store.journal(bridge, &run.subject(), 1).await?.is_empty()
-            || listed(store, bridge).await?.contains_key(&run)
-        {
+        if is_known(store, bridge, run).await? {
             found.push(bridge.to_owned());
         }
     }

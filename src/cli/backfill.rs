@@ -212,7 +212,7 @@ fn current(standing: &Standing) -> Option<(Part, &Progress)> {
 fn line_of(standing: &Standing, pace: &Pace) -> String {
     let Some(progress) = &standing.progress else {
         let why = standing.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
-        return format!("{}: waits for its turn{why}", standing.bridge);
+        return format!("{}: waits for its first page{why}", standing.bridge);
     };
     let at = match (progress.part(), standing.is_over) {
         (Some(part), _) => far(progress, part, pace),
@@ -249,6 +249,21 @@ fn far(progress: &Progress, part: Part, pace: &Pace) -> String {
     format!("{}, {rows}{of} rows{rate}{left}{then}", part.name())
 }
 
+/// How what it changed is put back.
+fn way_back(standing: &Standing, progress: &Progress) -> Option<String> {
+    let bridge = &standing.bridge;
+    match (progress.request.dry_run, standing.is_undoable) {
+        (true, _) => None,
+        (false, true) => {
+            Some(format!("To put back what it changed in {bridge}: salebridge undo {}\n", progress.request.run()))
+        }
+        // Others may have been faster: a poll, or who wrote meanwhile.
+        (false, false) => progress
+            .changes_values()
+            .then(|| format!("It changed no value of {bridge} itself; salebridge undo lists the runs that did.\n")),
+    }
+}
+
 /// What it came to.
 fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: bool) -> String {
     let mut table = Table::new();
@@ -279,13 +294,7 @@ fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: 
             row("writes still waiting", standing.outbox);
             row("dead letters", standing.dead_letters);
         }
-        if !progress.request.dry_run && progress.changes_values() {
-            runs.push_str(&format!(
-                "To put back what it changed in {}: salebridge undo {}\n",
-                standing.bridge,
-                progress.request.run()
-            ));
-        }
+        runs.extend(way_back(standing, progress));
         if progress.request.dry_run && progress.linked > 0 {
             runs.push_str("Orders of those who would be found to belong together come on top.\n");
         }
@@ -317,6 +326,7 @@ mod tests {
             outbox: 0,
             is_over: false,
             dead_letters: 0,
+            is_undoable: true,
             fault: None,
         }
     }
@@ -363,6 +373,17 @@ mod tests {
         assert!(told.contains("12 requests, 1 answers 429 until everything was read\n"), "{told}");
         assert!(told.contains("Not all of shop works: the token is not accepted (auth); what to do: "), "{told}");
         standing.progress = None;
-        assert_eq!(line_of(&standing, &Pace::default()), "shop: waits for its turn: amoCRM is away");
+        assert_eq!(line_of(&standing, &Pace::default()), "shop: waits for its first page: amoCRM is away");
+    }
+
+    #[test]
+    fn the_way_back_names_a_run_that_is_known() {
+        let mut standing = standing(10, Some(20), Part::Leads);
+        let told = |standing: &Standing| closing(std::slice::from_ref(standing), (12, 0), true);
+        assert!(told(&standing).contains("salebridge undo 19700101-000000-001-backfill"), "{}", told(&standing));
+        standing.is_undoable = false;
+        assert!(!told(&standing).contains("undo"), "{}", told(&standing));
+        standing.progress.as_mut().expect("it has begun").linked = 3;
+        assert!(told(&standing).contains("salebridge undo lists the runs that did"), "{}", told(&standing));
     }
 }

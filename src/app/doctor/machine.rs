@@ -2,7 +2,7 @@
 
 use super::{Need, Subject};
 use crate::app::{status, wire};
-use crate::config::{Config, StoreUrl};
+use crate::config::{Config, SecretSource, StoreUrl};
 use crate::core::probe::Key;
 use crate::inbound::{ServerLimits, probe_router, serve};
 use crate::ports::store::Store;
@@ -117,8 +117,9 @@ fn secrets(config: &Config) -> Need {
         let files = of_group.join(" ");
         return Need::warning(Subject::SECRETS, format!("others may change {files}"), format!("chmod go-w {files}"));
     }
-    let files = config.secrets.iter().filter(|source| source.file.is_some()).count();
-    let variables = config.secrets.len() - files;
+    let has_file = |source: &&SecretSource| source.file.as_ref().is_some_and(|file| mode(file).is_some());
+    let files = config.secrets.iter().filter(has_file).count();
+    let variables = config.secrets.iter().filter(|source| source.file.is_none()).count();
     let found = match config.secrets.len() {
         0 => "all stand in the configuration itself, which only its owner and group can read".to_owned(),
         _ => format!("{files} in files that only their owner and group can read, {variables} in variables"),
