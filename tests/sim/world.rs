@@ -12,7 +12,10 @@ use crate::points::Points;
 use crate::report::Report;
 use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
 use crate::triggers::{self, Events};
+use salebridge::core::action::LinkRef;
 use salebridge::core::flex::Notices;
+use salebridge::core::guard::{self, Frozen};
+use salebridge::core::id::ClientId;
 use salebridge::core::policy::CallbackDelivery;
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
@@ -513,6 +516,14 @@ impl World {
         drop((amo, salebot));
         self.report.trace = std::mem::take(&mut self.network.trace.lock().unwrap());
         Ok(self.report)
+    }
+
+    /// True where a value of this client's was carried in turns so often that it is left alone until somebody releases it.
+    pub fn is_frozen(&self, client: i64) -> bool {
+        let kept = self.kept.wait(self.kept.store.text(BRIDGE, guard::FROZEN)).expect("never fails");
+        let frozen: Vec<Frozen> = guard::kept(kept.as_deref());
+        let is_its = |pair: &Frozen| pair.link == LinkRef::Client(ClientId(client.unsigned_abs()));
+        frozen.iter().any(is_its)
     }
 
     /// Until when the daemon says that it heard everything.
