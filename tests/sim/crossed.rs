@@ -232,6 +232,33 @@ impl World {
         contacts(&world) - before
     }
 
+    /// A newcomer's contact is to be made, a gateway answers in amoCRM's place, and before anybody looks whether it was made a
+    /// manager makes one with the same number and no position. Position and name on both sides at last: the contact's, the
+    /// client's.
+    pub fn made_by_hand_while_it_is_in_doubt() -> [(String, String); 2] {
+        let (mut world, mut daemon) = World::calm();
+        let now = world.env.now_ms();
+        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
+        let client = world.network.salebot.lock().unwrap().add_client(now, new);
+        for (name, value) in [("phone", "+79990000050"), ("position", "foreman"), ("full", "Newcomer")] {
+            world.network.salebot.lock().unwrap().set_variable(now, client, &format!("client.{name}"), value);
+        }
+        world.pass_tick(&mut daemon, 1_000);
+        let gateway = Fault::Status { code: 502, body: None, retry_after: None };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, gateway).on("/contacts").by("POST"));
+        world.says(client, "hello");
+        world.until(&mut daemon, "the contact is to be made", World::is_spoilt);
+        let now = world.env.now_ms();
+        let phones = vec!["+79990000050".to_owned()];
+        let draft = ContactDraft { name: "By hand".to_owned(), phones, ..ContactDraft::default() };
+        let contact = world.network.amo.lock().unwrap().add_contact(now, draft);
+        world.pass(&mut daemon, DOUBT_MS);
+        assert_eq!(world.variable(client, "amo_contact_id"), contact.to_string(), "nobody else is made");
+        let name = world.network.amo.lock().unwrap().contact(contact).expect("it is there").card.name.clone();
+        let position = (world.position(contact), world.variable(client, "position"));
+        [position, (name, world.variable(client, "full"))]
+    }
+
     /// The next look at records of this kind is on its way for eight seconds.
     fn look_long(&mut self, daemon: &mut Daemon, route: &str) {
         let late = Fault::Slow { ms: LATE_MS };

@@ -152,6 +152,13 @@ fn a_newcomer_after_the_clock_was_set_back_is_made_once() {
     assert_eq!(World::newcomer_after_the_clock_was_set_back(), 1);
 }
 
+/// Somebody else's contact in the place of one that we wanted to make is met for the first time: what it lacks was not cleared.
+#[test]
+fn a_contact_that_is_made_by_hand_meanwhile_is_met_and_not_ours() {
+    let both = |text: &str| (text.to_owned(), text.to_owned());
+    assert_eq!(World::made_by_hand_while_it_is_in_doubt(), [both("foreman"), both("By hand")]);
+}
+
 /// Which of two names is ours counts also where nobody knows yet whether it was written.
 #[test]
 fn a_value_in_doubt_is_no_edit_of_a_manager() {
