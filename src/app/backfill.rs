@@ -45,8 +45,6 @@ pub struct Standing {
     pub is_over: bool,
     /// Dead letters.
     pub dead_letters: u64,
-    /// True where it changed values, so that there is something to put back under its name.
-    pub is_undoable: bool,
     /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
 }
@@ -98,12 +96,9 @@ impl Backfills {
                 true => counts.outbox_oldest.is_none_or(|oldest| oldest > done_at),
                 false => counts.outbox == 0 && is_looked_at,
             };
-            let is_over = done_at.is_some_and(is_written);
-            let may_have_changed = progress.as_ref().is_some_and(Progress::changes_values);
             all.push(Standing {
                 bridge: bridge.clone(),
-                is_over,
-                is_undoable: may_have_changed && undo::is_known(self.store.as_ref(), bridge, request.run()).await?,
+                is_over: done_at.is_some_and(is_written),
                 outbox: counts.outbox,
                 dead_letters: counts.dead_letters,
                 fault: self.fault(bridge).await,
@@ -111,6 +106,17 @@ impl Backfills {
             });
         }
         Ok(all)
+    }
+
+    /// Bridges whose backfill changed values, so that there is something to put back under its name.
+    pub async fn undoable(&self) -> anyhow::Result<BTreeSet<String>> {
+        let mut undoable = BTreeSet::new();
+        for (bridge, request) in &self.bridges {
+            if undo::is_known(self.store.as_ref(), bridge, request.run()).await? {
+                undoable.insert(bridge.clone());
+            }
+        }
+        Ok(undoable)
     }
 
     /// Requests and answers 429 so far: all that were sent from here, or what the daemon tells with each page.

@@ -1,7 +1,7 @@
 //! What a status means: whether all is well, and what to do if not. From the form that programs get, so that people
 //! are told the same.
 
-use crate::core::time::CLOCK_OFF_MS;
+use crate::core::time::{CLOCK_OFF_MS, Millis};
 use serde_json::Value;
 
 /// Whether all is well, in words.
@@ -136,7 +136,7 @@ fn wrong_clock(bridge: &Value) -> Option<String> {
     let ahead =
         |(lane, service): (&str, &'static str)| Some((bridge["lanes"][lane]["clock_ahead_s"].as_i64()?, service));
     let (ahead_s, service) = [("amo", "amoCRM"), ("salebot", "Salebot")].into_iter().find_map(ahead)?;
-    let side = if ahead_s < 0 { "behind" } else { "ahead of" };
+    let side = Millis::side_of(ahead_s);
     (ahead_s.saturating_abs() > CLOCK_OFF_MS / 1_000).then(|| {
         format!(
             "This machine's clock is {} {side} {service}'s: times of notes are wrong, and of two edits the older may win. \

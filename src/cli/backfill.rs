@@ -85,12 +85,13 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     let ended = watch(&backfills).await;
     let standings = backfills.standings().await?;
     let requests = backfills.requests(&standings);
+    let undoable = backfills.undoable().await?;
     let is_of_daemon = backfills.is_of_daemon();
     if ended.is_err() {
         backfills.leave().await?;
     }
     backfills.end().await;
-    anstream::print!("{}", closing(&standings, requests, is_of_daemon));
+    anstream::print!("{}", closing(&standings, &undoable, requests, is_of_daemon));
     match ended {
         Ok(()) if standings.iter().all(|standing| standing.dead_letters == 0) => Ok(ExitCode::SUCCESS),
         Ok(()) => {
@@ -250,9 +251,8 @@ fn far(progress: &Progress, part: Part, pace: &Pace) -> String {
 }
 
 /// How what it changed is put back.
-fn way_back(standing: &Standing, progress: &Progress) -> Option<String> {
-    let bridge = &standing.bridge;
-    match (progress.request.dry_run, standing.is_undoable) {
+fn way_back(bridge: &str, progress: &Progress, is_undoable: bool) -> Option<String> {
+    match (progress.request.dry_run, is_undoable) {
         (true, _) => None,
         (false, true) => {
             Some(format!("To put back what it changed in {bridge}: salebridge undo {}\n", progress.request.run()))
@@ -265,7 +265,12 @@ fn way_back(standing: &Standing, progress: &Progress) -> Option<String> {
 }
 
 /// What it came to.
-fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: bool) -> String {
+fn closing(
+    standings: &[Standing],
+    undoable: &BTreeSet<String>,
+    (sent, throttled): (u64, u64),
+    is_of_daemon: bool,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["bridge", "what", "count"]);
@@ -294,7 +299,7 @@ fn closing(standings: &[Standing], (sent, throttled): (u64, u64), is_of_daemon: 
             row("writes still waiting", standing.outbox);
             row("dead letters", standing.dead_letters);
         }
-        runs.extend(way_back(standing, progress));
+        runs.extend(way_back(&standing.bridge, progress, undoable.contains(&standing.bridge)));
         if progress.request.dry_run && progress.linked > 0 {
             runs.push_str("Orders of those who would be found to belong together come on top.\n");
         }
@@ -326,7 +331,6 @@ mod tests {
             outbox: 0,
             is_over: false,
             dead_letters: 0,
-            is_undoable: true,
             fault: None,
         }
     }
@@ -369,7 +373,7 @@ mod tests {
             line.ends_with("rests: the token is not accepted (auth); what to do: salebridge doctor --bridge shop"),
             "{line}"
         );
-        let told = closing(std::slice::from_ref(&standing), (12, 1), true);
+        let told = closing(std::slice::from_ref(&standing), &BTreeSet::new(), (12, 1), true);
         assert!(told.contains("12 requests, 1 answers 429 until everything was read\n"), "{told}");
         assert!(told.contains("Not all of shop works: the token is not accepted (auth); what to do: "), "{told}");
         standing.progress = None;
@@ -379,9 +383,14 @@ mod tests {
     #[test]
     fn the_way_back_names_a_run_that_is_known() {
         let mut standing = standing(10, Some(20), Part::Leads);
-        let told = |standing: &Standing| closing(std::slice::from_ref(standing), (12, 0), true);
-        assert!(told(&standing).contains("salebridge undo 19700101-000000-001-backfill"), "{}", told(&standing));
-        standing.is_undoable = false;
+        let mut undoable = BTreeSet::from(["shop".to_owned()]);
+        let told = |standing: &Standing, undoable: &BTreeSet<String>| {
+            closing(std::slice::from_ref(standing), undoable, (12, 0), true)
+        };
+        let known = told(&standing, &undoable);
+        assert!(known.contains("salebridge undo 19700101-000000-001-backfill"), "{known}");
+        undoable.clear();
+        let told = |standing: &Standing| told(standing, &undoable);
         assert!(!told(&standing).contains("undo"), "{}", told(&standing));
         standing.progress.as_mut().expect("it has begun").linked = 3;
         assert!(told(&standing).contains("salebridge undo lists the runs that did"), "{}", told(&standing));

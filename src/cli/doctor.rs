@@ -37,11 +37,8 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
 /// Examines, and prints each need as soon as it was tried unless `quiet`.
 pub(super) async fn examine(path: &Path, bridge: Option<&str>, quiet: bool) -> anyhow::Result<Diagnosis> {
     let mut shown: Option<String> = None;
-    let mut unsound = 0;
     let mut tell = |need: &Need| {
-        // One reason for everything is told once.
-        unsound += usize::from(need.found == doctor::UNSOUND);
-        if quiet || need.found == doctor::UNSOUND {
+        if quiet {
             return;
         }
         if need.bridge != shown {
@@ -51,6 +48,8 @@ pub(super) async fn examine(path: &Path, bridge: Option<&str>, quiet: bool) -> a
         anstream::print!("{}", line(need));
     };
     let diagnosis = doctor::examine(path, bridge, &mut tell).await?;
+    // One reason for everything is told once.
+    let unsound = diagnosis.needs.iter().filter(|need| need.found == doctor::UNSOUND).count();
     if unsound > 0 && !quiet {
         anstream::println!("– {unsound} other needs: {}", doctor::UNSOUND);
     }

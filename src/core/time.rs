@@ -47,6 +47,11 @@ impl Millis {
         if behind_ms > 0 { -behind_ms } else { ahead_ms }
     }
 
+    /// The words between two clocks, by [`Millis::ahead_of`] in whatever unit.
+    pub const fn side_of(ahead: i64) -> &'static str {
+        if ahead < 0 { "behind" } else { "ahead of" }
+    }
+
     /// Milliseconds from `earlier` to this instant; negative when it is later.
     pub const fn since(self, earlier: Millis) -> i64 {
         self.0.saturating_sub(earlier.0)

@@ -273,7 +273,7 @@ impl Sender {
         let ahead_ms = Millis::ahead_of(server, started, ended);
         if self.lane.dated(ahead_ms) {
             let (service, off_s) = (self.service, ahead_ms.saturating_abs() / 1_000);
-            let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+            let side = Millis::side_of(ahead_ms);
             tracing::warn!(
                 service,
                 off_s,

@@ -59,21 +59,17 @@ impl World {
         world.counts().outbox > 0
     }
 
-    /// The first person's contact and client.
-    fn first(&self) -> (u64, i64) {
-        (self.people[0].contact.expect("one each"), self.people[0].clients[0])
+    /// A bot learns something of somebody, who says so.
+    fn tells(&mut self, client: i64, name: &str, value: &str) {
+        let now = self.env.now_ms();
+        self.network.salebot.lock().unwrap().set_variable(now, client, &format!("client.{name}"), value);
+        self.says(client, "I have something new");
     }
 
-    fn tells_position(&mut self, client: i64, position: &str) {
-        let now = self.env.now_ms();
-        self.network.salebot.lock().unwrap().set_variable(now, client, "client.position", position);
-        self.says(client, "I have another position");
-    }
-
-    fn tells_name(&mut self, client: i64, name: &str) {
-        let now = self.env.now_ms();
-        self.network.salebot.lock().unwrap().set_variable(now, client, "client.full", name);
-        self.says(client, "I have another name");
+    /// Somebody who has not written yet.
+    fn newcomer(&self) -> i64 {
+        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
+        self.network.salebot.lock().unwrap().add_client(self.env.now_ms(), new)
     }
 
     fn position(&self, contact: u64) -> String {
@@ -92,13 +88,13 @@ impl World {
     pub fn told_beside_a_late_listing() -> (BTreeSet<String>, String) {
         let (mut world, mut daemon) = World::calm();
         let (contact, client) = world.first();
-        world.tells_position(client, "clerk");
+        world.tells(client, "position", "clerk");
         world.until(&mut daemon, "the first position arrives", |world| world.position(contact) == "clerk");
         // Listings show it by now, and every poll of this minute does.
         world.pass(&mut daemon, SHOWN_MS);
         world.pass_tick(&mut daemon, -LOOK_MS);
         world.look_long(&mut daemon, "/contacts");
-        world.tells_position(client, "foreman");
+        world.tells(client, "position", "foreman");
         world.until(&mut daemon, "the second position arrives", |world| world.position(contact) == "foreman");
         let (mut had, told_at) = (BTreeSet::new(), world.env.now_ms());
         while world.env.now_ms() < told_at + DOUBT_MS {
@@ -115,11 +111,11 @@ impl World {
         let (contact, client) = world.first();
         world.pass_tick(&mut daemon, 1_000);
         world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("POST"));
-        world.tells_name(client, first);
+        world.tells(client, "full", first);
         world.until(&mut daemon, "the first name is written", World::is_spoilt);
         world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("GET"));
         world.until(&mut daemon, "nobody knows of it", World::is_spoilt);
-        world.tells_name(client, second);
+        world.tells(client, "full", second);
         world.pass(&mut daemon, DOUBT_MS);
         let name = world.network.amo.lock().unwrap().contact(contact).expect("it is there").card.name.clone();
         (name, world.variable(client, "full"))
@@ -130,7 +126,7 @@ impl World {
         let (mut world, mut daemon) = World::calm();
         let (contact, client) = world.first();
         world.pass_tick(&mut daemon, 2_000);
-        world.tells_position(client, "foreman");
+        world.tells(client, "position", "foreman");
         world.until(&mut daemon, "the write is decided", World::waits);
         let now = world.env.now_ms();
         world.network.amo.lock().unwrap().rename_contact(now, contact, name);
@@ -145,9 +141,7 @@ impl World {
         let (mut world, mut daemon) = World::calm_with(|world| world.speaks_v4 = true);
         let (contact, client) = world.first();
         world.pass_tick(&mut daemon, 1_000);
-        let now = world.env.now_ms();
-        world.network.salebot.lock().unwrap().set_variable(now, client, "client.phone", "+79990000077");
-        world.says(client, "I have another number");
+        world.tells(client, "phone", "+79990000077");
         world.until(&mut daemon, "the write is decided", World::waits);
         world.look_long(&mut daemon, "/contacts");
         let now = world.env.now_ms();
@@ -220,9 +214,7 @@ impl World {
         world.env.jump(-600_000);
         world.pass(&mut daemon, 90_000);
         let contacts = |world: &World| world.network.amo.lock().unwrap().contact_count();
-        let (before, now) = (contacts(&world), world.env.now_ms());
-        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
-        let client = world.network.salebot.lock().unwrap().add_client(now, new);
+        let (before, client) = (contacts(&world), world.newcomer());
         world.pass_tick(&mut daemon, 1_000);
         world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Truncated).on("/contacts").by("POST"));
         world.says(client, "hello");
@@ -237,9 +229,7 @@ impl World {
     /// client's.
     pub fn made_by_hand_while_it_is_in_doubt() -> [(String, String); 2] {
         let (mut world, mut daemon) = World::calm();
-        let now = world.env.now_ms();
-        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
-        let client = world.network.salebot.lock().unwrap().add_client(now, new);
+        let (now, client) = (world.env.now_ms(), world.newcomer());
         for (name, value) in [("phone", "+79990000050"), ("position", "foreman"), ("full", "Newcomer")] {
             world.network.salebot.lock().unwrap().set_variable(now, client, &format!("client.{name}"), value);
         }

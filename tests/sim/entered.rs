@@ -53,8 +53,8 @@ pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Ve
             phones_are_there(world, contact, violations);
         }
         // With a contact goes what was known of its clients: which of their values was the last.
-        let is_frozen = person.clients.iter().any(|client| world.is_frozen(*client));
-        if !world.has_robots && !is_frozen && person.lost_at.is_none() && person.twins == 0 {
+        let is_frozen = || person.clients.iter().any(|client| world.is_frozen(*client));
+        if !world.has_robots && person.lost_at.is_none() && person.twins == 0 && !is_frozen() {
             position_is_a_last_word(world, index, &contacts, violations);
         }
     }

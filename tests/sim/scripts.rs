@@ -117,7 +117,7 @@ impl World {
     /// the client is called some minutes later.
     pub fn renamed_in_the_second_of_a_write(name: &str) -> Option<String> {
         let (mut world, mut daemon) = World::calm();
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let (contact, client) = world.first();
         let now = world.env.now_ms();
         world.network.salebot.lock().unwrap().set_variable(now, client, "client.position", "foreman");
         world.says(client, "I am the foreman now");
@@ -148,7 +148,7 @@ impl World {
     /// to reach the client, and how many of the others have been called by then.
     pub fn renamed_beside_a_long_queue(name: &str) -> (i64, u64) {
         let (mut world, mut daemon) = World::calm();
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let (contact, client) = world.first();
         let now = world.env.now_ms();
         let mut changes = Vec::new();
         for number in 0..LONG_QUEUE {
@@ -209,7 +209,7 @@ impl World {
         }
         world.kept.wait(world.kept.store.commit(BRIDGE, changes)).expect("never fails");
         world.live(&mut daemon, now + 3_000);
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let (contact, client) = world.first();
         let said_at = world.env.now_ms();
         world.network.salebot.lock().unwrap().set_variable(said_at, client, "client.position", position);
         world.says(client, "I have another position");
@@ -252,7 +252,7 @@ impl World {
 
     /// A contact is deleted, and its client's bot wants a note on it: who both are.
     fn calls_for_a_deleted(&self) -> (u64, i64) {
-        let (contact, client) = (self.people[0].contact.expect("one each"), self.people[0].clients[0]);
+        let (contact, client) = self.first();
         let now = self.env.now_ms();
         self.network.amo.lock().unwrap().delete_contact(now, contact);
         self.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
@@ -263,7 +263,7 @@ impl World {
     /// after that.
     pub fn deleted_in_salebot() -> u64 {
         let (mut world, mut daemon) = World::calm();
-        let (contact, client) = (world.people[0].contact.expect("one each"), world.people[0].clients[0]);
+        let (contact, client) = world.first();
         assert!(world.network.salebot.lock().unwrap().delete_client(client), "it was there");
         let now = world.env.now_ms();
         world.network.amo.lock().unwrap().rename_contact(now, contact, "Renamed for nobody");
@@ -271,6 +271,11 @@ impl World {
         let before = asked(&world);
         world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
         asked(&world) - before
+    }
+
+    /// The first person's contact and client.
+    pub fn first(&self) -> (u64, i64) {
+        (self.people[0].contact.expect("one each"), self.people[0].clients[0])
     }
 
     pub fn says(&mut self, client: i64, text: &str) {

@@ -187,11 +187,7 @@ async fn sqlite_store(path: &Path, folder: &Path) -> (Need, Option<String>) {
 /// A command that somebody else typed, root above all, may have made the database or what stands beside it.
 fn not_ours(path: &Path) -> Option<Need> {
     let beside = |ending: &str| PathBuf::from(format!("{}{ending}", path.display()));
-    let is_closed = |file: &PathBuf| {
-        let tried = std::fs::OpenOptions::new().read(true).write(true).open(file);
-        tried.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
-    };
-    let closed = ["", "-wal", "-shm", ".lock"].map(beside).into_iter().find(is_closed)?;
+    let closed = ["", "-wal", "-shm", ".lock"].map(beside).into_iter().find(|file| sqlite::is_closed(file))?;
     let what =
         format!("{} may not be written by this user: it belongs to another one, perhaps to root", closed.display());
     let remedy = format!(

@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Why nothing is tried.
+/// Why nothing is tried, and nothing told but this.
 pub const UNSOUND: &str = "the configuration must be sound first";
 /// Bridges that are tried at the same time.
 const BRIDGES_AT_ONCE: usize = 4;
@@ -164,9 +164,7 @@ pub async fn examine(path: &Path, only: Option<&str>, tell: &mut dyn FnMut(&Need
     };
     add(configuration(path, config.as_ref(), faults.as_ref()), &mut needs);
     let Some(config) = config else {
-        for subject in Subject::ALL {
-            add(Need::not_tried(*subject, UNSOUND), &mut needs);
-        }
+        needs.extend(Subject::ALL.iter().map(|subject| Need::not_tried(*subject, UNSOUND)));
         return Ok(Diagnosis { needs, faults });
     };
     let names: Vec<&str> = config.bridges.iter().map(|bridge| bridge.name.as_str()).collect();
@@ -270,7 +268,7 @@ fn clock(subject: Subject, server: Option<Millis>, before: Millis, after: Millis
     };
     let ahead_ms = Millis::ahead_of(server, before, after);
     let skew_s = (ahead_ms.saturating_abs() + 999) / 1000;
-    let side = if ahead_ms < 0 { "behind" } else { "ahead of" };
+    let side = Millis::side_of(ahead_ms);
     let found = format!("this machine's clock is {skew_s} s {side} the server's");
     let remedy = "set the clock by the network: timedatectl set-ntp true";
     match skew_s {

@@ -29,7 +29,7 @@ impl Bridge {
                 let outcomes = match name {
                     "create_contact" => self.create_contacts(&rows).await?,
                     "update_contact" => self.update_contacts(&rows).await?,
-                    "update_lead" => self.update_leads(&rows).await,
+                    "update_lead" => self.update_leads(&rows).await?,
                     name if name.starts_with("function") => self.execute_functions(&rows).await?,
                     _ => self.add_notes(&rows).await?,
                 };
@@ -95,25 +95,11 @@ impl Bridge {
 
     /// Reads the contacts again, leaves out what somebody else changed, and writes the rest.
     async fn update_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
-        let mut outcomes = Vec::new();
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let look = |rows: &[OutboxRow]| {
-                let ids: Vec<ContactId> = rows.iter().filter_map(updated_contact).collect();
-                async move { self.parts.amo.contacts_by_id(&ids, urgency(batch)).await }.boxed()
-            };
-            match self.fresh(rest, look).await {
-                Ok((rows, page)) => {
-                    outcomes.extend(self.write_contacts(rows, page).await?);
-                    rest = &rest[rows.len()..];
-                }
-                Err(fault) => {
-                    outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
-                    break;
-                }
-            }
-        }
-        Ok(outcomes)
+        let look = |rows: &[OutboxRow]| {
+            let ids: Vec<ContactId> = rows.iter().filter_map(updated_contact).collect();
+            async move { self.parts.amo.contacts_by_id(&ids, urgency(batch)).await }.boxed()
+        };
+        self.written_fresh(batch, look, |rows, page| self.write_contacts(rows, page).boxed()).await
     }
 
     /// Writes contacts that were read a moment ago.
@@ -175,26 +161,12 @@ impl Bridge {
     }
 
     /// The same for leads.
-    async fn update_leads(&self, batch: &[OutboxRow]) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
-        let mut rest = batch;
-        while !rest.is_empty() {
-            let look = |rows: &[OutboxRow]| {
-                let ids: Vec<LeadId> = rows.iter().filter_map(updated_lead).collect();
-                async move { self.parts.amo.leads_by_id(&ids, urgency(batch)).await }.boxed()
-            };
-            match self.fresh(rest, look).await {
-                Ok((rows, page)) => {
-                    outcomes.extend(self.write_leads(rows, page).await);
-                    rest = &rest[rows.len()..];
-                }
-                Err(fault) => {
-                    outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
-                    break;
-                }
-            }
-        }
-        outcomes
+    async fn update_leads(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
+        let look = |rows: &[OutboxRow]| {
+            let ids: Vec<LeadId> = rows.iter().filter_map(updated_lead).collect();
+            async move { self.parts.amo.leads_by_id(&ids, urgency(batch)).await }.boxed()
+        };
+        self.written_fresh(batch, look, |rows, page| self.write_leads(rows, page).map(Ok).boxed()).await
     }
 
     /// Writes leads that were read a moment ago.

@@ -33,12 +33,13 @@ fn refused(text: String) -> Trouble {
     Trouble::Told(StoreError::Unavailable(text))
 }
 
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Checks the folder and makes an empty file readable by its owner alone: it holds phone numbers and messages.
 pub(super) fn create(path: &Path) -> Tried<()> {
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     if !folder.is_dir() {
         return Err(refused(format!(
             "the folder {} does not exist: make it and give it to the user salebridge runs as, or set store.url",
@@ -63,8 +64,7 @@ pub(super) fn create(path: &Path) -> Tried<()> {
 #[cfg(unix)]
 fn give_to_folders_owner(path: &Path) {
     use std::os::unix::fs::{MetadataExt, chown};
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (Ok(file), Ok(folder)) = (path.metadata(), folder.metadata()) else { return };
+    let (Ok(file), Ok(folder)) = (path.metadata(), folder_of(path).metadata()) else { return };
     // Nobody but root has files of root's. Where it may not be done, opening the file tells what to do.
     if file.uid() == 0 && folder.uid() != 0 {
         let _ = chown(path, Some(folder.uid()), Some(folder.gid()));

@@ -76,7 +76,7 @@ fn is_about_rights(error: &sqlx::Error) -> bool {
 }
 
 /// True where this user may not read and write the file.
-fn is_closed(path: &Path) -> bool {
+pub fn is_closed(path: &Path) -> bool {
     let tried = std::fs::OpenOptions::new().read(true).write(true).open(path);
     tried.is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
