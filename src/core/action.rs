@@ -306,7 +306,7 @@ impl Action {
     pub fn key(&self) -> String {
         match self {
             Action::CreateContact { clients, .. } => match clients.first() {
-                Some(client) => format!("new:{client}"),
+                Some(client) => new_contact_key(*client),
                 None => "new".to_owned(),
             },
             Action::UpdateContact { contact, .. } | Action::LoadClient { contact, .. } => contact_key(*contact),
@@ -352,6 +352,11 @@ pub fn lead_key(id: LeadId) -> String {
 /// The key of a client: `client:5`.
 pub fn client_key(id: ClientId) -> String {
     format!("client:{id}")
+}
+
+/// The key of a contact that is being made for a client: `new:5`.
+pub fn new_contact_key(id: ClientId) -> String {
+    format!("new:{id}")
 }
 
 /// The key of a client's calls whose record is not known yet.

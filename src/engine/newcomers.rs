@@ -5,7 +5,7 @@ use super::inbox::PARKED_MS;
 use super::looked::Looked;
 use super::poll::CONTACTS;
 use super::record::Draft;
-use crate::core::action::{Action, client_key};
+use crate::core::action::{Action, client_key, new_contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::ClientLink;
@@ -26,11 +26,24 @@ const CREATIONS_MAX: u32 = 1_000;
 const GROUP_MAX: usize = 8;
 /// How soon a newcomer whose contact is being made looks again.
 const SOON_MS: i64 = 500;
+/// How soon one looks again while so many contacts are being made that its own may be among those not looked through.
+const CROWDED_MS: i64 = 30_000;
 
 /// What both services know of a newcomer.
 struct Known {
     variables: Variables,
     candidates: Vec<Contact>,
+}
+
+/// Contacts that are being made.
+#[derive(Default)]
+struct BeingMade {
+    /// Their numbers and addresses.
+    keys: BTreeSet<MatchKey>,
+    /// True once the store was asked.
+    is_read: bool,
+    /// True where there are more than were looked through.
+    is_cut: bool,
 }
 
 impl Bridge {
@@ -47,8 +60,10 @@ impl Bridge {
             return Ok(());
         }
         // A client whose contact is being made is marked again when it is there.
-        let (mut being_made, makers) = self.creations().await?;
+        let makers = self.makers(&links).await?;
         let links: Vec<ClientLink> = links.into_iter().filter(|link| !makers.contains(&link.client.id)).collect();
+        // Asked for once somebody has a number or an address: who has none meets nobody there.
+        let mut being_made = BeingMade::default();
         // amoCRM's search misses numbers that were typed with spaces or brackets; what the first whole
         // listing remembers does not. Until then nobody with a number or an address is made anew.
         let is_indexed = self.store().cursor(self.name(), CONTACTS).await?.is_some();
@@ -60,7 +75,12 @@ impl Bridge {
                     Ok(known) if !is_indexed && !looked.is_dry && self.would_be_made(ground, link, &known) => {
                         looked.again.insert(Subject::Client(link.client.id), SOON_MS);
                     }
-                    Ok(known) => self.decide_about(ground, link, &known, priority, &mut being_made, looked),
+                    Ok(known) => {
+                        if !being_made.is_read && !ground.client_keys(&link.client, &known.variables).is_empty() {
+                            being_made = self.being_made().await?;
+                        }
+                        self.decide_about(ground, link, &known, priority, &mut being_made, looked);
+                    }
                     Err(fault) => looked.put_off([Subject::Client(link.client.id)], fault),
                 }
             }
@@ -101,17 +121,21 @@ impl Bridge {
         link: &ClientLink,
         known: &Known,
         priority: Priority,
-        being_made: &mut BTreeSet<MatchKey>,
+        being_made: &mut BeingMade,
         looked: &mut Looked,
     ) {
         let Known { variables, candidates } = known;
-        let newcomer = Newcomer { client: &link.client, variables, candidates, being_made, now: self.now() };
+        let newcomer =
+            Newcomer { client: &link.client, variables, candidates, being_made: &being_made.keys, now: self.now() };
         match arrival::arrive(ground, newcomer) {
             Arrival::Known { contact, others } => looked.drafts.push(self.linked(link, contact, &others)),
             Arrival::New(action) => {
-                if let Action::CreateContact { keys, .. } = action.as_ref() {
-                    being_made.extend(keys.iter().cloned());
+                let Action::CreateContact { keys, .. } = action.as_ref() else { return };
+                if !keys.is_empty() && being_made.is_cut && !looked.is_dry {
+                    looked.again.insert(Subject::Client(link.client.id), CROWDED_MS);
+                    return;
                 }
+                being_made.keys.extend(keys.iter().cloned());
                 looked.drafts.push(self.to_be_made(link, *action, priority));
             }
             Arrival::Soon => {
@@ -121,17 +145,26 @@ impl Bridge {
         }
     }
 
-    /// Keys of contacts that are being made, and the clients they are made for.
-    async fn creations(&self) -> Stored<(BTreeSet<MatchKey>, BTreeSet<ClientId>)> {
+    /// Those of these clients whose contacts are being made.
+    async fn makers(&self, links: &[ClientLink]) -> Stored<BTreeSet<ClientId>> {
+        let keys: Vec<String> = links.iter().map(|link| new_contact_key(link.client.id)).collect();
+        let rows = self.store().pending(self.name(), &keys).await?;
+        let clients = rows.into_iter().map(|row| match row.action {
+            Action::CreateContact { clients, .. } => clients,
+            _ => BTreeSet::new(),
+        });
+        Ok(clients.flatten().collect())
+    }
+
+    /// The numbers and addresses of contacts that are being made.
+    async fn being_made(&self) -> Stored<BeingMade> {
         let rows = self.store().pending_named(self.name(), "create_contact", CREATIONS_MAX).await?;
-        let (mut all_keys, mut all_clients) = (BTreeSet::new(), BTreeSet::new());
-        for row in rows {
-            if let Action::CreateContact { keys, clients, .. } = row.action {
-                all_keys.extend(keys);
-                all_clients.extend(clients);
-            }
-        }
-        Ok((all_keys, all_clients))
+        let is_cut = rows.len() >= CREATIONS_MAX as usize;
+        let keys = rows.into_iter().map(|row| match row.action {
+            Action::CreateContact { keys, .. } => keys,
+            _ => Default::default(),
+        });
+        Ok(BeingMade { keys: keys.flatten().collect(), is_read: true, is_cut })
     }
 
     /// Contacts this client may be: named by itself, remembered by key, else searched for.

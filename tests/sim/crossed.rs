@@ -5,6 +5,7 @@ use crate::scripts::{DOUBT_MS, LOOK_MS};
 use crate::world::{Daemon, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
+use salebridge::sandbox::amo::records::{Element, ElementKind};
 use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::salebot::NewClient;
 use serde_json::Value;
@@ -14,6 +15,9 @@ use std::collections::BTreeSet;
 const POLL_MS: i64 = 10_000;
 /// The longest that listings lag behind.
 const SHOWN_MS: i64 = 20_000;
+/// A note as people write it.
+const NOTE_TYPE: u64 = 4;
+const DAY_MS: i64 = 86_400_000;
 /// How late an answer comes: less than anybody's patience, longer than anything else takes.
 const LATE_MS: u64 = 8_000;
 
@@ -67,9 +71,11 @@ impl World {
     }
 
     /// Somebody who has not written yet.
-    fn newcomer(&self) -> i64 {
-        let new = NewClient { client_type: 1, platform_id: "799", group: "some_bot", name: Some("Newcomer") };
-        self.network.salebot.lock().unwrap().add_client(self.env.now_ms(), new)
+    pub fn newcomer(&self) -> i64 {
+        let mut salebot = self.network.salebot.lock().unwrap();
+        let platform_id = &format!("799{}", salebot.clients().count());
+        let new = NewClient { client_type: 1, platform_id, group: "some_bot", name: Some("Newcomer") };
+        salebot.add_client(self.env.now_ms(), new)
     }
 
     fn position(&self, contact: u64) -> String {
@@ -247,6 +253,62 @@ impl World {
         let name = world.network.amo.lock().unwrap().contact(contact).expect("it is there").card.name.clone();
         let position = (world.position(contact), world.variable(client, "position"));
         [position, (name, world.variable(client, "full"))]
+    }
+
+    /// Two people of one name and no number write at the same moment, the daemon is killed before it hears that their contacts
+    /// were made, and nothing in a contact tells whose it is. The contact of each, and how many there are more.
+    pub fn namesakes_whose_contacts_are_in_doubt() -> ([String; 2], usize) {
+        let (mut world, mut daemon) = World::calm_with(|world| {
+            world.ordained = |policy| policy.rules.retain(|rule| rule.salebot.to_string() != "client.id");
+        });
+        let before = world.network.amo.lock().unwrap().contact_count();
+        let both = [world.newcomer(), world.newcomer()];
+        world.pass_tick(&mut daemon, 1_000);
+        let late = Fault::Slow { ms: LATE_MS };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, late).on("/contacts").by("POST"));
+        both.iter().for_each(|client| world.says(*client, "hello"));
+        let now = world.env.now_ms();
+        world.deliveries.iter_mut().for_each(|delivery| delivery.due = now);
+        world.until(&mut daemon, "the contacts are made", World::is_spoilt);
+        drop(daemon);
+        let made = world.network.amo.lock().unwrap().contact_count() - before;
+        assert_eq!(made, 2, "in one request");
+        let mut daemon = world.start();
+        world.pass(&mut daemon, DOUBT_MS);
+        let contacts = world.network.amo.lock().unwrap().contact_count() - before;
+        (both.map(|client| world.variable(client, "amo_contact_id")), contacts)
+    }
+
+    /// Somebody says what was noted three days ago, and the note is lost on its way. How often it stands there at last.
+    pub fn said_again_and_lost() -> usize {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = world.first();
+        let (long_ago, element) =
+            (world.env.now_ms() - 3 * DAY_MS, Element { kind: ElementKind::Contact, id: contact });
+        world.network.amo.lock().unwrap().add_note(long_ago, element, NOTE_TYPE, "Call me").expect("it is there");
+        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::LostRequest).on("/notes").by("POST"));
+        world.says(client, "Call me");
+        world.pass(&mut daemon, DOUBT_MS);
+        assert!(world.is_spoilt());
+        let amo = world.network.amo.lock().unwrap();
+        amo.notes().filter(|note| note.words() == "Call me").count()
+    }
+
+    /// Notes go to leads, and somebody writes whose lead was deleted, which nobody has heard of. The contacts the note is on
+    /// at last, and the person's.
+    pub fn noted_on_a_lead_that_is_gone() -> (Vec<u64>, u64) {
+        let (mut world, mut daemon) = World::calm_with(|world| {
+            world.ordained = |policy| (policy.notes.on_contact, policy.notes.on_lead) = (false, true);
+        });
+        let (contact, client) = world.first();
+        let (lead, _) = world.deal(&mut daemon);
+        let now = world.env.now_ms();
+        assert!(world.network.amo.lock().unwrap().delete_lead(now, lead));
+        world.says(client, "is it still there");
+        world.pass(&mut daemon, DOUBT_MS);
+        let amo = world.network.amo.lock().unwrap();
+        let notes = amo.notes().filter(|note| note.words().contains("is it still there"));
+        (notes.map(|note| note.element.id).collect(), contact)
     }
 
     /// The next look at records of this kind is on its way for eight seconds.

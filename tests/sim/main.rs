@@ -202,6 +202,33 @@ fn a_budget_reaches_a_lead_without_a_contact() {
     assert!(took_ms < 60_000, "{took_ms} ms");
 }
 
+/// Of two contacts that were perhaps made, each is somebody else's.
+#[test]
+fn namesakes_whose_contacts_are_in_doubt_get_one_each() {
+    let ([one, other], made) = World::namesakes_whose_contacts_are_in_doubt();
+    assert_ne!(one, other);
+    assert_eq!(made, 2);
+}
+
+/// An old note of the same words is another one.
+#[test]
+fn a_note_is_not_taken_for_an_old_one_of_the_same_words() {
+    assert_eq!(World::said_again_and_lost(), 2);
+}
+
+/// Where the lead is gone a note goes to the contact, as it would have without one.
+#[test]
+fn a_note_for_a_lead_that_is_gone_goes_to_the_contact() {
+    let (on, contact) = World::noted_on_a_lead_that_is_gone();
+    assert_eq!(on, [contact]);
+}
+
+/// Each contact is made once, however many wait to be made.
+#[test]
+fn a_thousand_newcomers_while_amo_is_away_get_one_contact_each() {
+    assert_eq!(World::newcomers_while_amo_is_away(1_010), 1_010);
+}
+
 /// What proved whose client it is tells what it has as well.
 #[test]
 fn who_is_found_is_read_once() {

@@ -1,9 +1,9 @@
 //! Worlds in which nothing is left to chance and nothing goes wrong: one thing happens, in one order.
 
 use crate::kept::Kept;
-use crate::network::Network;
+use crate::network::{Network, Refusal};
 use crate::settings::Listens;
-use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, World};
+use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, START_MS, World};
 use salebridge::core::action::Action;
 use salebridge::core::function::Function;
 use salebridge::core::id::{ClientId, ContactId};
@@ -15,7 +15,7 @@ use salebridge::ports::remote::Priority;
 use salebridge::ports::store::{Change, Mark, NewAction, Subject};
 use salebridge::sandbox::amo::edit::ContactDraft;
 use salebridge::sandbox::amo::fixture;
-use salebridge::sandbox::faults::Faults;
+use salebridge::sandbox::faults::{Faults, ServiceName};
 use salebridge::sandbox::salebot::NewClient;
 use std::sync::Arc;
 
@@ -110,6 +110,31 @@ impl World {
         world.live(&mut daemon, now + SHOWING_MS + QUIET_MS);
         let after = world.network.trace.lock().unwrap().len();
         (after - before) as u64
+    }
+
+    /// amoCRM refuses everything, and so many people write who were never seen before, again and again for a while. How many
+    /// contacts there are more once it is over.
+    pub fn newcomers_while_amo_is_away(newcomers: usize) -> usize {
+        let (from, until) = (START_MS + 60_000, START_MS + 420_000);
+        let refusal = Refusal { service: ServiceName::Amo, status: 403, from, until };
+        let (mut world, mut daemon) = World::calm_with(|world| {
+            Arc::get_mut(&mut world.network).expect("nobody else has it").refusals.push(refusal);
+        });
+        let contacts = |world: &World| world.network.amo.lock().unwrap().contact_count();
+        let before = contacts(&world);
+        world.live(&mut daemon, from + 1_000);
+        let clients: Vec<i64> = (0..newcomers).map(|_| world.newcomer()).collect();
+        clients.iter().for_each(|client| world.says(*client, "hello"));
+        while world.env.now_ms() < until {
+            world.deliver();
+            world.live(&mut daemon, world.env.now_ms() + 1_000);
+        }
+        let deadline = until + 3_600_000;
+        while world.counts().links < 2 + newcomers as u64 || world.counts().outbox > 0 {
+            assert!(world.env.now_ms() < deadline, "everybody has a contact at last: {:?}", world.counts());
+            world.live(&mut daemon, world.env.now_ms() + 10_000);
+        }
+        contacts(&world) - before
     }
 
     /// A manager types a remark and a name, and meanwhile the bridge writes another value to the same contact. It was edited

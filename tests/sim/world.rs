@@ -16,7 +16,7 @@ use salebridge::core::action::LinkRef;
 use salebridge::core::flex::Notices;
 use salebridge::core::guard::{self, Frozen};
 use salebridge::core::id::ClientId;
-use salebridge::core::policy::CallbackDelivery;
+use salebridge::core::policy::{CallbackDelivery, Policy};
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
 use salebridge::engine::{Bridge, HEARD, Parts};
@@ -130,6 +130,8 @@ pub struct World {
     pub starts_bots: bool,
     /// What becomes of a callback whose answer was lost.
     pub callbacks: CallbackDelivery,
+    /// What is different in the policy of this world.
+    pub ordained: fn(&mut Policy),
     /// The sweep comes every few minutes, and not only at night.
     sweeps_often: bool,
     pub random: Random,
@@ -248,6 +250,7 @@ impl World {
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
+            ordained: |_| (),
             has_jumps: random.chance(20),
             has_poison: random.chance(10),
             has_robots: random.chance(16),
@@ -596,9 +599,11 @@ impl World {
             lane: lane("salebot", 4.0),
             save_lane: lane("variables", 20.0),
         };
+        let mut policy = policy(self.loads_clients, self.callbacks, self.starts_bots);
+        (self.ordained)(&mut policy);
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
-            policy: policy(self.loads_clients, self.callbacks, self.starts_bots),
+            policy,
             timing: timing(self.sweeps_often, self.listens != Listens::Polls),
             retry: RetryPolicy::default(),
             store: Arc::clone(&self.disk) as Arc<dyn Store>,

@@ -1,6 +1,6 @@
 //! Carrying out actions in amoCRM, fifty in a request.
 
-use super::lookup::Found;
+use super::lookup::{Found, LostNote};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Edit, NoteTarget};
 use crate::core::apply;
@@ -53,8 +53,17 @@ impl Bridge {
 
     async fn create_contacts(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
+        let (mut keys, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for row in batch {
-            outcomes.push(self.already_made(row).await?);
+            // Whoever is there twice is made once: by the time the second one has its turn, there is a contact.
+            let outcome = match keys.insert(row.action.key()) {
+                true => self.already_made(row, &taken).await?,
+                false => Some(Outcome::Untouched),
+            };
+            if let Some(Outcome::Contact(contact)) = &outcome {
+                taken.insert(*contact);
+            }
+            outcomes.push(outcome);
         }
         let draft = |row: &OutboxRow| match &row.action {
             Action::CreateContact { edits, created_at, .. } => {
@@ -74,7 +83,7 @@ impl Bridge {
 
     /// None: it is to be made. Its client may have got a contact in the meantime, and an attempt
     /// whose answer was lost may have made it.
-    async fn already_made(&self, row: &OutboxRow) -> Result<Option<Outcome>, StoreError> {
+    async fn already_made(&self, row: &OutboxRow, taken: &BTreeSet<ContactId>) -> Result<Option<Outcome>, StoreError> {
         let Action::CreateContact { clients, .. } = &row.action else { return Ok(None) };
         let ids: Vec<_> = clients.iter().copied().collect();
         let links = self.store().clients(self.name(), &ids).await?;
@@ -84,7 +93,7 @@ impl Bridge {
         if !row.in_doubt {
             return Ok(None);
         }
-        Ok(match self.look_for_contact(row).await? {
+        Ok(match self.look_for_contact(row, taken).await? {
             Ok(Found::Done(contact)) => Some(Outcome::Contact(contact)),
             Ok(Found::Theirs(contact)) => Some(Outcome::Met(contact)),
             Ok(Found::NotDone) => None,
@@ -207,7 +216,7 @@ impl Bridge {
     async fn add_notes(&self, batch: &[OutboxRow]) -> Result<Vec<Outcome>, StoreError> {
         let mut outcomes: Vec<Option<Outcome>> = Vec::new();
         let mut notes = Vec::new();
-        let mut stuck = BTreeSet::new();
+        let (mut stuck, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for (index, row) in batch.iter().enumerate() {
             let key = row.action.key();
             let Action::AddNote { text, created_at, .. } = &row.action else {
@@ -219,7 +228,7 @@ impl Bridge {
                 outcomes.push(Some(Outcome::Untouched));
                 continue;
             }
-            match self.note_place(row).await? {
+            match self.note_place(row, &taken).await? {
                 Ok(target) => {
                     outcomes.push(None);
                     notes.push((index, NewNote { target, text: text.clone(), created_at: *created_at }));
@@ -227,6 +236,9 @@ impl Bridge {
                 Err(outcome) => {
                     if must_wait(&outcome) {
                         stuck.insert(key);
+                    }
+                    if let Outcome::Note(_, note) = &outcome {
+                        taken.insert(note.0);
                     }
                     outcomes.push(Some(outcome));
                 }
@@ -242,9 +254,15 @@ impl Bridge {
 
     /// Where the note goes now, or what became of it. A contact that was deleted or merged away is
     /// followed to the one its client has now.
-    async fn note_place(&self, row: &OutboxRow) -> Result<Result<NoteTarget, Outcome>, StoreError> {
-        let Action::AddNote { target, client, .. } = &row.action else { return Ok(Err(Outcome::Untouched)) };
-        let mut target = *target;
+    async fn note_place(
+        &self,
+        row: &OutboxRow,
+        taken: &BTreeSet<u64>,
+    ) -> Result<Result<NoteTarget, Outcome>, StoreError> {
+        let Action::AddNote { target: planned, client, text, created_at, .. } = &row.action else {
+            return Ok(Err(Outcome::Untouched));
+        };
+        let mut target = *planned;
         if let NoteTarget::Contact(_) = target {
             match self.store().clients(self.name(), &[*client]).await?.first().map(|link| link.contact) {
                 Some(Some(contact)) => target = NoteTarget::Contact(contact),
@@ -255,8 +273,8 @@ impl Bridge {
         if !row.in_doubt {
             return Ok(Ok(target));
         }
-        let Action::AddNote { text, target: planned, .. } = &row.action else { return Ok(Err(Outcome::Untouched)) };
-        Ok(match self.look_for_note(row, target, *planned, text).await? {
+        let lost = LostNote { target, planned: *planned, text, created_at: *created_at };
+        Ok(match self.look_for_note(row, &lost, taken).await? {
             Ok(Found::Done(note) | Found::Theirs(note)) => Err(Outcome::Note(target, note)),
             Ok(Found::Later(wait_ms)) => Err(Outcome::Unclear(wait_ms)),
             Ok(Found::NotDone) => Ok(target),

@@ -2,7 +2,7 @@
 
 use super::amo::{harmless, urgency};
 use super::function_end::{Ending, Then};
-use super::lookup::{Found, Look};
+use super::lookup::{Found, Look, LostNote};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Edit, NoteTarget};
 use crate::core::apply;
@@ -227,7 +227,7 @@ impl Bridge {
         outcomes: &mut [Outcome],
     ) -> Result<(), StoreError> {
         let mut left = Open::new();
-        let mut stuck = BTreeSet::new();
+        let (mut stuck, mut taken) = (BTreeSet::new(), BTreeSet::new());
         for (place, call, target) in open {
             let row = &batch[place];
             // In the order of the bot's calls: what stands behind one that must wait waits with it.
@@ -238,8 +238,11 @@ impl Bridge {
                 left.push((place, call, target));
                 continue;
             }
-            match self.look_for_made(row, call, target, records).await? {
-                Ok(Found::Done(ending) | Found::Theirs(ending)) => outcomes[place] = Outcome::Ended(Box::new(ending)),
+            match self.look_for_made(row, call, target, records, &taken).await? {
+                Ok(Found::Done(id) | Found::Theirs(id)) => {
+                    taken.insert(id);
+                    outcomes[place] = Outcome::Ended(Box::new(Ending::made(call, target, id)));
+                }
                 Ok(Found::NotDone) if is_no_survivor(records.get(target), call) => {
                     outcomes[place] = Outcome::ended(uncertain());
                 }
@@ -298,37 +301,60 @@ impl Bridge {
         made.into_iter().zip(calls).map(ending).collect()
     }
 
-    /// What an attempt whose answer was lost may have made.
-    async fn look_for_made(&self, row: &OutboxRow, call: &Call, target: NoteTarget, records: &Records) -> Look<Ending> {
-        let found = match (&call.work, records.get(target)) {
-            (Work::Note(text), _) => self
-                .look_for_note(row, target, call.lost.unwrap_or(target), text)
-                .await?
-                .map(|found| found.map(|id| id.0)),
+    /// What an attempt whose answer was lost may have made. `taken`: found for other calls a moment ago.
+    async fn look_for_made(
+        &self,
+        row: &OutboxRow,
+        call: &Call,
+        target: NoteTarget,
+        records: &Records,
+        taken: &BTreeSet<u64>,
+    ) -> Look<u64> {
+        match (&call.work, records.get(target)) {
+            (Work::Note(text), _) => {
+                let planned = call.lost.unwrap_or(target);
+                let lost = LostNote { target, planned, text, created_at: call.at.seconds() };
+                let found = self.look_for_note(row, &lost, taken).await?;
+                Ok(found.map(|found| found.map(|id| id.0)))
+            }
             (Work::Task { text, minutes, .. }, _) => {
-                self.look_for_task(row, target, text, call.due_at(*minutes)).await?
+                self.look_for_task(row, target, text, call.due_at(*minutes), taken).await
             }
             (Work::Lead { name, .. }, Some(Record::Contact(contact))) => {
-                self.look_for_lead(row, call, contact, name).await?
+                self.look_for_lead(row, call, contact, name, taken).await
             }
-            _ => Ok(Found::NotDone),
-        };
-        Ok(found.map(|found| found.map(|id| Ending::made(call, target, id))))
+            _ => Ok(Ok(Found::NotDone)),
+        }
     }
 
-    async fn look_for_task(&self, row: &OutboxRow, target: NoteTarget, text: &str, due_at: i64) -> Look<u64> {
+    async fn look_for_task(
+        &self,
+        row: &OutboxRow,
+        target: NoteTarget,
+        text: &str,
+        due_at: i64,
+        taken: &BTreeSet<u64>,
+    ) -> Look<u64> {
         let tasks = match self.parts.amo.tasks(target, Priority::Person).await {
             Ok(tasks) => tasks,
             Err(fault) => return Ok(Err(fault)),
         };
-        let known = self.accounted_for(target, "task").await?;
+        let mut known = self.accounted_for(target, "task").await?;
+        known.extend(taken);
         let same = |task: &&remote::Task| task.due_at == due_at && text::is_rewritten(text, &task.text);
         let found = tasks.iter().filter(same).map(|task| task.id).filter(|id| !known.contains(id)).min();
         Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
     }
 
     /// Among the contact's leads, one that was made when we said and has the name we gave it.
-    async fn look_for_lead(&self, row: &OutboxRow, call: &Call, contact: &Contact, name: &str) -> Look<u64> {
+    async fn look_for_lead(
+        &self,
+        row: &OutboxRow,
+        call: &Call,
+        contact: &Contact,
+        name: &str,
+        taken: &BTreeSet<u64>,
+    ) -> Look<u64> {
         let ids: Vec<LeadId> = contact.leads.iter().rev().take(AMO_IDS_MAX).copied().collect();
         let leads = match self.parts.amo.leads_by_id(&ids, Priority::Person).await {
             _ if ids.is_empty() => Vec::new(),
@@ -336,6 +362,7 @@ impl Bridge {
             Err(fault) => return Ok(Err(fault)),
         };
         let mut known = self.accounted_for(NoteTarget::Contact(contact.id), "lead").await?;
+        known.extend(taken);
         if let Some(lost) = call.lost {
             known.extend(self.accounted_for(lost, "lead").await?);
         }

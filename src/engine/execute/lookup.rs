@@ -5,8 +5,9 @@ use crate::core::action::{Action, Edit, NoteTarget, contact_key, lead_key};
 use crate::core::apply;
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId};
-use crate::core::model::{Contact, Element};
+use crate::core::model::{Contact, Element, Note};
 use crate::core::plan::deal::order_mark;
+use crate::core::text;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
@@ -23,6 +24,9 @@ const UNEVEN_MS: i64 = 3_600_000;
 const PAGES_MAX: u32 = 10;
 /// Journal lines that are looked through for notes already accounted for.
 const JOURNAL_MAX: u32 = 500;
+/// How much older than what was to be written a note may be and still be it: the clocks need not agree. What is older than
+/// that was another note of the same words.
+const NOTE_OLDER_SECONDS: i64 = 86_400;
 
 /// What a look found.
 pub(super) enum Found<T> {
@@ -48,6 +52,18 @@ impl<T> Found<T> {
     }
 }
 
+/// A note as it was to be written.
+pub(super) struct LostNote<'a> {
+    /// The record it belongs to now.
+    pub(super) target: NoteTarget,
+    /// The record it was written for.
+    pub(super) planned: NoteTarget,
+    /// What it says.
+    pub(super) text: &'a str,
+    /// The time it was given, in Unix seconds.
+    pub(super) created_at: i64,
+}
+
 /// A look can fail on either side.
 pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 
@@ -68,8 +84,9 @@ impl Bridge {
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(look_again_ms(age_ms)) }
     }
 
-    /// A contact we may have made: by its keys, else among recent ones by everything we gave it.
-    pub(super) async fn look_for_contact(&self, row: &OutboxRow) -> Look<ContactId> {
+    /// A contact we may have made: by its keys, else among recent ones by everything we gave it. `taken`: found for others
+    /// a moment ago, of which the store knows nothing yet.
+    pub(super) async fn look_for_contact(&self, row: &OutboxRow, taken: &BTreeSet<ContactId>) -> Look<ContactId> {
         let (Action::CreateContact { edits, created_at, keys, clients, .. }, Some(ground)) =
             (&row.action, self.ground())
         else {
@@ -99,7 +116,8 @@ impl Bridge {
         };
         let ids: Vec<ContactId> = candidates.iter().map(|contact| contact.id).collect();
         let links = self.store().clients_of(self.name(), &ids).await?;
-        let linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
+        let mut linked: BTreeSet<ContactId> = links.into_iter().filter_map(|link| link.contact).collect();
+        linked.extend(taken);
         // One that only looks like it may have been made for somebody else of that name. One that names its client was
         // made for it, whoever was linked with it before this look.
         let is_it = |contact: &&Contact| names_its_client(contact) || !linked.contains(&contact.id);
@@ -154,26 +172,26 @@ impl Bridge {
         Ok(found)
     }
 
-    /// A note we may have written: same text, and not one of those already accounted for.
+    /// A note we may have written: same text, not older, and not one of those already accounted for. `taken`: found for
+    /// others a moment ago.
     pub(super) async fn look_for_note(
         &self,
         row: &OutboxRow,
-        target: NoteTarget,
-        planned: NoteTarget,
-        text: &str,
+        lost: &LostNote<'_>,
+        taken: &BTreeSet<u64>,
     ) -> Look<NoteId> {
-        let notes = match self.parts.amo.notes(target, Priority::Person).await {
+        let notes = match self.parts.amo.notes(lost.target, Priority::Person).await {
             Ok(notes) => notes,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut known = self.accounted_for(target, "note").await?;
-        if planned != target {
+        let mut known = self.accounted_for(lost.target, "note").await?;
+        if lost.planned != lost.target {
             // Notes accounted for under a contact that was merged into this one.
-            known.extend(self.accounted_for(planned, "note").await?);
+            known.extend(self.accounted_for(lost.planned, "note").await?);
         }
-        let same = |seen: &str| seen.trim() == text.trim() || crate::core::text::is_rewritten(text, seen);
+        known.extend(taken);
         let found =
-            notes.iter().filter(|note| same(&note.text) && !known.contains(&note.id.0)).map(|note| note.id).min();
+            notes.iter().filter(|note| lost.may_be(note) && !known.contains(&note.id.0)).map(|note| note.id).min();
         Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
     }
 
@@ -202,6 +220,14 @@ impl Bridge {
     }
 }
 
+impl LostNote<'_> {
+    /// Its words, and no time long before its own. Where none is told, the words decide.
+    fn may_be(&self, note: &Note) -> bool {
+        let is_same = note.text.trim() == self.text.trim() || text::is_rewritten(self.text, &note.text);
+        is_same && (note.created_at <= 0 || note.created_at >= self.created_at - NOTE_OLDER_SECONDS)
+    }
+}
+
 /// How long to wait before the next look for what may have been made so long ago. What was made shows up at once or
 /// late: a minute of looks is eight requests of the account's limit, not twenty.
 fn look_again_ms(age_ms: i64) -> i64 {
@@ -221,21 +247,15 @@ fn carries_mark(variables: &crate::core::model::Variables, lead: LeadId) -> bool
 fn is_what_we_made(contact: &Contact, edits: &[Edit], created_at: i64) -> bool {
     let mut expected = contact.clone();
     apply::to_contact(&mut expected, edits);
-    let text = |elements: &[crate::core::model::Element]| {
-        elements.iter().map(|element| element.value.trim().to_owned()).collect::<Vec<_>>()
-    };
+    let texts =
+        |elements: &[Element]| elements.iter().map(|element| element.value.trim().to_owned()).collect::<Vec<_>>();
     let fields_agree = expected.fields.iter().all(|(id, elements)| {
-        let seen = contact.fields.get(id).map(|seen| text(seen)).unwrap_or_default();
-        let given = text(elements);
+        let seen = contact.fields.get(id).map(|seen| texts(seen)).unwrap_or_default();
+        let given = texts(elements);
         seen.len() == given.len()
-            && given
-                .iter()
-                .zip(&seen)
-                .all(|(given, seen)| crate::core::text::is_rewritten(given, seen) || given == seen)
+            && given.iter().zip(&seen).all(|(given, seen)| text::is_rewritten(given, seen) || given == seen)
     });
-    (contact.created_at - created_at).abs() <= 1
-        && crate::core::text::is_rewritten(&expected.name, &contact.name)
-        && fields_agree
+    (contact.created_at - created_at).abs() <= 1 && text::is_rewritten(&expected.name, &contact.name) && fields_agree
 }
 
 /// True where some field is given this text alone.

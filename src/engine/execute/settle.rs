@@ -20,7 +20,7 @@ use crate::core::undo::OVERTAKEN;
 use crate::engine::looked::MISSING_MS;
 use crate::ports::meter::End;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
+use crate::ports::store::{Change, Mark, NewAction, OutboxRow, StoreError, Stored, Subject};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -120,6 +120,7 @@ impl Bridge {
             match &row.action {
                 Action::CreateContact { clients: of, .. } => clients.extend(of),
                 Action::Function(call) => clients.push(call.client),
+                Action::AddNote { target: NoteTarget::Lead(_), client, .. } => clients.push(*client),
                 Action::CreateOrder { lead, .. } | Action::SetOrderState { lead, .. } => leads.push(*lead),
                 _ => {}
             }
@@ -269,6 +270,37 @@ impl Bridge {
         travels || (rule == STAGE_PAIR && policy.orders.direction == Direction::Both)
     }
 
+    /// A note for a lead that is gone goes to the person's contact, as it would have without the lead; where the contact has
+    /// a copy of its own, nothing is lost with it. Gives back what else there is to be done about the fault.
+    fn lead_is_gone(&self, row: &OutboxRow, fault: Fault, links: &Links, changes: &mut Vec<Change>) -> Option<Fault> {
+        let (
+            Action::AddNote { target: NoteTarget::Lead(lead), client, text, created_at, messages },
+            FaultKind::Gone,
+            false,
+        ) = (&row.action, fault.kind, self.parts.policy.notes.on_contact)
+        else {
+            return Some(fault);
+        };
+        let Some(contact) = links.client_contact(*client) else {
+            let reason = "the lead is gone, and the client has no contact that the note could go to";
+            return Some(Fault::new(FaultKind::Rejected, reason));
+        };
+        let now = self.now();
+        let action = Action::AddNote {
+            target: NoteTarget::Contact(contact),
+            client: *client,
+            text: text.clone(),
+            created_at: *created_at,
+            messages: messages.clone(),
+        };
+        let (priority, run) = (row.priority, row.run);
+        let new = NewAction { action, slot: None, priority, not_before: now, created_at: row.created_at, run };
+        changes.push(Change::AddAction(Box::new(new)));
+        changes.push(Change::Mark(Mark { subject: Subject::Lead(*lead), due: now, attempts: 0, run }));
+        changes.push(Change::ActionDone(row.id));
+        None
+    }
+
     fn failed(&self, row: &OutboxRow, fault: Fault, links: &mut Links, changes: &mut Vec<Change>) {
         let now = self.now();
         let fault = doubted(row, fault, now);
@@ -295,6 +327,10 @@ impl Bridge {
             });
             return;
         }
+        let fault = match self.lead_is_gone(row, fault, links, changes) {
+            Some(fault) => fault,
+            None => return,
+        };
         match retry::decide(self.parts.retry, row.attempts, row.in_doubt, &fault, now, self.parts.env.fraction()) {
             Next::Again { at, attempts, in_doubt } => {
                 tracing::debug!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, attempt = attempts, %fault, "an action failed and is tried again");
