@@ -3,6 +3,7 @@
 use super::ground::Ground;
 use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, client_key, lead_key};
+use crate::core::apply;
 use crate::core::fingerprint;
 use crate::core::id::{ClientId, ContactId, PipelineId, StatusId};
 use crate::core::link::{Base, ClientLink, Content, DealLink};
@@ -13,6 +14,7 @@ use crate::core::selector::{Fact, SalebotField};
 use crate::core::shape::{self, Record};
 use crate::core::template::{self, CallbackNames, ContactNames, LeadNames};
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 /// A lead as seen on both sides.
@@ -176,13 +178,15 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
     let mut of_client = (Variables::new(), Vec::new());
     let mut of_order = (Variables::new(), Vec::new());
     for rule in &ground.lead_rules {
-        let Some(merged) = merge_rule(ground, rule, seen, client) else { continue };
+        // With what the pairs before want written: several may add to one list.
+        let lead = applied(seen.lead, &edits);
+        let Some(merged) = merge_rule(ground, rule, seen, &lead, client) else { continue };
         let link = LinkRef::Lead(seen.lead.id);
         plan.note(link, &lead_key(seen.lead.id), rule, &merged);
         let edit = merged.write_amo.and_then(|(content, base)| {
             plan.cleared += u64::from(content.is_empty());
-            let edit = shape::edit(&rule.slot, &content, Some(Record::Lead(seen.lead)), ground.region())?;
-            let before = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
+            let edit = shape::edit(&rule.slot, &content, Some(Record::Lead(&lead)), ground.region())?;
+            let before = shape::read(&rule.slot, Record::Lead(&lead), &ground.zone);
             Some((edit, base, Replaced { before: Some(before), after: content }))
         });
         if let Some((edit, base, replaced)) = edit {
@@ -256,14 +260,32 @@ pub(super) fn salebot_content(
     })
 }
 
-/// One pair; none where the other side of it does not exist, or speaks of another lead.
-fn merge_rule(ground: &Ground, rule: &ResolvedRule, seen: &DealSeen<'_>, client: ClientId) -> Option<Merged> {
+/// A lead as it will be.
+fn applied<'a>(lead: &'a Lead, edits: &[Edit]) -> Cow<'a, Lead> {
+    if edits.is_empty() {
+        return Cow::Borrowed(lead);
+    }
+    let mut after = lead.clone();
+    apply::to_lead(&mut after, edits);
+    Cow::Owned(after)
+}
+
+/// One pair; none where the other side of it does not exist, or speaks of another lead. `lead`: with what is to be written
+/// to it already.
+fn merge_rule(
+    ground: &Ground,
+    rule: &ResolvedRule,
+    seen: &DealSeen<'_>,
+    lead: &Lead,
+    client: ClientId,
+) -> Option<Merged> {
     let text = salebot_content(ground, rule, seen, client)?;
-    let amo = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
+    let observed = shape::read(&rule.slot, Record::Lead(seen.lead), &ground.zone);
+    let amo = shape::read(&rule.slot, Record::Lead(lead), &ground.zone);
     let empty = Default::default();
     let bases = seen.link.map_or(&empty, |link| &link.bases);
     let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), key: &rule.key, confirms: seen.in_doubt };
-    let base = doubts.base(bases, &amo, text.as_ref());
+    let base = doubts.base(bases, &observed, text.as_ref());
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,

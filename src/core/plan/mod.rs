@@ -147,7 +147,8 @@ fn is_met(sent: &Content, now: &Content) -> bool {
     sent.len() == now.len() && sent.iter().zip(now).all(|(sent, now)| text::is_rewritten(sent, now))
 }
 
-/// Adds an edit. Parts of one address become one edit: a part that is not sent is erased.
+/// Adds an edit. Parts of one address become one edit: a part that is not sent is erased. An edit of the same place rests on
+/// the one before it and takes its place.
 fn push_edit(edits: &mut Vec<Edit>, slot: &Slot, edit: Edit) {
     if let (Place::Field(id, Some(part)), Edit::Field { elements, .. }) = (&slot.place, &edit) {
         let held = edits.iter_mut().find_map(|edit| match edit {
@@ -161,7 +162,17 @@ fn push_edit(edits: &mut Vec<Edit>, slot: &Slot, edit: Edit) {
             return;
         }
     }
-    edits.push(edit);
+    match edits.iter_mut().find(|held| is_of_same_place(held, &edit)) {
+        Some(held) => *held = edit,
+        None => edits.push(edit),
+    }
+}
+
+fn is_of_same_place(a: &Edit, b: &Edit) -> bool {
+    match (a, b) {
+        (Edit::Field { id: a, .. }, Edit::Field { id: b, .. }) => a == b,
+        _ => std::mem::discriminant(a) == std::mem::discriminant(b),
+    }
 }
 
 /// Most values in doubt that are kept for one pair and side.

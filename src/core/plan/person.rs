@@ -3,6 +3,7 @@
 use super::ground::{Ground, client_fact};
 use super::{Doubts, Plan, ResolvedRule, push_edit};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, Side, client_key, contact_key};
+use crate::core::apply;
 use crate::core::fingerprint;
 use crate::core::id::ClientId;
 use crate::core::link::{Base, ClientLink, Content};
@@ -10,6 +11,7 @@ use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Variables};
 use crate::core::selector::SalebotField;
 use crate::core::shape::{self, Record};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A client as it was seen.
@@ -39,10 +41,25 @@ pub fn plan(ground: &Ground, seen: PersonSeen<'_>) -> Plan {
     let mut writes = Writes::default();
     let mut plan = Plan::default();
     for rule in &ground.contact_rules {
-        plan_rule(ground, rule, &seen, &clients, &mut writes, &mut plan);
+        let at = Standing { seen: &seen, contact: writes.applied_to(seen.contact) };
+        plan_rule(ground, rule, &at, &clients, &mut writes, &mut plan);
     }
     writes.into_actions(&seen, &clients, &mut plan);
     plan
+}
+
+/// A person while pairs are planned one after the other.
+struct Standing<'a> {
+    /// What was seen.
+    seen: &'a PersonSeen<'a>,
+    /// The contact with what the pairs before want written: several may add to one list.
+    contact: Cow<'a, Contact>,
+}
+
+impl Standing<'_> {
+    fn record(&self) -> Record<'_> {
+        Record::Contact(&self.contact)
+    }
 }
 
 /// Writes gathered over all pairs.
@@ -58,13 +75,12 @@ struct Writes {
 fn plan_rule(
     ground: &Ground,
     rule: &ResolvedRule,
-    seen: &PersonSeen<'_>,
+    at: &Standing<'_>,
     clients: &[ClientSeen<'_>],
     writes: &mut Writes,
     plan: &mut Plan,
 ) {
-    let before = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
-    let mut content = before;
+    let mut content = shape::read(&rule.slot, at.record(), &ground.zone);
     let mut confirms: Vec<(ClientSeen<'_>, Confirm)> = Vec::new();
     let has_written = |confirms: &[(ClientSeen<'_>, Confirm)], client: &ClientSeen<'_>| {
         confirms.iter().any(|(writer, _)| writer.link.client.id == client.link.client.id)
@@ -73,7 +89,7 @@ fn plan_rule(
     while let Some((client, merged, written, base)) = clients
         .iter()
         .filter(|client| !has_written(&confirms, client))
-        .find_map(|client| writer(ground, rule, seen, *client, &content))
+        .find_map(|client| writer(ground, rule, at, *client, &content))
     {
         let link = LinkRef::Client(client.link.client.id);
         plan.note(link, &client_key(client.link.client.id), rule, &merged);
@@ -82,24 +98,24 @@ fn plan_rule(
         content = written;
     }
     for client in clients.iter().filter(|client| !has_written(&confirms, client)) {
-        let merged = refused_once(merge_client(ground, rule, seen, *client, &content));
+        let merged = refused_once(merge_client(ground, rule, at.seen, *client, &content));
         plan.note(LinkRef::Client(client.link.client.id), &client_key(client.link.client.id), rule, &merged);
         follow(ground, rule, *client, merged, writes, plan);
     }
-    write_contact(ground, rule, seen, &content, confirms, writes, plan);
+    write_contact(ground, rule, at, &content, confirms, writes, plan);
 }
 
 /// What a client wants written to the contact, if amoCRM has a way to take it.
 fn writer<'a>(
     ground: &Ground,
     rule: &ResolvedRule,
-    seen: &PersonSeen<'_>,
+    at: &Standing<'_>,
     client: ClientSeen<'a>,
     content: &Content,
 ) -> Option<(ClientSeen<'a>, Merged, Content, Base)> {
-    let merged = merge_client(ground, rule, seen, client, content);
+    let merged = merge_client(ground, rule, at.seen, client, content);
     let (written, base) = merged.write_amo.clone()?;
-    shape::edit(&rule.slot, &written, Some(Record::Contact(seen.contact)), ground.region())?;
+    shape::edit(&rule.slot, &written, Some(at.record()), ground.region())?;
     Some((client, merged, written, base))
 }
 
@@ -107,7 +123,7 @@ fn writer<'a>(
 fn write_contact(
     ground: &Ground,
     rule: &ResolvedRule,
-    seen: &PersonSeen<'_>,
+    at: &Standing<'_>,
     content: &Content,
     confirms: Vec<(ClientSeen<'_>, Confirm)>,
     writes: &mut Writes,
@@ -117,7 +133,7 @@ fn write_contact(
         return;
     }
     plan.cleared += u64::from(content.is_empty());
-    let before = shape::read(&rule.slot, Record::Contact(seen.contact), &ground.zone);
+    let before = shape::read(&rule.slot, at.record(), &ground.zone);
     for (client, mut confirm) in confirms {
         confirm.replaced = Some(Replaced { before: Some(before.clone()), after: content.clone() });
         if confirm.base.amo.as_ref() != Some(content) {
@@ -125,7 +141,7 @@ fn write_contact(
         }
         writes.edit_confirms.push(confirm);
     }
-    if let Some(edit) = shape::edit(&rule.slot, content, Some(Record::Contact(seen.contact)), ground.region()) {
+    if let Some(edit) = shape::edit(&rule.slot, content, Some(at.record()), ground.region()) {
         push_edit(&mut writes.edits, &rule.slot, ground.with_named_kinds(edit));
     }
 }
@@ -230,6 +246,16 @@ fn follow(
 }
 
 impl Writes {
+    /// The contact as it will be.
+    fn applied_to<'a>(&self, contact: &'a Contact) -> Cow<'a, Contact> {
+        if self.edits.is_empty() {
+            return Cow::Borrowed(contact);
+        }
+        let mut after = contact.clone();
+        apply::to_contact(&mut after, &self.edits);
+        Cow::Owned(after)
+    }
+
     fn into_actions(mut self, seen: &PersonSeen<'_>, clients: &[ClientSeen<'_>], plan: &mut Plan) {
         let update = (!self.edits.is_empty()).then(|| Action::UpdateContact {
             contact: seen.contact.id,

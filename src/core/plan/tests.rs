@@ -20,6 +20,7 @@ use crate::core::time::Millis;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod lists;
 mod undo;
 
 const PHONE: FieldId = FieldId(1);
