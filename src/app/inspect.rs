@@ -188,7 +188,7 @@ impl Reader {
                 continue;
             };
             let Some(client) = deal::chosen_client(link, lead.person(), &clients) else { continue };
-            all.push(self.lead(lead, link, client, deal::is_current(lead, &siblings)).await?);
+            all.push(self.lead(lead, link, client, &siblings).await?);
         }
         Ok(all)
     }
@@ -198,8 +198,9 @@ impl Reader {
         lead: &Lead,
         link: Option<&DealLink>,
         client: &ClientLink,
-        is_current: bool,
+        siblings: &[DealLink],
     ) -> Result<Looked, Ended> {
+        let is_current = deal::is_current(lead, siblings);
         let record = lead_key(lead.id);
         let mut looked = self.begun(record.clone(), [client.client.id]).await?;
         let speech = match self.speech(lead, client.client.id, link, is_current).await {
@@ -223,6 +224,7 @@ impl Reader {
             order: speech.order.as_ref(),
             order_status: speech.status,
             is_current,
+            spoken: deal::spoken(lead, siblings),
             is_news: false,
             in_doubt: &in_doubt,
         };

@@ -93,8 +93,11 @@ pub struct DealLink {
     pub lead: LeadId,
     /// The contact it is about.
     pub contact: Option<ContactId>,
-    /// The client whose order it became.
+    /// The client whose order it became, or whose variables spoke of it last.
     pub client: Option<ClientId>,
+    /// Its place in the order in which the leads of its contact took the word in the client's variables; 0: it never did.
+    /// Where another one has a higher place, the variables hold what is that one's.
+    pub spoke: u64,
     /// The order; none until it is made.
     pub order: Option<OrderId>,
     /// True from the moment a creation is recorded: one lead never makes two orders.

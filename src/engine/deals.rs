@@ -14,7 +14,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, StoreError, Stored, Subject};
+use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
 
 /// What Salebot says about a lead.
@@ -143,6 +143,7 @@ impl Bridge {
             order: order.as_ref(),
             order_status,
             is_current,
+            spoken: deal::spoken(lead, &memory.by_contact),
             is_news: is_made_since(lead.created_at, news_since),
             in_doubt: &in_doubt,
         };
@@ -154,10 +155,19 @@ impl Bridge {
             Some(link) => draft.rests_on_deal(link),
             None => draft.revisions.push((crate::core::action::LinkRef::Lead(lead.id), 0)),
         }
+        if link.is_some_and(|link| link.open) && !next.open {
+            draft.changes.extend(self.next_speaker(&next, memory));
+        }
         draft.changes.push(Change::PutDeal(Box::new(next)));
         draft.cleared = plan.cleared;
         draft.changes.extend(self.plan_changes(plan, priority));
         Ok(Ok(draft))
+    }
+
+    /// A look at the lead that the client's variables speak of once this one is closed.
+    fn next_speaker(&self, closed: &DealLink, memory: &Memory) -> Option<Change> {
+        let next = deal::next_speaker(closed, &memory.by_contact)?;
+        Some(Change::Mark(Mark { subject: Subject::Lead(next), due: self.now(), attempts: 0, run: None }))
     }
 
     /// Leads that a reading by id did not have: they are closed, and who waits for that is told.
@@ -184,6 +194,7 @@ impl Bridge {
             let mut draft = Draft::about(Subject::Lead(lead.id));
             draft.rests_on_deal(link);
             draft.unlinked = 1;
+            draft.changes.extend(self.next_speaker(&next, &memory).filter(|_| link.open));
             draft.changes.push(Change::PutDeal(Box::new(next)));
             draft.changes.extend(self.plan_changes(plan, priority));
             draft

@@ -63,6 +63,8 @@ struct ClientFacts<'a> {
 struct DealFacts<'a> {
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     order: Option<OrderId>,
+    #[serde(rename = "p", default, skip_serializing_if = "is_zero")]
+    spoke: u64,
     #[serde(rename = "d", default, skip_serializing_if = "is_false")]
     ordered: bool,
     #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +100,10 @@ struct ShortBase<'a> {
     /// Side last written, turns, since when, frozen.
     #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
     flips: Option<(Option<i64>, u32, Millis, u8)>,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 fn is_false(value: &bool) -> bool {
@@ -200,6 +206,7 @@ pub(super) fn deal_texts(link: &DealLink) -> Stored<(String, String)> {
         contact: _,
         client: _,
         revision: _,
+        spoke,
         order,
         ordered,
         stage,
@@ -211,6 +218,7 @@ pub(super) fn deal_texts(link: &DealLink) -> Stored<(String, String)> {
         bases,
     } = link;
     let facts = DealFacts {
+        spoke: *spoke,
         order: *order,
         ordered: *ordered,
         stage: *stage,
@@ -230,6 +238,7 @@ pub(super) fn deal_link<R: Columns>(row: &R) -> Result<DealLink, R::Trouble> {
         lead: LeadId(row.id("lead")?),
         contact: row.id_if_any("contact")?.map(ContactId),
         client: row.id_if_any("client")?.map(ClientId),
+        spoke: facts.spoke,
         order: facts.order,
         ordered: facts.ordered,
         stage: facts.stage,

@@ -331,6 +331,7 @@ fn deal(id: u64) -> DealLink {
         lead: LeadId(id),
         contact: Some(ContactId(1)),
         client: Some(ClientId(1)),
+        spoke: 0,
         order: None,
         ordered: false,
         stage: Some((PipelineId(61), StatusId(1001))),

@@ -5,7 +5,7 @@ use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, client_key, lead_key};
 use crate::core::apply;
 use crate::core::fingerprint;
-use crate::core::id::{ClientId, ContactId, PipelineId, StatusId};
+use crate::core::id::{ClientId, ContactId, LeadId, PipelineId, StatusId};
 use crate::core::link::{Base, ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Fields, Lead, Order, OrderStatus, Variables};
@@ -36,6 +36,8 @@ pub struct DealSeen<'a> {
     pub order_status: Option<OrderStatus>,
     /// True when the client's variables speak of this lead: its newest open one.
     pub is_current: bool,
+    /// The highest [`DealLink::spoke`] of the contact's other leads.
+    pub spoken: u64,
     /// True when the lead was made since the last poll; then a first meeting is news.
     pub is_news: bool,
     /// Confirmations of writes that were tried and whose outcome is not known.
@@ -98,6 +100,7 @@ pub fn plan_gone(
         order: None,
         order_status: None,
         is_current: false,
+        spoken: 0,
         is_news: false,
         in_doubt: &[],
     };
@@ -113,7 +116,8 @@ fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
     DealLink {
         lead: lead.id,
         contact: lead.person(),
-        client: before.and_then(|link| link.client).or(seen.client.map(|client| client.client.id)),
+        client: client_of(seen),
+        spoke: place(seen),
         order: before.and_then(|link| link.order),
         ordered: before.is_some_and(|link| link.ordered),
         stage: Some((lead.pipeline, lead.status)),
@@ -127,8 +131,38 @@ fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
     }
 }
 
+/// Whose order it is, else whose variables speak of it.
+fn client_of(seen: &DealSeen<'_>) -> Option<ClientId> {
+    let (bound, now) = (seen.link.and_then(|link| link.client), seen.client.map(|client| client.client.id));
+    if seen.link.is_some_and(|link| link.ordered) { bound.or(now) } else { now.or(bound) }
+}
+
+/// Its place among those that have had the word, once it is planned.
+fn place(seen: &DealSeen<'_>) -> u64 {
+    let before = seen.link.map_or(0, |link| link.spoke);
+    let speaks = seen.is_current && seen.client.is_some();
+    if speaks && before <= seen.spoken { seen.spoken.saturating_add(1) } else { before }
+}
+
+/// True for a lead that was known and has the word in these variables again, or for the first time in this client's: what
+/// they hold is not about it.
+fn takes_the_word(seen: &DealSeen<'_>) -> bool {
+    let (Some(link), Some(client), true) = (seen.link, seen.client, seen.is_current) else { return false };
+    let is_anothers = !link.ordered && link.client.is_some_and(|before| before != client.client.id);
+    is_anothers || link.spoke < seen.spoken
+}
+
+/// The base of a pair that is to be told anew: as if both sides had agreed on what the variable holds, so that what amoCRM
+/// has is the only edit.
+fn retold(rule: &ResolvedRule, before: &Base, text: Option<&Content>) -> Base {
+    let flips = before.flips;
+    let Some(text) = text else { return Base { flips, ..Base::default() } };
+    let held = text.first().and_then(|text| shape::from_salebot(&rule.slot.form, text).ok()).unwrap_or_default();
+    Base { amo: Some(held), salebot: Some(text.clone()), flips, ..Base::default() }
+}
+
 /// The mark in an order's description by which an order whose answer was lost is found again.
-pub fn order_mark(lead: crate::core::id::LeadId) -> String {
+pub fn order_mark(lead: LeadId) -> String {
     format!("amoCRM lead {lead}")
 }
 
@@ -285,7 +319,11 @@ fn merge_rule(
     let empty = Default::default();
     let bases = seen.link.map_or(&empty, |link| &link.bases);
     let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), key: &rule.key, confirms: seen.in_doubt };
-    let base = doubts.base(bases, &observed, text.as_ref());
+    let is_of_client = matches!(rule.rule.salebot, SalebotField::Client(_));
+    let base = match bases.get(&rule.key).filter(|_| is_of_client && takes_the_word(seen)) {
+        Some(before) => retold(rule, before, text.as_ref()),
+        None => doubts.base(bases, &observed, text.as_ref()),
+    };
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,
@@ -434,6 +472,19 @@ pub fn chosen_client<'a>(
         clients.iter().find(|client| client.client.id == bound && (ordered || client.contact == contact))
     });
     bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
+}
+
+/// The highest place of the contact's other leads that have had the word. `deals`: those of the contact that are known.
+pub fn spoken(lead: &Lead, deals: &[DealLink]) -> u64 {
+    let contact = lead.person();
+    let others = deals.iter().filter(|deal| deal.contact == contact && deal.lead != lead.id);
+    others.map(|deal| deal.spoke).max().unwrap_or_default()
+}
+
+/// The newest open lead of the contact of one that is closed.
+pub fn next_speaker(closed: &DealLink, deals: &[DealLink]) -> Option<LeadId> {
+    let others = deals.iter().filter(|deal| deal.contact == closed.contact && deal.open && deal.lead != closed.lead);
+    others.filter(|_| closed.contact.is_some()).map(|deal| deal.lead).max()
 }
 
 /// True when the client's variables speak of this lead: it is the newest open one of its contact. `deals`: those of the

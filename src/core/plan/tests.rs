@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod lists;
 mod undo;
+mod word;
 
 const PHONE: FieldId = FieldId(1);
 const EMAIL: FieldId = FieldId(2);
@@ -445,6 +446,7 @@ fn seen<'a>(
         order,
         order_status: None,
         is_current: true,
+        spoken: 0,
         is_news: false,
         in_doubt: &[],
     }

@@ -267,6 +267,7 @@ impl Links {
             lead,
             contact: Some(contact),
             client,
+            spoke: 0,
             order: None,
             ordered: false,
             stage: None,

@@ -522,6 +522,7 @@ mod tests {
             lead: LeadId(7),
             contact: None,
             client: None,
+            spoke: 0,
             order: None,
             ordered: false,
             stage: None,

@@ -60,6 +60,7 @@ fn deal(lead: u64, contact: Option<u64>) -> DealLink {
         lead: LeadId(lead),
         contact: contact.map(ContactId),
         client: None,
+        spoke: 0,
         order: None,
         ordered: false,
         stage: None,
@@ -113,6 +114,7 @@ async fn a_client_comes_back_as_it_was(store: Arc<dyn Store>) {
 async fn a_deal_comes_back_as_it_was(store: Arc<dyn Store>) {
     let full = DealLink {
         client: Some(ClientId(5)),
+        spoke: 3,
         order: Some(OrderId(70)),
         ordered: true,
         stage: Some((PipelineId(61), StatusId(142))),

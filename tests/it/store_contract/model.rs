@@ -98,6 +98,7 @@ fn link() -> impl Strategy<Value = Change> {
             lead: LeadId(lead),
             contact: contact.map(ContactId),
             client: None,
+            spoke: 0,
             order: None,
             ordered: open,
             stage: None,

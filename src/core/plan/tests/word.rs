@@ -1,0 +1,105 @@
+//! Pairs of a lead with its client's variables, which speak of one lead of the contact at a time.
+
+use super::*;
+use crate::core::plan::deal::{next_speaker, spoken};
+
+/// Two leads of one contact, its client and that one's variables.
+struct Talk {
+    ground: Ground,
+    client: ClientLink,
+    leads: BTreeMap<LeadId, (Lead, Option<DealLink>)>,
+    variables: Variables,
+}
+
+impl Talk {
+    fn new() -> Talk {
+        let orders = Orders { enabled: false, ..ground(Owner::Amo).policy.orders };
+        let rules = vec![rule("lead.price", "client.sum", Direction::Both, Owner::Amo)];
+        let ground = Ground::new(Policy { rules, orders, ..ground(Owner::Amo).policy }, account());
+        let client = ClientLink { contact: Some(ContactId(101)), ..ClientLink::new(Client::unknown(ClientId(5))) };
+        Talk { ground, client, leads: BTreeMap::new(), variables: Variables::new() }
+    }
+
+    fn make(&mut self, id: u64, price: i64) {
+        self.leads.insert(LeadId(id), (Lead { id: LeadId(id), price, ..lead() }, None));
+        self.look(id);
+    }
+
+    fn deals(&self) -> Vec<DealLink> {
+        self.leads.values().filter_map(|(_, link)| link.clone()).collect()
+    }
+
+    /// Looks at a lead until nothing is left to do.
+    fn look(&mut self, id: u64) {
+        for _ in 0..4 {
+            let (lead, link) = self.leads[&LeadId(id)].clone();
+            let deals = self.deals();
+            let seen = DealSeen {
+                variables: Some(&self.variables),
+                is_current: deal::is_current(&lead, &deals),
+                spoken: spoken(&lead, &deals),
+                ..seen(&lead, link.as_ref(), &self.client, None)
+            };
+            let (plan, mut link) = deal::plan(&self.ground, seen);
+            let mut lead = lead.clone();
+            for (_, action) in &plan.actions {
+                match action {
+                    Action::UpdateLead { edits, .. } => apply::to_lead(&mut lead, edits),
+                    Action::SaveVariables { variables, .. } => self.variables.extend(variables.clone()),
+                    other => panic!("{other:?}"),
+                }
+                for confirm in action.confirms() {
+                    link.bases.insert(confirm.rule.clone(), confirm.base.clone());
+                }
+            }
+            self.leads.insert(LeadId(id), (lead, Some(link)));
+        }
+    }
+
+    fn close(&mut self, id: u64) {
+        self.leads.get_mut(&LeadId(id)).unwrap().0.status = StatusId::WON;
+        self.look(id);
+    }
+
+    fn price(&self, id: u64) -> i64 {
+        self.leads[&LeadId(id)].0.price
+    }
+
+    fn says(&self, name: &str) -> &str {
+        &self.variables[name]
+    }
+}
+
+#[test]
+fn what_a_newer_lead_said_is_not_written_to_the_older_one_once_it_is_closed() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    assert_eq!(talk.says("sum"), "50000");
+    talk.make(2, 1_000);
+    assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("1000", "2"));
+    talk.close(2);
+    assert_eq!(next_speaker(talk.leads[&LeadId(2)].1.as_ref().unwrap(), &talk.deals()), Some(LeadId(1)));
+    talk.look(1);
+    assert_eq!((talk.price(1), talk.price(2)), (50_000, 1_000));
+    assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("50000", "1"));
+    // It has the word: what a bot says from now on is about it.
+    talk.variables.insert("sum".to_owned(), "60000".to_owned());
+    talk.look(1);
+    assert_eq!(talk.price(1), 60_000);
+    // And so it goes on when the newer one is opened again.
+    talk.leads.get_mut(&LeadId(2)).unwrap().0.status = StatusId(1001);
+    talk.look(2);
+    assert_eq!((talk.price(2), talk.says("sum"), talk.says("amo_lead_id")), (1_000, "1000", "2"));
+}
+
+#[test]
+fn what_was_never_told_to_a_client_is_not_cleared_in_the_lead() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.client.client.id = ClientId(6);
+    talk.variables = Variables::from([("amo_lead_id".to_owned(), "9".to_owned())]);
+    talk.look(1);
+    assert_eq!(talk.price(1), 50_000);
+    assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("50000", "1"));
+    assert_eq!(talk.leads[&LeadId(1)].1.as_ref().unwrap().client, Some(ClientId(6)));
+}
