@@ -3,14 +3,15 @@
 use crate::app::driven::{self, Driven};
 use crate::app::nodes::Task;
 use crate::app::opened::Opened;
+use crate::app::status::spelled;
 use crate::app::undo;
 use crate::app::wire;
 use crate::config::Config;
 use crate::core::backfill::{self, PROGRESS, Part, Progress, REQUEST, Request};
 use crate::core::time::Millis;
 use crate::ports::store::{Change, Store};
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Marks further ahead are not waited for.
 const NEAR_MS: i64 = 600_000;
@@ -28,8 +29,14 @@ pub struct Wish {
     pub until: Option<Millis>,
     /// Nothing is written.
     pub dry_run: bool,
-    /// From the beginning, even if the same was left unfinished.
+    /// From the beginning, in place of whatever is unfinished.
     pub restart: bool,
+}
+
+impl Wish {
+    fn request(&self, asked_at: Millis) -> Request {
+        Request { asked_at, parts: self.parts.clone(), since: self.since, until: self.until, dry_run: self.dry_run }
+    }
 }
 
 /// How a bridge's backfill stands.
@@ -47,6 +54,8 @@ pub struct Standing {
     pub dead_letters: u64,
     /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
+    /// Why it will not come to its end: somebody stopped it, or asked for another one in its place.
+    pub lost: Option<String>,
 }
 
 /// Backfills of one or several bridges.
@@ -55,6 +64,8 @@ pub struct Backfills {
     store: Arc<dyn Store>,
     bridges: Vec<(String, Request)>,
     own: Option<Driven>,
+    /// Those that were seen at their end: the next one takes the place where that stands.
+    done: Mutex<BTreeMap<String, Progress>>,
 }
 
 impl Backfills {
@@ -63,15 +74,20 @@ impl Backfills {
     pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, bool)>)> {
         let bridges: Vec<String> =
             crate::app::dead_letters::bridges(config, wish.bridge.as_deref())?.into_iter().map(str::to_owned).collect();
-        let (opened, own) = driven::open(config, &bridges, Task::Backfill).await?;
+        let (opened, is_driven) = driven::reach(config, &bridges).await?;
         let store = opened.store();
-        let (mut asked, mut told) = (Vec::new(), Vec::new());
-        for bridge in bridges {
-            let (request, goes_on) = ask(store.as_ref(), &bridge, wish, wire::now()).await?;
-            told.push((bridge.clone(), goes_on));
-            asked.push((bridge, request));
-        }
-        Ok((Backfills { opened, store, bridges: asked, own }, told))
+        // Nothing is driven before all is asked for: what is refused must not go on with somebody else's meanwhile.
+        let asked = match ask_all(store.as_ref(), &bridges, wish, is_driven).await {
+            Ok(asked) => asked,
+            Err(error) => {
+                opened.close().await;
+                return Err(error);
+            }
+        };
+        let own = if is_driven { None } else { Some(driven::drive(config, &bridges, &opened, Task::Backfill)?) };
+        let told = asked.iter().map(|(bridge, _, goes_on)| (bridge.clone(), *goes_on)).collect();
+        let bridges = asked.into_iter().map(|(bridge, request, _)| (bridge, request)).collect();
+        Ok((Backfills { opened, store, bridges, own, done: Mutex::default() }, told))
     }
 
     /// True when a daemon carries it out.
@@ -83,12 +99,12 @@ impl Backfills {
     pub async fn standings(&self) -> anyhow::Result<Vec<Standing>> {
         let mut all = Vec::new();
         for (bridge, request) in &self.bridges {
-            let text = self.store.text(bridge, PROGRESS).await?;
-            // An earlier one's is of no concern.
-            let progress = backfill::kept::<Progress>(text.as_deref()).filter(|kept| kept.request == *request);
-            let is_asked = !self.store.text(bridge, REQUEST).await?.unwrap_or_default().is_empty();
+            // In this order: what is asked for goes in the commit that tells of the end.
+            let asked = backfill::kept::<Request>(self.store.text(bridge, REQUEST).await?.as_deref());
+            let kept = backfill::kept::<Progress>(self.store.text(bridge, PROGRESS).await?.as_deref());
+            let (progress, lost) = self.own_of(bridge, request, asked, kept);
             let counts = self.store.counts(bridge).await?;
-            let done_at = progress.as_ref().and_then(|progress| progress.done_at).filter(|_| !is_asked);
+            let done_at = progress.as_ref().and_then(|progress| progress.done_at);
             // What a write led to is marked in its turn. Beside a daemon there are always others' marks.
             let marks = self.store.next_due(bridge).await?.marks;
             let is_looked_at = marks.is_none_or(|due| due.since(wire::now()) > NEAR_MS);
@@ -103,6 +119,7 @@ impl Backfills {
                 dead_letters: counts.dead_letters,
                 fault: self.fault(bridge).await,
                 progress,
+                lost,
             });
         }
         Ok(all)
@@ -134,10 +151,42 @@ impl Backfills {
         }
     }
 
-    /// Takes back what is not finished: it stops between two pages and can be gone on with.
+    /// How far this request is, of what is kept, and whether it was lost.
+    fn own_of(
+        &self,
+        bridge: &str,
+        request: &Request,
+        asked: Option<Request>,
+        kept: Option<Progress>,
+    ) -> (Option<Progress>, Option<String>) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(progress) = done.get(bridge) {
+            return (Some(progress.clone()), None);
+        }
+        let (own, others) = match kept {
+            Some(kept) if kept.request == *request => (Some(kept), false),
+            kept => (None, kept.is_some()),
+        };
+        if let Some(progress) = own.as_ref().filter(|progress| progress.done_at.is_some()) {
+            done.insert(bridge.to_owned(), progress.clone());
+            return (own, None);
+        }
+        let lost = match asked {
+            Some(asked) if asked == *request => None,
+            Some(other) => Some(format!("another backfill was asked for in its place: {}", command(bridge, &other))),
+            None if own.is_some() || !others => {
+                Some("somebody stopped it; the same command goes on with it".to_owned())
+            }
+            None => Some("another backfill took its place; whether this one came to its end is not known".to_owned()),
+        };
+        (own, lost)
+    }
+
+    /// Takes back what is not finished: it stops between two pages and can be gone on with. What somebody else has asked
+    /// for since is left.
     pub async fn leave(&self) -> anyhow::Result<()> {
-        for (bridge, _) in &self.bridges {
-            self.store.commit(bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+        for (bridge, request) in &self.bridges {
+            take_back(self.store.as_ref(), bridge, request).await?;
         }
         Ok(())
     }
@@ -151,20 +200,172 @@ impl Backfills {
     }
 }
 
+/// Asks for all bridges or for none. True with each where an unfinished one is gone on with.
+async fn ask_all(
+    store: &dyn Store,
+    bridges: &[String],
+    wish: &Wish,
+    is_driven: bool,
+) -> anyhow::Result<Vec<(String, Request, bool)>> {
+    for bridge in bridges {
+        may_ask(store, bridge, wish, is_driven).await?;
+    }
+    let mut asked: Vec<(String, Request, bool)> = Vec::new();
+    for bridge in bridges {
+        match ask(store, bridge, wish, is_driven, wire::now()).await {
+            Ok((request, goes_on)) => asked.push((bridge.clone(), request, goes_on)),
+            Err(error) => {
+                // Nobody would watch those.
+                for (bridge, request, _) in asked.iter().filter(|(_, _, goes_on)| !goes_on) {
+                    take_back(store, bridge, request).await?;
+                }
+                return Err(error);
+            }
+        }
+    }
+    Ok(asked)
+}
+
+/// What is asked for already, and is the same or must not be replaced.
+///
+/// # Errors
+/// Another one is: it would be stopped at its next page, and its place would be lost.
+async fn may_ask(store: &dyn Store, bridge: &str, wish: &Wish, is_driven: bool) -> anyhow::Result<Option<Request>> {
+    let asked = backfill::kept::<Request>(store.text(bridge, REQUEST).await?.as_deref());
+    // A dry run that nobody carries out was abandoned, and has nothing that is worth keeping.
+    let asked = asked.filter(|asked| !wish.restart && (is_driven || !asked.dry_run));
+    match asked {
+        Some(asked) if !asked.is_like(&wish.request(asked.asked_at)) => Err(in_the_way(bridge, &asked)),
+        asked => Ok(asked),
+    }
+}
+
+fn in_the_way(bridge: &str, asked: &Request) -> anyhow::Error {
+    anyhow::anyhow!(
+        "another backfill of {bridge}, asked for at {}, is not finished yet. Let it end, go on with it, or stop it there \
+         with Ctrl-C: {}. To give it up, add --restart to what you typed",
+        spelled(asked.asked_at),
+        command(bridge, asked)
+    )
+}
+
 /// Asks for one bridge. True when an unfinished one is gone on with.
-async fn ask(store: &dyn Store, bridge: &str, wish: &Wish, now: Millis) -> anyhow::Result<(Request, bool)> {
-    let request = Request {
-        asked_at: now,
-        parts: wish.parts.clone(),
-        since: wish.since,
-        until: wish.until,
-        dry_run: wish.dry_run,
-    };
+async fn ask(
+    store: &dyn Store,
+    bridge: &str,
+    wish: &Wish,
+    is_driven: bool,
+    now: Millis,
+) -> anyhow::Result<(Request, bool)> {
+    if let Some(asked) = may_ask(store, bridge, wish, is_driven).await? {
+        return Ok((asked, true));
+    }
+    let request = wish.request(now);
     let text = store.text(bridge, PROGRESS).await?;
     let left = backfill::kept::<Progress>(text.as_deref())
         .filter(|left| left.done_at.is_none() && left.request.is_like(&request) && !wish.restart && !wish.dry_run);
     let goes_on = left.is_some();
     let request = left.map_or(request, |left| left.request);
     store.commit(bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
-    Ok((request, goes_on))
+    // Of two who ask at once the last one has it.
+    match backfill::kept::<Request>(store.text(bridge, REQUEST).await?.as_deref()) {
+        Some(asked) if asked != request => Err(in_the_way(bridge, &asked)),
+        _ => Ok((request, goes_on)),
+    }
+}
+
+/// Stops a backfill between two pages, unless another one was asked for since.
+async fn take_back(store: &dyn Store, bridge: &str, request: &Request) -> anyhow::Result<()> {
+    let asked = backfill::kept::<Request>(store.text(bridge, REQUEST).await?.as_deref());
+    if asked.as_ref() == Some(request) {
+        store.commit(bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+    }
+    Ok(())
+}
+
+/// What asks for the very same.
+fn command(bridge: &str, request: &Request) -> String {
+    let mut text = format!("salebridge backfill --bridge {bridge}");
+    if !Part::ALL.iter().all(|part| request.parts.contains(part)) {
+        let parts: Vec<&str> = request.parts.iter().map(|part| part.name()).collect();
+        text.push_str(&format!(" --only {}", parts.join(",")));
+    }
+    for (flag, at) in [("since", request.since), ("until", request.until)] {
+        text.extend(at.map(|at| format!(" --{flag} {}", spelled(at))));
+    }
+    text.push_str(if request.dry_run { " --dry-run" } else { "" });
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::dead_letters::Since;
+    use crate::store::memory::MemoryStore;
+
+    fn wish(dry_run: bool) -> Wish {
+        Wish { bridge: None, parts: Part::ALL.into(), since: None, until: None, dry_run, restart: false }
+    }
+
+    async fn asked(store: &MemoryStore) -> Option<Request> {
+        backfill::kept(store.text("shop", REQUEST).await.expect("reads").as_deref())
+    }
+
+    #[tokio::test]
+    async fn one_that_runs_is_joined_by_the_same_and_replaced_by_no_other() {
+        let store = MemoryStore::default();
+        let (first, goes_on) = ask(&store, "shop", &wish(false), true, Millis(1)).await.expect("nothing is asked for");
+        assert!(!goes_on);
+        // Before its first page, too.
+        assert_eq!(ask(&store, "shop", &wish(false), true, Millis(2)).await.expect("alike"), (first.clone(), true));
+        let recent = Wish { since: Some(Millis(5)), ..wish(false) };
+        for other in [wish(true), recent] {
+            let error = ask(&store, "shop", &other, true, Millis(3)).await.expect_err("another one runs").to_string();
+            assert!(
+                error.contains("1970-01-01T00:00:00.001Z") && error.contains("backfill --bridge shop. "),
+                "{error}"
+            );
+            assert_eq!(asked(&store).await.as_ref(), Some(&first));
+        }
+        let other = Wish { restart: true, ..wish(true) };
+        let (other, _) = ask(&store, "shop", &other, true, Millis(4)).await.expect("it is meant so");
+        take_back(&store, "shop", &first).await.expect("commits");
+        assert_eq!(asked(&store).await.as_ref(), Some(&other), "who was replaced takes back nothing of others");
+        take_back(&store, "shop", &other).await.expect("commits");
+        assert_eq!(asked(&store).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_killed_where_no_daemon_runs_keeps_its_place_but_a_dry_run_has_none() {
+        let store = MemoryStore::default();
+        ask(&store, "shop", &wish(true), false, Millis(1)).await.expect("nothing is asked for");
+        let (real, goes_on) =
+            ask(&store, "shop", &wish(false), false, Millis(2)).await.expect("nobody watches the other");
+        assert_eq!((real.asked_at, goes_on), (Millis(2), false));
+        let error = ask(&store, "shop", &wish(true), false, Millis(3)).await.expect_err("its place would be lost");
+        assert!(error.to_string().contains("--restart"), "{error}");
+        assert_eq!(ask(&store, "shop", &wish(false), false, Millis(4)).await.expect("the same"), (real, true));
+    }
+
+    #[tokio::test]
+    async fn several_bridges_are_asked_for_together_or_not_at_all() {
+        let store = MemoryStore::default();
+        ask(&store, "other", &wish(true), true, Millis(1)).await.expect("nothing is asked for");
+        let bridges = ["shop".to_owned(), "other".to_owned()];
+        ask_all(&store, &bridges, &wish(false), true).await.expect_err("the second one is taken");
+        assert_eq!(asked(&store).await, None);
+    }
+
+    #[test]
+    fn the_command_that_is_named_asks_for_the_very_same() {
+        let request = Request { since: Some(Millis(1_760_000_000_123)), ..wish(true).request(Millis(1)) };
+        let request = Request { parts: [Part::Contacts, Part::Clients].into(), ..request };
+        let told = command("shop", &request);
+        assert_eq!(
+            told,
+            "salebridge backfill --bridge shop --only contacts,clients --since 2025-10-09T08:53:20.123Z --dry-run"
+        );
+        let since: Since = "2025-10-09T08:53:20.123Z".parse().expect("a time");
+        assert_eq!(since.moment(Millis(0)).ok(), request.since);
+    }
 }

@@ -67,28 +67,24 @@ pub async fn absence(opened: &Opened, bridge: &str) -> Option<String> {
     (!opened.is_driven(bridge).await).then(|| told.to_owned())
 }
 
-/// Opens the store, and drives the bridges unless a daemon does: then nothing is driven here.
-pub async fn open(config: &Config, bridges: &[String], task: Task) -> anyhow::Result<(Opened, Option<Driven>)> {
+/// Opens the store. True in the second place when a daemon drives one of the bridges; else [`drive`] may.
+pub async fn reach(config: &Config, bridges: &[String]) -> anyhow::Result<(Opened, bool)> {
     match Opened::open(config, Access::Driver).await {
         Ok(Opened::Postgres(store)) => {
             let held = store.holders().await?;
-            let opened = Opened::Postgres(store);
             let is_driven = held.iter().any(|holder| bridges.contains(&holder.bridge));
-            let own = if is_driven { None } else { Some(drive(config, bridges, &opened, task)?) };
-            Ok((opened, own))
+            Ok((Opened::Postgres(store), is_driven))
         }
-        Ok(opened) => {
-            let own = drive(config, bridges, &opened, task)?;
-            Ok((opened, Some(own)))
-        }
+        Ok(opened) => Ok((opened, false)),
         Err(error) if matches!(error.downcast_ref(), Some(StoreError::Driven(_))) => {
-            Ok((Opened::open(config, Access::Shared).await?, None))
+            Ok((Opened::open(config, Access::Shared).await?, true))
         }
         Err(error) => Err(error),
     }
 }
 
-fn drive(config: &Config, bridges: &[String], opened: &Opened, task: Task) -> anyhow::Result<Driven> {
+/// Drives the bridges of a store that nobody drives.
+pub fn drive(config: &Config, bridges: &[String], opened: &Opened, task: Task) -> anyhow::Result<Driven> {
     let outside = Outside { transport: wire::transport()?, env: Arc::new(SystemEnv), public_url: None };
     let mut own = Driven { stop: CancellationToken::new(), tasks: TaskTracker::new(), posts: Vec::new() };
     let mut posts = Vec::new();

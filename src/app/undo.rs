@@ -4,6 +4,7 @@ use crate::app::dead_letters::bridges;
 use crate::app::driven::{self, Driven};
 use crate::app::nodes::Task;
 use crate::app::opened::Opened;
+use crate::app::status::spelled;
 use crate::app::wire;
 use crate::config::Config;
 use crate::core::backfill::{self, kept};
@@ -14,7 +15,7 @@ use crate::ports::store::{Change, DeadContent, OutboxRow, Store, Stored};
 use anyhow::bail;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most lines of the list of runs that are read, the newest; one is a commit's.
 const LISTED_MAX: u32 = 20_000;
@@ -101,6 +102,8 @@ pub struct Standing {
     pub is_over: bool,
     /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
+    /// Why it will not come to its end: somebody stopped it, or asked for another one in its place.
+    pub lost: Option<String>,
 }
 
 /// An undo of one run of one bridge.
@@ -116,6 +119,8 @@ pub struct Undo {
     /// True when an unfinished one is gone on with.
     pub goes_on: bool,
     own: Option<Driven>,
+    /// It, once it was seen at its end: the next one takes the place where that stands.
+    done: Mutex<Option<Progress>>,
 }
 
 impl Undo {
@@ -140,17 +145,30 @@ impl Undo {
             );
         }
         drop(reader);
-        let (opened, own) = driven::open(config, std::slice::from_ref(&bridge), Task::Undo).await?;
+        let (opened, is_driven) = driven::reach(config, std::slice::from_ref(&bridge)).await?;
         let store = opened.store();
         let goes_on = left.is_some();
         let (request, is_decided) = left.unwrap_or((request, false));
-        if !is_decided {
-            store.commit(&bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
-        }
+        // Nothing is driven before it is asked for: what is refused must not go on with somebody else's meanwhile.
+        let asked = match is_decided {
+            true => Ok(request),
+            false => ask(store.as_ref(), &bridge, request, is_driven).await,
+        };
+        let request = match asked {
+            Ok(request) => request,
+            Err(error) => {
+                opened.close().await;
+                return Err(error);
+            }
+        };
+        let own = match is_driven {
+            true => None,
+            false => Some(driven::drive(config, std::slice::from_ref(&bridge), &opened, Task::Undo)?),
+        };
         if let Some(own) = &own {
             own.wake();
         }
-        Ok(Undo { opened, store, bridge, request, unwritten, goes_on, own })
+        Ok(Undo { opened, store, bridge, request, unwritten, goes_on, own, done: Mutex::default() })
     }
 
     /// True when a daemon carries it out.
@@ -160,17 +178,18 @@ impl Undo {
 
     /// How it stands.
     pub async fn standing(&self) -> anyhow::Result<Standing> {
-        let text = self.store.text(&self.bridge, PROGRESS).await?;
-        let progress = kept::<Progress>(text.as_deref()).filter(|kept| kept.request == self.request);
-        let is_asked = !self.store.text(&self.bridge, REQUEST).await?.unwrap_or_default().is_empty();
-        let is_decided = !is_asked && progress.as_ref().is_some_and(|progress| progress.done_at.is_some());
+        // In this order: what is asked for goes in the commit that tells of the end.
+        let asked = kept::<Request>(self.store.text(&self.bridge, REQUEST).await?.as_deref());
+        let told = kept::<Progress>(self.store.text(&self.bridge, PROGRESS).await?.as_deref());
+        let (progress, lost) = self.own_of(asked, told);
+        let is_decided = progress.as_ref().is_some_and(|progress| progress.done_at.is_some());
         let waiting = unwritten(self.store.as_ref(), &self.bridge, self.request.own_run()).await?;
         let dead = if is_decided && waiting == 0 { self.dead().await? } else { 0 };
         let fault = match &self.own {
             Some(own) => own.fault(&self.bridge),
             None => driven::absence(&self.opened, &self.bridge).await,
         };
-        Ok(Standing { progress, waiting, dead, is_over: is_decided && waiting == 0, fault })
+        Ok(Standing { progress, waiting, dead, is_over: is_decided && waiting == 0, fault, lost })
     }
 
     fn is_own(&self, row: &OutboxRow) -> bool {
@@ -199,9 +218,38 @@ impl Undo {
         Ok(lines.flat_map(overtaken).take(LINES_MAX).collect())
     }
 
-    /// Takes it back where it is not finished: what was recorded is carried out, the rest is left.
+    /// How far this request is, of what is kept, and whether it was lost.
+    fn own_of(&self, asked: Option<Request>, told: Option<Progress>) -> (Option<Progress>, Option<String>) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if done.is_some() {
+            return (done.clone(), None);
+        }
+        let (own, others) = match told {
+            Some(told) if told.request == self.request => (Some(told), false),
+            told => (None, told.is_some()),
+        };
+        if own.as_ref().is_some_and(|progress| progress.done_at.is_some()) {
+            done.clone_from(&own);
+            return (own, None);
+        }
+        let lost = match asked {
+            Some(asked) if asked == self.request => None,
+            Some(other) => Some(format!("another undo was asked for in its place: {}", command(&self.bridge, &other))),
+            None if own.is_some() || !others => {
+                Some("somebody stopped it; the same command goes on with it".to_owned())
+            }
+            None => Some("another undo took its place; whether this one came to its end is not known".to_owned()),
+        };
+        (own, lost)
+    }
+
+    /// Takes it back where it is not finished: what was recorded is carried out, the rest is left. Another one that
+    /// somebody has asked for since is left alone.
     pub async fn leave(&self) -> anyhow::Result<()> {
-        self.store.commit(&self.bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+        let asked = kept::<Request>(self.store.text(&self.bridge, REQUEST).await?.as_deref());
+        if asked.as_ref() == Some(&self.request) {
+            self.store.commit(&self.bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
+        }
         Ok(())
     }
 
@@ -281,12 +329,45 @@ async fn unfinished(store: &dyn Store, bridge: &str, wish: &Request) -> anyhow::
     if left.is_like(wish) {
         return Ok(Some((left, is_decided)));
     }
-    let Request { run, field, .. } = left;
-    let field = field.map(|field| format!(" --field '{field}'")).unwrap_or_default();
-    bail!(
-        "the undo of {run} is not finished yet. Go on with it and let it end, or stop it there with Ctrl-C: \
-         salebridge undo {run}{field} --yes --bridge {bridge}"
-    );
+    Err(in_the_way(bridge, &left))
+}
+
+fn in_the_way(bridge: &str, left: &Request) -> anyhow::Error {
+    let what = if left.dry_run { "dry run of the undo" } else { "undo" };
+    anyhow::anyhow!(
+        "the {what} of {}, asked for at {}, is not finished yet. Go on with it and let it end, or stop it there with \
+         Ctrl-C: {}",
+        left.run,
+        spelled(left.asked_at),
+        command(bridge, left)
+    )
+}
+
+/// What asks for the very same.
+fn command(bridge: &str, request: &Request) -> String {
+    let Request { run, field, dry_run, .. } = request;
+    let field = field.as_ref().map(|field| format!(" --field '{field}'")).unwrap_or_default();
+    let how = if *dry_run { "--dry-run" } else { "--yes" };
+    format!("salebridge undo {run}{field} {how} --bridge {bridge}")
+}
+
+/// Asks for it, or for the same that somebody watches already.
+///
+/// # Errors
+/// Another one is asked for: who watches that would wait for ever, and its Ctrl-C would take this one back.
+async fn ask(store: &dyn Store, bridge: &str, request: Request, is_driven: bool) -> anyhow::Result<Request> {
+    let asked = kept::<Request>(store.text(bridge, REQUEST).await?.as_deref());
+    // A dry run that nobody carries out was abandoned, and has nothing that is worth keeping.
+    match asked.filter(|asked| is_driven || !asked.dry_run) {
+        Some(asked) if asked.is_like(&request) => return Ok(asked),
+        Some(asked) => return Err(in_the_way(bridge, &asked)),
+        None => store.commit(bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?,
+    };
+    // Of two who ask at once the last one has it.
+    match kept::<Request>(store.text(bridge, REQUEST).await?.as_deref()) {
+        Some(asked) if asked != request => Err(in_the_way(bridge, &asked)),
+        _ => Ok(request),
+    }
 }
 
 /// Refuses to write many values of which nobody has seen what becomes of them. A guard that stops a pass asks a human;
@@ -320,4 +401,30 @@ async fn check(store: &dyn Store, bridge: &str, run: Run) -> anyhow::Result<()> 
         bail!("the backfill {run} is still under way; stop it or let it end, then undo it");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::Millis;
+    use crate::store::memory::MemoryStore;
+
+    fn request(asked_at: i64, dry_run: bool) -> Request {
+        let run = Run { at: Millis(7), kind: RunKind::Backfill };
+        Request { asked_at: Millis(asked_at), run, field: None, dry_run }
+    }
+
+    #[tokio::test]
+    async fn an_undo_takes_no_place_from_a_dry_run_that_somebody_watches() {
+        let store = MemoryStore::default();
+        ask(&store, "shop", request(1, true), true).await.expect("nothing is asked for");
+        let error = ask(&store, "shop", request(2, false), true).await.expect_err("it is under way").to_string();
+        assert!(error.contains("not finished yet") && error.contains("--dry-run --bridge shop"), "{error}");
+        let joined = ask(&store, "shop", request(3, true), true).await.expect("the same");
+        assert_eq!(joined, request(1, true));
+        // Nobody carries it out: it was killed.
+        let own = ask(&store, "shop", request(4, false), false).await.expect("the other one is abandoned");
+        assert_eq!(own, request(4, false));
+        ask(&store, "shop", request(5, true), false).await.expect_err("an undo itself is gone on with");
+    }
 }

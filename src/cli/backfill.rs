@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// Say what would be written, with a sample of values, and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// From the beginning, even if the same was left unfinished
+    /// From the beginning, in place of whatever is unfinished
     #[arg(long)]
     restart: bool,
 }
@@ -92,7 +92,13 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     }
     backfills.end().await;
     anstream::print!("{}", closing(&standings, &undoable, requests, is_of_daemon));
+    for standing in &standings {
+        if let Some(why) = &standing.lost {
+            anstream::eprintln!("\n{}: the backfill did not come to its end: {why}", standing.bridge);
+        }
+    }
     match ended {
+        Ok(()) if standings.iter().any(|standing| standing.lost.is_some()) => Ok(ExitCode::FAILURE),
         Ok(()) if standings.iter().all(|standing| standing.dead_letters == 0) => Ok(ExitCode::SUCCESS),
         Ok(()) => {
             anstream::eprintln!("\nSome writes need a human: salebridge dead-letters list");
@@ -120,7 +126,7 @@ async fn watch(backfills: &Backfills) -> Result<(), Interrupted> {
         match backfills.standings().await {
             Ok(standings) => {
                 shown.show(&standings, backfills.requests(&standings));
-                if standings.iter().all(|standing| standing.is_over) {
+                if standings.iter().all(|standing| standing.is_over || standing.lost.is_some()) {
                     shown.bar.finish_and_clear();
                     return Ok(());
                 }
@@ -332,6 +338,7 @@ mod tests {
             is_over: false,
             dead_letters: 0,
             fault: None,
+            lost: None,
         }
     }
 

@@ -71,14 +71,20 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     }
     let (bridge, is_of_daemon) = (undo.bridge.clone(), undo.is_of_daemon());
     undo.end().await;
-    let Some(progress) = &standing.progress else { return Ok(later(is_of_daemon)) };
+    let Some(progress) = &standing.progress else {
+        return Ok(match ended {
+            Err(Ended::Lost(why)) => lost(&bridge, &why),
+            _ => later(is_of_daemon),
+        });
+    };
     if arguments.json {
         anstream::println!("{}", serde_json::to_string_pretty(&json_of(&bridge, progress, &standing, &overtaken))?);
     } else {
         anstream::print!("{}", told(&bridge, progress, &standing, &overtaken));
     }
     Ok(match (ended, standing.dead, progress.left() + overtaken.len() as u64) {
-        (Err(Interrupted), _, _) => later(is_of_daemon),
+        (Err(Ended::Interrupted), _, _) => later(is_of_daemon),
+        (Err(Ended::Lost(why)), _, _) => lost(&bridge, &why),
         (Ok(()), 0, 0) => ExitCode::SUCCESS,
         (Ok(()), 0, _) => ExitCode::from(EXIT_LEFT),
         (Ok(()), _, _) => {
@@ -94,27 +100,38 @@ fn later(is_of_daemon: bool) -> ExitCode {
     ExitCode::from(EXIT_LATER)
 }
 
-/// Somebody pressed Ctrl-C, or the service manager asked for the end.
-struct Interrupted;
+fn lost(bridge: &str, why: &str) -> ExitCode {
+    anstream::eprintln!("\n{bridge}: the undo did not come to its end: {why}");
+    ExitCode::FAILURE
+}
+
+/// What ended the watch before the undo was over.
+enum Ended {
+    /// Somebody pressed Ctrl-C, or the service manager asked for the end.
+    Interrupted,
+    /// It will not come to its end, and why.
+    Lost(String),
+}
 
 /// Tells how far it is until it is over.
-async fn watch(undo: &Undo) -> Result<(), Interrupted> {
+async fn watch(undo: &Undo) -> Result<(), Ended> {
     let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(terminate) => terminate,
-        Err(_) => return Err(Interrupted),
+        Err(_) => return Err(Ended::Interrupted),
     };
     let mut looks = 0;
     loop {
         match undo.standing().await {
             Ok(standing) if standing.is_over => return Ok(()),
+            Ok(Standing { lost: Some(why), .. }) => return Err(Ended::Lost(why)),
             Ok(standing) if looks % LOOKS_A_LINE == LOOKS_A_LINE - 1 => anstream::eprintln!("{}", line_of(&standing)),
             Ok(_) => {}
             Err(error) => anstream::eprintln!("the store cannot be read: {error:#}"),
         }
         looks += 1;
         tokio::select! {
-            _ = tokio::signal::ctrl_c() => return Err(Interrupted),
-            _ = terminate.recv() => return Err(Interrupted),
+            _ = tokio::signal::ctrl_c() => return Err(Ended::Interrupted),
+            _ = terminate.recv() => return Err(Ended::Interrupted),
             () = tokio::time::sleep(LOOK) => {}
         }
     }

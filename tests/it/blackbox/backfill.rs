@@ -239,6 +239,45 @@ async fn a_daemon_that_ends_meanwhile_is_told_and_the_next_one_goes_on() {
     town.close().await;
 }
 
+/// Starts the command; its words go to the file.
+fn begin(place: &Place, arguments: &[&str], file: &str) -> super::Daemon {
+    let log = File::create(place.path().join(file)).expect("a file");
+    let mut command = place.command(&[&["backfill"], arguments].concat());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("it starts");
+    super::Daemon { child }
+}
+
+#[tokio::test]
+async fn another_one_takes_no_place_from_one_that_runs_unless_it_says_so() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    place.ready().await;
+    place.idle().await;
+    // Nothing is read, so that the first one is under way.
+    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 3_600_000 }).times(u64::MAX));
+    let mut first = begin(&place, &[], "first.txt");
+    let under_way =
+        || place.status()["run"]["dry_run"].as_bool().filter(|_| place.status()["run"]["state"] == "under_way");
+    eventually("it is asked for", || async { under_way() == Some(false) }).await;
+    let refused = backfill(&place, &["--dry-run"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let goes_on = format!("salebridge backfill --bridge {BRIDGE}. To give it up");
+    assert!(said(&refused).contains("is not finished yet") && said(&refused).contains(&goes_on), "{}", said(&refused));
+    assert_eq!(under_way(), Some(false), "the first one goes on");
+
+    let second = begin(&place, &["--dry-run", "--restart"], "second.txt");
+    assert_eq!(first.ended().await.code(), Some(1), "it does not wait for ever");
+    let told = std::fs::read_to_string(place.path().join("first.txt")).expect("its words");
+    let why = format!("another backfill was asked for in its place: salebridge backfill --bridge {BRIDGE} --dry-run");
+    assert!(told.contains(&why), "{told}");
+    assert_eq!(under_way(), Some(true), "and takes back nothing of others");
+    assert_eq!(second.stop().await.code(), Some(75));
+    eventually("it is taken back", || async { under_way().is_none() }).await;
+    daemon.kill();
+    town.close().await;
+}
+
 #[tokio::test]
 async fn killed_it_goes_on_where_it_was() {
     let town = found_town().await;
@@ -256,6 +295,10 @@ async fn killed_it_goes_on_where_it_was() {
     assert_eq!((&run["kind"], &run["state"]), (&"backfill".into(), &"under_way".into()), "{run}");
     let told = String::from_utf8(place.command(&["status"]).output().expect("it runs").stdout).expect("text");
     assert!(told.contains("LAST RUN") && told.contains(run["name"].as_str().expect("a name")), "{told}");
+    // Its place is not lost to another one.
+    let other = backfill(&place, &["--only", "leads"]).await;
+    assert_eq!(other.status.code(), Some(1), "{}", said(&other));
+    assert_eq!(place.status()["run"]["name"], run["name"]);
     let output = backfill(&place, &[]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert_eq!(variable(&town, client, "amo_contact_id"), contact.to_string());

@@ -1,12 +1,13 @@
 //! `undo` over the real program: what a backfill with a wrong mapping changed is put back, what somebody edited since
 //! is left and listed, and nobody writes the undone values again.
 
-use super::{Place, eventually, found_town, text};
+use super::{Daemon, Place, eventually, found_town, text};
 use salebridge::app::town;
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::faults::{Fault, ScriptedFault, ServiceName};
 use salebridge::sandbox::town::Town;
 use serde_json::Value;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 /// The pair that should never have been.
 pub(super) const WRONG: &str = "contact.field.4396817=client.favourite";
@@ -207,6 +208,36 @@ async fn beside_a_daemon_an_undo_holds_until_somebody_edits() {
     anna.works_as(&town, "Генерал");
     eventually("the edit is carried over", || async { anna.favourite(&town) == "Генерал" }).await;
     assert_eq!(daemon.stop().await.code(), Some(0));
+    town.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_undo_takes_no_place_from_a_dry_run_that_somebody_watches() {
+    let (town, place, people, wrong) = mapped_wrongly().await;
+    let daemon = place.start();
+    place.ready().await;
+    place.idle().await;
+    // Nothing can be read, so that the dry run is under way.
+    let away = Fault::Status { code: 503, body: None, retry_after: None };
+    for service in [ServiceName::Amo, ServiceName::Salebot] {
+        town.spoil(ScriptedFault::once(service, away.clone()).times(u64::MAX));
+    }
+    let child = place.command(&["undo", &wrong]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let dry = Daemon { child: child.expect("it starts") };
+    let is_under_way = || place.status()["run"]["dry_run"] == true && place.status()["run"]["kind"] == "undo";
+    eventually("it is asked for", || async { is_under_way() }).await;
+    let refused = run(&place, &["undo", &wrong, "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", text(&refused));
+    let told = format!("Ctrl-C: salebridge undo {wrong} --dry-run --bridge {}", town::BRIDGE);
+    assert!(text(&refused).contains("is not finished yet") && text(&refused).contains(&told), "{}", text(&refused));
+    assert!(is_under_way(), "the dry run goes on");
+    // One that was killed, and that nobody carries out, is in nobody's way.
+    dry.kill();
+    daemon.kill();
+    town.calm();
+    let output = run(&place, &["undo", &wrong, "--yes"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(people[0].favourite(&town), "Чай");
     town.close().await;
 }
 
