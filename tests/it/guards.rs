@@ -4,6 +4,8 @@
 #[expect(dead_code, reason = "the simulation uses all of it")]
 #[path = "../sim/clock.rs"]
 mod clock;
+mod failing;
+mod lasting;
 mod services;
 
 use clock::SimEnv;
@@ -108,7 +110,20 @@ impl Shop {
     }
 
     fn at(env: Arc<dyn Env>, polls: &str, sweep: &str, freeze_after_flips: u32) -> Shop {
-        let (store, amo, salebot) = (Arc::new(MemoryStore::default()), Arc::default(), Arc::default());
+        let store = Arc::new(MemoryStore::default());
+        let seen = Arc::clone(&store) as Arc<dyn Store>;
+        Shop::over(store, seen, env, (polls, sweep), freeze_after_flips)
+    }
+
+    /// The bridge sees the store as the second one shows it.
+    fn over(
+        store: Arc<MemoryStore>,
+        seen: Arc<dyn Store>,
+        env: Arc<dyn Env>,
+        (polls, sweep): (&str, &str),
+        freeze_after_flips: u32,
+    ) -> Shop {
+        let (amo, salebot) = (Arc::default(), Arc::default());
         let bridge = Bridge::new(Parts {
             name: SHOP.to_owned(),
             policy: policy(freeze_after_flips),
@@ -122,7 +137,7 @@ impl Shop {
                 recheck_window_ms: 600_000,
             },
             retry: RetryPolicy::default(),
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: seen,
             amo: Arc::clone(&amo) as Arc<dyn salebridge::ports::remote::Amo>,
             salebot: Arc::clone(&salebot) as Arc<dyn salebridge::ports::remote::Salebot>,
             env,

@@ -11,6 +11,7 @@ use crate::core::model::Lead;
 use crate::core::plan::Notice;
 use crate::core::retry::{self, Next};
 use crate::core::run::RunKind;
+use crate::core::time::Millis;
 use crate::engine::function::gone;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, JournalEntry, JournalRow, Mark, NewAction, OutboxRow, Stored, Subject};
@@ -217,27 +218,46 @@ impl Bridge {
         }
     }
 
-    /// Tells those who wait. Who has left meanwhile is told like everybody to whom the answer comes late.
-    pub(super) async fn tell_bots(&self, answers: Vec<(Call, Answer)>) -> Stored<()> {
+    /// Tells those who wait. Who has left meanwhile is told like everybody to whom the answer comes late. The calls have
+    /// left the outbox, so nobody comes back to them: where the store fails now it is asked until it answers.
+    pub(super) async fn tell_bots(&self, part: &'static str, answers: Vec<(Call, Answer)>) {
+        let told_at = self.now();
+        // Who waits here needs no store.
+        let tell = |(call, answer): &(Call, Answer)| self.desk.tell(&call.ticket, answer.clone());
+        let others: Vec<(Call, Answer)> = answers.into_iter().filter(|one| !tell(one)).collect();
+        while let Err(error) = self.tell_others(&others, told_at).await {
+            self.store_failed(part, &error).await;
+            if self.is_stopping() {
+                tracing::warn!(
+                    bridge = self.name(),
+                    calls = others.len(),
+                    "bots that do not wait any more are not called back: the store failed until the stop"
+                );
+                return;
+            }
+        }
+    }
+
+    async fn tell_others(&self, answers: &[(Call, Answer)], told_at: Millis) -> Stored<()> {
         let mut late = Vec::new();
         for (call, answer) in answers {
-            if !self.desk.tell(&call.ticket, answer.clone()) && !self.is_told_elsewhere(&call).await? {
-                late.extend(self.late(&call, &answer));
+            if !self.is_told_elsewhere(call, told_at).await? {
+                late.extend(self.late(call, answer));
             }
         }
         self.commit(late).await
     }
 
     /// True when the node at which the bot waits takes the answer: it has not left before the answer was told. One
-    /// that would have left long ago is not there any more.
-    async fn is_told_elsewhere(&self, call: &Call) -> Stored<bool> {
+    /// that would have left long before that is not there any more.
+    async fn is_told_elsewhere(&self, call: &Call, told_at: Millis) -> Stored<bool> {
         let Some(until) = call.waits_until else { return Ok(false) };
         let lines = self.store().journal(self.name(), &call.subject(), LINES_MAX).await?;
         let of_call = |line: &&JournalRow| line.detail.get("at").and_then(Value::as_i64) == Some(call.at.0);
         // Newest first, and of one time in the order of their commits: the last of these two came first.
         let first = lines.iter().filter(of_call).rfind(|line| line.kind == TOLD || line.kind == LEFT);
         let has_left = first.is_some_and(|line| line.kind == LEFT);
-        let is_gone = self.now().since(until) > GONE_MS && !lines.iter().any(|line| line.kind == LEFT);
+        let is_gone = told_at.since(until) > GONE_MS && !lines.iter().any(|line| line.kind == LEFT);
         Ok(!has_left && !is_gone)
     }
 

@@ -77,9 +77,7 @@ impl Links {
 impl Bridge {
     /// Settles a batch. Holds plans off while it does.
     pub(super) async fn settle(&self, rows: &[OutboxRow], outcomes: Vec<Outcome>) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
+        let Some(first) = rows.first() else { return Ok(()) };
         let gate = self.in_flight.lock().await;
         let mut links = self.links_of(rows, &outcomes).await?;
         let mut changes = Vec::new();
@@ -105,7 +103,8 @@ impl Bridge {
             let age_ms = self.now().since(row.created_at);
             self.meter.settled(row.action.name(), row.action.side(), end, age_ms);
         }
-        self.tell_bots(answers).await
+        self.tell_bots(first.action.side().name(), answers).await;
+        Ok(())
     }
 
     async fn links_of(&self, rows: &[OutboxRow], outcomes: &[Outcome]) -> Stored<Links> {
