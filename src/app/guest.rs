@@ -7,7 +7,7 @@
 
 use crate::core::action::Action;
 use crate::core::fingerprint;
-use crate::core::function::{Answer, Call, LEFT, TOLD};
+use crate::core::function::{Answer, Call, LEFT, TOLD, WAITING_MAX};
 use crate::core::time::Millis;
 use crate::ports::env::Env;
 use crate::ports::remote::Priority;
@@ -100,6 +100,9 @@ impl Guest {
             }
             changes.push(self.line(call, "called"));
         }
+        if self.store.outbox_waiting(&self.bridge, WAITING_MAX).await? >= u64::from(WAITING_MAX) {
+            return Ok(Accepted::Known(Answer::busy()));
+        }
         call.waits_until = Some(until);
         let now = self.env.now();
         let action = Action::Function(Box::new(call.clone()));
@@ -152,4 +155,49 @@ fn answer_of(line: &JournalRow) -> Option<Answer> {
 fn told(lines: &[JournalRow], at: Millis) -> Option<Answer> {
     let is_told = |line: &&JournalRow| (line.kind == TOLD || line.kind == "answered") && at_of(line) == Some(at);
     lines.iter().find(is_told).and_then(answer_of)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::env::SystemEnv;
+    use crate::core::function::{Function, Work};
+    use crate::core::id::{ClientId, ContactId};
+    use crate::store::memory::MemoryStore;
+
+    #[tokio::test]
+    async fn where_too_much_waits_no_call_is_taken() {
+        let store = Arc::new(MemoryStore::default());
+        let new = |contact| NewAction {
+            action: Action::UpdateContact {
+                contact: ContactId(contact),
+                edits: Vec::new(),
+                seen: String::new(),
+                confirms: Vec::new(),
+            },
+            slot: None,
+            priority: Priority::Poll,
+            not_before: Millis(0),
+            created_at: Millis(0),
+            run: None,
+        };
+        let many = (0..u64::from(WAITING_MAX)).map(|contact| Change::AddAction(Box::new(new(contact)))).collect();
+        store.commit("shop", many).await.expect("commits");
+        let call = Call {
+            ticket: "ticket".to_owned(),
+            function: Function::GetContactInfo,
+            client: ClientId(5),
+            target: None,
+            is_found: false,
+            lost: None,
+            in_doubt: false,
+            work: Work::Info,
+            at: Millis(1),
+            once_ms: None,
+            waits_until: None,
+        };
+        let guest = Guest::new(Arc::clone(&store) as Arc<dyn Store>, Arc::new(SystemEnv), "shop", "node");
+        assert_eq!(guest.call(call, 0).await.expect("answers"), Answer::busy());
+        assert_eq!(store.counts("shop").await.expect("reads").outbox, u64::from(WAITING_MAX));
+    }
 }

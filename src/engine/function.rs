@@ -11,7 +11,7 @@ use crate::core::action::{Action, NoteTarget};
 use crate::core::fingerprint;
 use crate::core::function::effect;
 use crate::core::function::report::report;
-use crate::core::function::{Answer, Call, Work};
+use crate::core::function::{Answer, Call, WAITING_MAX, Work};
 use crate::core::plan::Notice;
 use crate::core::plan::ground::Ground;
 use crate::core::shape::Record;
@@ -31,8 +31,6 @@ use tokio::sync::watch;
 const LINES_MAX: u32 = 8;
 /// Least time between two readings of the account for the sake of unknown names.
 const REFRESH_MS: i64 = 60_000;
-/// With so many actions waiting no further calls are taken: somebody calls faster than amoCRM allows.
-const WAITING_MAX: u64 = 50_000;
 
 /// Bots that wait for an answer.
 #[derive(Default)]
@@ -188,9 +186,8 @@ impl Bridge {
         if let Some(known) = self.met_before(&call).await? {
             return Ok(known);
         }
-        if self.store().counts(self.name()).await?.outbox >= WAITING_MAX {
-            let message = "too many writes wait for amoCRM; nothing was done, call again later";
-            return Ok(Accepted::Known(Answer::refused("busy", message)));
+        if self.store().outbox_waiting(self.name(), WAITING_MAX).await? >= u64::from(WAITING_MAX) {
+            return Ok(Accepted::Known(Answer::busy()));
         }
         // What waits for the same client goes first: it may make the record that this one is about.
         if call.target.is_none() && self.earlier(&call).await?.is_empty() {

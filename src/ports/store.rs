@@ -457,6 +457,9 @@ pub trait Store: Send + Sync {
     /// Numbers for `status`.
     async fn counts(&self, bridge: &str) -> Stored<Counts>;
 
+    /// How many actions wait or run, counted to `at_most`: cheap however many there are, for a door that many knock at.
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64>;
+
     /// Drops dedupe keys of bodies that were dealt with and journal lines, both older than this, the oldest first, at
     /// most `rows_max` of each. Returns how many.
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64>;

@@ -181,6 +181,10 @@ impl Store for InboxDouble {
         absent()
     }
 
+    async fn outbox_waiting(&self, _: &str, _: u32) -> Stored<u64> {
+        absent()
+    }
+
     async fn prune(&self, _: &str, _: Millis, _: u32) -> Stored<u64> {
         absent()
     }

@@ -182,6 +182,11 @@ impl Store for Flaky {
         self.inner.wait(self.inner.store.counts(bridge))
     }
 
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64> {
+        self.enter().await?;
+        self.inner.wait(self.inner.store.outbox_waiting(bridge, at_most))
+    }
+
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.enter().await?;
         self.inner.wait(self.inner.store.prune(bridge, before, rows_max))

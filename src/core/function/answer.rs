@@ -31,6 +31,11 @@ impl Answer {
         Answer::of(json!({ "ok": 0, "error": error, "message": message.into() }))
     }
 
+    /// Too much waits already: somebody calls faster than amoCRM allows.
+    pub fn busy() -> Answer {
+        Answer::refused("busy", "too many writes wait for amoCRM; nothing was done, call again later")
+    }
+
     fn of(value: Value) -> Answer {
         match value {
             Value::Object(map) => Answer(map),

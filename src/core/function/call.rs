@@ -65,6 +65,9 @@ pub struct Call {
     pub waits_until: Option<Millis>,
 }
 
+/// With so many actions waiting no further calls are taken, at whatever node they arrive.
+pub const WAITING_MAX: u32 = 50_000;
+
 /// The journal's word for an answer that was given to a bot at another node …
 pub const TOLD: &str = "told";
 /// … and for a bot there whose time was up.

@@ -16,5 +16,5 @@ pub mod report;
 
 pub use answer::Answer;
 pub use arguments::Arguments;
-pub use call::{Call, LEFT, TOLD, Wanted, Work};
+pub use call::{Call, LEFT, TOLD, WAITING_MAX, Wanted, Work};
 pub use catalog::Function;

@@ -256,6 +256,10 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64> {
+        self.read(bridge, |bridge| bridge.outbox.alive(|_| true).take(at_most as usize).count() as u64)
+    }
+
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         let mut state = self.state();
         let bridge = state.bridges.get_mut(bridge);

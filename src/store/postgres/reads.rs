@@ -220,6 +220,15 @@ pub(super) fn counts(row: &PgRow) -> Tried<Counts> {
     })
 }
 
+/// Stops at the limit, and reads nothing but an index until then.
+pub(super) const WAITING: &str = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox \
+     WHERE bridge = (SELECT id FROM bridges WHERE name = $1) AND state < 2 LIMIT $2) AS few";
+
+/// How many there are, as far as they were counted.
+pub(super) fn waiting(row: &PgRow) -> Tried<u64> {
+    Reading::new(row, "outbox").id("waiting")
+}
+
 /// Every row, or the first that cannot be read.
 pub(super) fn all<T>(rows: Vec<PgRow>, read: impl Fn(&PgRow) -> Tried<T>) -> Result<Vec<T>, Trouble> {
     rows.iter().map(read).collect()

@@ -181,6 +181,12 @@ impl Store for PostgresStore {
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64> {
+        let asked = query(reads::WAITING).bind(bridge.to_owned()).bind(i64::from(at_most));
+        let rows = self.rows(asked, reads::waiting).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.asked(bridge, Prune { before, rows_max }).await
     }

@@ -51,6 +51,7 @@ const HOT: &[&str] = &[
     reads::DEAD_BODY,
     reads::DEAD_ACTION,
     reads::COUNTS,
+    reads::WAITING,
 ];
 
 /// Lists that the statement itself was given, or made and bounded.

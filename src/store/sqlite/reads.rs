@@ -221,6 +221,15 @@ pub(super) fn counts(row: &SqliteRow) -> Tried<Counts> {
     })
 }
 
+/// Stops at the limit, and reads nothing but an index until then.
+pub(super) const WAITING: &str = "SELECT count(*) AS waiting FROM (SELECT 1 FROM outbox INDEXED BY outbox_name \
+     WHERE bridge = (SELECT id FROM bridges WHERE name = ?1) AND state < 2 LIMIT ?2)";
+
+/// How many there are, as far as they were counted.
+pub(super) fn waiting(row: &SqliteRow) -> Tried<u64> {
+    Reading::new(row, "outbox").id("waiting")
+}
+
 /// Every row, or the first that cannot be read.
 pub(super) fn all<T>(rows: Vec<SqliteRow>, read: impl Fn(&SqliteRow) -> Tried<T>) -> Result<Vec<T>, Trouble> {
     rows.iter().map(read).collect()

@@ -172,6 +172,11 @@ impl Store for SqliteStore {
         Ok(rows.into_iter().next().unwrap_or_default())
     }
 
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64> {
+        let rows = self.rows(query(reads::WAITING).bind(bridge.to_owned()).bind(at_most), reads::waiting).await?;
+        Ok(rows.into_iter().next().unwrap_or_default())
+    }
+
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.asked(Prune { bridge: bridge.to_owned(), before, rows_max }).await
     }

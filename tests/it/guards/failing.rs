@@ -136,6 +136,10 @@ impl Store for Failing {
         self.inner.counts(bridge).await
     }
 
+    async fn outbox_waiting(&self, bridge: &str, at_most: u32) -> Stored<u64> {
+        self.inner.outbox_waiting(bridge, at_most).await
+    }
+
     async fn prune(&self, bridge: &str, before: Millis, rows_max: u32) -> Stored<u64> {
         self.inner.prune(bridge, before, rows_max).await
     }

@@ -3,6 +3,7 @@
 use super::{LATE, SHOP, for_every_store, new, update, variables};
 use salebridge::core::action::Side;
 use salebridge::core::echo::Sent;
+use salebridge::core::fault::{Fault, FaultKind};
 use salebridge::core::flips::Flips;
 use salebridge::core::id::{ClientId, ContactId, LeadId, OrderId, PipelineId, StateId, StatusId, UserId};
 use salebridge::core::link::{Base, Bases, ClientLink, ContactSeen, DealLink};
@@ -31,6 +32,7 @@ for_every_store!(
     a_commit_is_whole_or_nothing,
     every_kind_of_text_survives,
     bridges_do_not_meet,
+    waiting_actions_are_counted_to_a_limit,
 );
 
 fn texts(texts: &[&str]) -> Vec<String> {
@@ -382,6 +384,20 @@ async fn every_kind_of_text_survives(store: Arc<dyn Store>) {
     assert_eq!((&pending[0].action, &pending[0].slot), (&action.action, &action.slot));
     commit(&store, vec![Change::CancelSlot(odd)]).await;
     assert_eq!(store.counts(SHOP).await.expect("reads").outbox, 0);
+}
+
+async fn waiting_actions_are_counted_to_a_limit(store: Arc<dyn Store>) {
+    let waiting = async |at_most| store.outbox_waiting(SHOP, at_most).await.expect("reads");
+    assert_eq!(waiting(9).await, 0);
+    let five = (1..=5).map(|contact| super::add(new(update(contact)))).collect();
+    let ids = store.commit(SHOP, five).await.expect("commits");
+    store.commit("other", vec![super::add(new(update(9)))]).await.expect("commits");
+    assert_eq!((waiting(9).await, waiting(5).await, waiting(3).await, waiting(0).await), (5, 5, 3, 0));
+    store.claim(SHOP, Side::Amo, LATE, 2).await.expect("claims");
+    assert_eq!(waiting(9).await, 5, "those that run count");
+    let fault = Fault::new(FaultKind::Rejected, "no");
+    commit(&store, vec![Change::ActionDone(ids[0]), Change::ActionDead { id: ids[4], fault, at: Millis(1) }]).await;
+    assert_eq!(waiting(9).await, 3, "the dead do not");
 }
 
 async fn bridges_do_not_meet(store: Arc<dyn Store>) {
