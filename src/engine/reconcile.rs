@@ -29,8 +29,12 @@ const RETRY_MS: i64 = 15_000;
 const KEPT_MS: i64 = crate::core::gap::JOURNAL_KEPT_DAYS * 86_400_000;
 /// … or until so long before what is proven: a message that may be read again must still be known …
 const KEPT_BEHIND_MS: i64 = 86_400_000;
-/// … and dropped in portions of this many rows.
+/// … and dropped in portions of this many rows of each kind …
 const PRUNED_MAX: u32 = 5_000;
+/// … of which a look takes as many as there are, up to this many: a million rows …
+const PORTIONS_MAX: u32 = 200;
+/// … with a rest in between, in which others write.
+const PORTION_REST_MS: i64 = 50;
 
 /// A page of the client list.
 struct ClientPage {
@@ -79,6 +83,11 @@ impl Bridge {
     async fn look(&self, listening: &mut Listening) -> Next {
         self.health.begins(CLIENTS);
         let looked = self.reconcile(listening).await;
+        // What is too old goes however the look ended: a service that refuses us for weeks is no reason to keep it all.
+        let looked = match (looked, self.prune(listening.heard).await) {
+            (Ok(_), Err(error)) => Err(error.into()),
+            (looked, _) => looked,
+        };
         if matches!(looked, Ok(Next::Scheduled)) {
             self.health.ends(CLIENTS);
         }
@@ -117,8 +126,6 @@ impl Bridge {
         if listening.round.as_ref().is_some_and(Round::is_complete) {
             self.proven(listening).await?;
         }
-        let kept_from = self.now().minus(KEPT_MS).min(listening.heard.minus(KEPT_BEHIND_MS));
-        self.store().prune(self.name(), kept_from, PRUNED_MAX).await?;
         let has_histories = listening.is_behind();
         let has_pages = listening.round.as_ref().is_some_and(Round::wants_page) && !listening.has_caught_up;
         Ok(match () {
@@ -126,6 +133,22 @@ impl Bridge {
             () if has_histories || has_pages => Next::Now,
             () => Next::Scheduled,
         })
+    }
+
+    /// Drops what is too old, a portion at a time. What was sent after `heard` may still come once more, and is known.
+    async fn prune(&self, heard: Millis) -> Stored<()> {
+        let kept_from = self.now().minus(KEPT_MS).min(heard.minus(KEPT_BEHIND_MS));
+        for _ in 0..PORTIONS_MAX {
+            if self.is_stopping() {
+                return Ok(());
+            }
+            let pruned = self.store().prune(self.name(), kept_from, PRUNED_MAX).await?;
+            if pruned < u64::from(PRUNED_MAX) {
+                return Ok(());
+            }
+            self.parts.env.sleep(PORTION_REST_MS).await;
+        }
+        Ok(())
     }
 
     /// The newest page every time, and the next ones of the walk.

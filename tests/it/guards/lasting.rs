@@ -1,7 +1,7 @@
-//! What must come to its end though something fails on the way: answers to bots.
+//! What must come to its end though something fails on the way: answers to bots, and what is too old to be kept.
 
 use super::failing::Failing;
-use super::{NEVER, Shop, contact, eventually};
+use super::{NEVER, SHOP, Shop, contact, eventually};
 use salebridge::app::env::SystemEnv;
 use salebridge::core::action::{Action, NoteTarget};
 use salebridge::core::flips::Flips;
@@ -51,4 +51,33 @@ async fn a_store_that_fails_after_the_settlement_loses_no_answer() {
     })
     .await;
     assert!(shop.salebot.callbacks().iter().all(|(_, text)| text.contains("amo_get_contact_info")));
+}
+
+/// More than a portion of lines that are too old.
+async fn grown_old(shop: &Shop) {
+    let line = |at| JournalEntry { at: Millis(at), subject: "contact:1".to_owned(), kind: "done", detail: json!({}) };
+    shop.put((1..=12_000).map(|at| Change::Journal(line(at))).collect()).await;
+}
+
+async fn forgets(shop: &Shop) {
+    grown_old(shop).await;
+    shop.during(async {
+        eventually("what is too old is gone", || async {
+            shop.store.journal(SHOP, "contact:1", 1).await.expect("reads").is_empty()
+        })
+        .await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_look_drops_all_that_is_too_old() {
+    forgets(&Shop::new(NEVER, NEVER, 6)).await;
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_while_salebot_refuses_us() {
+    let shop = Shop::new(NEVER, NEVER, 6);
+    shop.salebot.refuse();
+    forgets(&shop).await;
 }

@@ -12,7 +12,7 @@ use salebridge::ports::remote::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const POSITION: FieldId = FieldId(3);
 
@@ -187,12 +187,18 @@ impl remote::Amo for Amo {
 pub struct Salebot {
     variables: Mutex<BTreeMap<ClientId, Variables>>,
     callbacks: Mutex<Vec<(ClientId, String)>>,
+    refuses: AtomicBool,
 }
 
 impl Salebot {
     pub fn set(&self, client: u64, name: &str, value: &str) {
         let mut variables = self.variables.lock().expect("whole");
         variables.entry(ClientId(client)).or_default().insert(name.to_owned(), value.to_owned());
+    }
+
+    /// From now on nobody is told which clients there are.
+    pub fn refuse(&self) {
+        self.refuses.store(true, Ordering::Relaxed);
     }
 
     /// The callbacks that were sent.
@@ -232,6 +238,9 @@ impl remote::Salebot for Salebot {
     }
 
     async fn clients(&self, _: u32, _: u32, _: bool, _: Priority) -> Result<Page<ClientRow>, Fault> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return absent();
+        }
         Ok(page(Vec::new()))
     }
 
