@@ -9,12 +9,12 @@ use crate::app::wire;
 use crate::config::Config;
 use crate::core::backfill::{self, kept};
 use crate::core::gap::JOURNAL_KEPT_DAYS;
-use crate::core::run::{DECIDED, RUNS, Run, RunKind, UNDID, WroteLine};
-use crate::core::undo::{LINES_MAX, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, What};
-use crate::ports::store::{Change, DeadContent, OutboxRow, Store, Stored};
+use crate::core::run::{DECIDED, RUNS, Run, RunKind, UNDID, WROTE, WroteLine};
+use crate::core::undo::{LINES_MAX, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, WROTE_MAX, What};
+use crate::ports::store::{Change, DeadContent, Store, Stored};
 use anyhow::bail;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Most lines of the list of runs that are read, the newest; one is a commit's.
@@ -127,7 +127,7 @@ impl Undo {
     /// Asks for it, and drives the bridge unless a daemon does.
     ///
     /// # Errors
-    /// No bridge has such a run, several have, it is still under way, or another undo is.
+    /// No bridge has such a run, several have, it wrote nothing of the field, it is still under way, or another undo is.
     pub async fn begin(config: &Config, only: Option<&str>, wish: Wish) -> anyhow::Result<Undo> {
         let Wish { run, field, dry_run } = wish;
         let request = Request { asked_at: wire::now(), run, field, dry_run };
@@ -135,6 +135,9 @@ impl Undo {
         let bridge = bridge_of(config, reader.as_ref(), only, run).await?;
         check(reader.as_ref(), &bridge, run).await?;
         let left = unfinished(reader.as_ref(), &bridge, &request).await?;
+        if left.is_none() {
+            must_be_of_run(reader.as_ref(), &bridge, &request).await?;
+        }
         if left.is_none() && !dry_run {
             must_be_seen(config, reader.as_ref(), &bridge, &request).await?;
         }
@@ -184,30 +187,16 @@ impl Undo {
         let (progress, lost) = self.own_of(asked, told);
         let is_decided = progress.as_ref().is_some_and(|progress| progress.done_at.is_some());
         let waiting = unwritten(self.store.as_ref(), &self.bridge, self.request.own_run()).await?;
-        let dead = if is_decided && waiting == 0 { self.dead().await? } else { 0 };
+        let dead = if is_decided && waiting == 0 {
+            given_up(self.store.as_ref(), &self.bridge, self.request.own_run()).await?
+        } else {
+            0
+        };
         let fault = match &self.own {
             Some(own) => own.fault(&self.bridge),
             None => driven::absence(&self.opened, &self.bridge).await,
         };
         Ok(Standing { progress, waiting, dead, is_over: is_decided && waiting == 0, fault, lost })
-    }
-
-    fn is_own(&self, row: &OutboxRow) -> bool {
-        row.run == Some(self.request.own_run())
-    }
-
-    async fn dead(&self) -> anyhow::Result<u64> {
-        let mut dead = 0;
-        for letter in self.store.dead_letters(&self.bridge, ROWS_MAX).await? {
-            if letter.queue == "outbox"
-                && letter.created_at >= self.request.asked_at
-                && let Some(detail) = self.store.dead_letter(&self.bridge, letter.queue, letter.id).await?
-                && let DeadContent::Action(row) = detail.content
-            {
-                dead += u64::from(self.is_own(&row));
-            }
-        }
-        Ok(dead)
     }
 
     /// Values that were edited after they were read and before they were written: they are left.
@@ -260,6 +249,21 @@ impl Undo {
         }
         self.opened.close().await;
     }
+}
+
+/// Writes of a run that were given up.
+pub(super) async fn given_up(store: &dyn Store, bridge: &str, run: Run) -> Stored<u64> {
+    let mut count = 0;
+    for letter in store.dead_letters(bridge, ROWS_MAX).await? {
+        if letter.queue == "outbox"
+            && letter.created_at >= run.at
+            && let Some(detail) = store.dead_letter(bridge, letter.queue, letter.id).await?
+            && let DeadContent::Action(row) = detail.content
+        {
+            count += u64::from(row.run == Some(run));
+        }
+    }
+    Ok(count)
 }
 
 /// Writes of a run that wait or are under way.
@@ -368,6 +372,33 @@ async fn ask(store: &dyn Store, bridge: &str, request: Request, is_driven: bool)
         Some(asked) if asked != request => Err(in_the_way(bridge, &asked)),
         _ => Ok(request),
     }
+}
+
+/// Refuses a field of which the run wrote nothing: a slip of the pen would read as nothing to put back. The run's own
+/// lines are asked, since the mapping may have been corrected meanwhile.
+async fn must_be_of_run(store: &dyn Store, bridge: &str, wish: &Request) -> anyhow::Result<()> {
+    let Some(field) = &wish.field else { return Ok(()) };
+    let mut pairs = BTreeSet::new();
+    for row in store.journal(bridge, &wish.run.subject(), WROTE_MAX).await?.into_iter().filter(|row| row.kind == WROTE)
+    {
+        let line = serde_json::from_value::<WroteLine>(row.detail).ok();
+        pairs.extend(line.into_iter().flat_map(|line| line.values).map(|value| value.rule));
+    }
+    // What still waits becomes its lines.
+    for name in WRITES {
+        let rows = store.pending_named(bridge, name, ROWS_MAX).await?;
+        let lines = rows.iter().filter(|row| row.run == Some(wish.run)).filter_map(|row| WroteLine::of(&row.action));
+        pairs.extend(lines.flat_map(|line| line.values).map(|value| value.rule));
+    }
+    if pairs.is_empty() || pairs.iter().any(|pair| wish.wants(pair)) {
+        return Ok(());
+    }
+    let written = pairs.into_iter().map(|pair| format!("\n  {pair}")).collect::<String>();
+    bail!(
+        "{} wrote no value of '{field}', and nothing was done. Name a pair or either side of one, as it stands here; it \
+         wrote:{written}",
+        wish.run
+    );
 }
 
 /// Refuses to write many values of which nobody has seen what becomes of them. A guard that stops a pass asks a human;

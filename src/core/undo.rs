@@ -18,6 +18,8 @@ pub const LEFT: &str = "left";
 pub const OVERTAKEN: &str = "overtaken";
 /// The actions that write values, by name.
 pub const WRITES: [&str; 4] = ["update_contact", "update_lead", "save_variables", "set_order_variables"];
+/// Most lines of a run that are read. One line is one record's.
+pub const WROTE_MAX: u32 = 500_000;
 /// Most values that are told one by one; all are counted.
 pub const LINES_MAX: usize = 1_000;
 

@@ -13,7 +13,7 @@ use crate::core::plan::Notice;
 use crate::core::plan::ground::Ground;
 use crate::core::plan::undo::{self, Around, Changed, Decided, Earlier, Now};
 use crate::core::run::{RUNS, Run, Target, UNDID, WROTE, WroteLine};
-use crate::core::undo::{LEFT, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, What};
+use crate::core::undo::{LEFT, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, WROTE_MAX, What};
 use crate::ports::remote::{BrokenRow, Priority};
 use crate::ports::store::{Change, NewAction, OutboxRow, Stored};
 use futures::future::join_all;
@@ -24,8 +24,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const UNDO: &str = "undo";
 /// Records looked at together.
 const TOGETHER: usize = 50;
-/// Most lines of a run that are read. One line is one record's.
-const LINES_MAX: u32 = 500_000;
 /// The wait after records could not be read.
 const REST_MS: i64 = 15_000;
 /// The wait for an action under way, and how often.
@@ -79,7 +77,8 @@ impl Bridge {
                 tracing::info!(bridge = self.name(), run = %request.run, own = %own, counts = ?progress.counts, dry_run = request.dry_run, "the undo is through");
                 let mut changes =
                     vec![Change::PutText(PROGRESS, progress.text()), Change::PutText(REQUEST, String::new())];
-                if !request.dry_run {
+                // A run of which all was left, or was as before already, is not undone by this.
+                if !request.dry_run && progress.count(What::PutBack) > 0 {
                     let detail = json!({ "run": own, "of": request.run, "put_back": progress.count(What::PutBack) });
                     changes.push(self.journal(Notice { subject: RUNS.to_owned(), kind: UNDID, detail }));
                 }
@@ -125,9 +124,9 @@ impl Bridge {
 
     /// What the run wrote, from the journal.
     async fn written_by(&self, ground: &Ground, request: &Request) -> Stored<Gathered> {
-        let mut rows = self.store().journal(self.name(), &request.run.subject(), LINES_MAX).await?;
-        if rows.len() as u64 >= u64::from(LINES_MAX) {
-            tracing::warn!(bridge = self.name(), run = %request.run, lines = LINES_MAX, "the run wrote more than can be undone at once; its newest lines are taken");
+        let mut rows = self.store().journal(self.name(), &request.run.subject(), WROTE_MAX).await?;
+        if rows.len() as u64 >= u64::from(WROTE_MAX) {
+            tracing::warn!(bridge = self.name(), run = %request.run, lines = WROTE_MAX, "the run wrote more than can be undone at once; its newest lines are taken");
         }
         rows.reverse();
         let lines = rows.into_iter().filter(|row| row.kind == WROTE);
@@ -145,11 +144,11 @@ impl Bridge {
         let mut earlier = Earlier::default();
         let own = request.own_run();
         for name in WRITES {
-            let rows = self.store().pending_named(self.name(), name, LINES_MAX).await?;
+            let rows = self.store().pending_named(self.name(), name, WROTE_MAX).await?;
             let ours = rows.iter().filter(|row| row.run == Some(own));
             ours.filter_map(|row| WroteLine::of(&row.action)).for_each(|line| earlier.wrote(&line));
         }
-        for row in self.store().journal(self.name(), &own.subject(), LINES_MAX).await? {
+        for row in self.store().journal(self.name(), &own.subject(), WROTE_MAX).await? {
             if row.kind == WROTE || row.kind == OVERTAKEN {
                 serde_json::from_value(row.detail).iter().for_each(|line| earlier.wrote(line));
             } else if row.kind == LEFT

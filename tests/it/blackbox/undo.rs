@@ -259,6 +259,35 @@ async fn a_mapping_that_was_mended_first_gets_no_undone_value_as_an_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_the_run_did_not_write_is_refused_and_what_puts_nothing_back_is_no_undo() {
+    let (town, place, people, wrong) = mapped_wrongly().await;
+    for typo in ["client.favorite", "favourite", "contact.field.4396817=client.position"] {
+        for flags in [&[][..], &["--yes"]] {
+            let output = run(&place, &[&["undo", &wrong, "--field", typo], flags].concat()).await;
+            assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+            for part in [&format!("wrote no value of '{typo}'"), WRONG] {
+                assert!(text(&output).contains(part), "{part} is missing in {}", text(&output));
+            }
+        }
+    }
+    let undone = async || {
+        let (_, listed) = json(&place, &["undo"]).await;
+        let found = listed.as_array().and_then(|all| all.iter().find(|one| one["run"] == *wrong));
+        found.and_then(|one| one["undone_by"].as_array().map(Vec::len))
+    };
+    assert_eq!(undone().await, Some(0));
+    // The mapping is mended, and knows nothing of what the run wrote.
+    place.write(&place.config.text());
+    for times in ["once", "and again, with nothing left to do"] {
+        let output = run(&place, &["undo", &wrong, "--field", "client.favourite", "--yes"]).await;
+        assert_eq!(output.status.code(), Some(0), "{times}: {}", text(&output));
+        assert_eq!(people[0].favourite(&town), "Чай");
+        assert_eq!(undone().await, Some(1), "{times}");
+    }
+    town.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wrong_names_of_runs_say_what_is_right() {
     let town = found_town().await;
     let place = Place::of_town(&town);
