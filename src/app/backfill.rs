@@ -50,8 +50,10 @@ pub struct Standing {
     pub outbox: u64,
     /// True once everything was looked at, and what it led to was written.
     pub is_over: bool,
-    /// Dead letters.
+    /// Its own writes that were given up; counted at its end ([`Backfills::ended`]).
     pub dead_letters: u64,
+    /// Dead letters of the bridge, whatever they come from.
+    pub all_dead_letters: u64,
     /// What does not work at the moment: at the bridge, where it is carried out here; else that there is no daemon.
     pub fault: Option<String>,
     /// Why it will not come to its end: somebody stopped it, or asked for another one in its place.
@@ -116,11 +118,24 @@ impl Backfills {
                 bridge: bridge.clone(),
                 is_over: done_at.is_some_and(is_written),
                 outbox: counts.outbox,
-                dead_letters: counts.dead_letters,
+                dead_letters: 0,
+                all_dead_letters: counts.dead_letters,
                 fault: self.fault(bridge).await,
                 progress,
                 lost,
             });
+        }
+        Ok(all)
+    }
+
+    /// How all of them stand at the end, with the writes that were given up: to find those each dead letter is read.
+    pub async fn ended(&self) -> anyhow::Result<Vec<Standing>> {
+        let mut all = self.standings().await?;
+        for (standing, (bridge, request)) in all.iter_mut().zip(&self.bridges) {
+            // A dry run writes nothing.
+            if !request.dry_run && standing.all_dead_letters > 0 {
+                standing.dead_letters = undo::given_up(self.store.as_ref(), bridge, request.run()).await?;
+            }
         }
         Ok(all)
     }

@@ -83,7 +83,7 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
         anstream::eprintln!("{bridge}: the backfill goes on where it was left; --restart begins anew.");
     }
     let ended = watch(&backfills).await;
-    let standings = backfills.standings().await?;
+    let standings = backfills.ended().await?;
     let requests = backfills.requests(&standings);
     let undoable = backfills.undoable().await?;
     let is_of_daemon = backfills.is_of_daemon();
@@ -270,6 +270,13 @@ fn way_back(bridge: &str, progress: &Progress, is_undoable: bool) -> Option<Stri
     }
 }
 
+/// What was given up before it or beside it: worth a word, and no failure of this one.
+fn letters_of_others(standing: &Standing) -> Option<String> {
+    let count = standing.all_dead_letters.saturating_sub(standing.dead_letters);
+    let told = format!("{}: {count} dead letters of other work: salebridge dead-letters list\n", standing.bridge);
+    (count > 0).then_some(told)
+}
+
 /// What it came to.
 fn closing(
     standings: &[Standing],
@@ -306,6 +313,7 @@ fn closing(
             row("dead letters", standing.dead_letters);
         }
         runs.extend(way_back(&standing.bridge, progress, undoable.contains(&standing.bridge)));
+        runs.extend(letters_of_others(standing));
         if progress.request.dry_run && progress.linked > 0 {
             runs.push_str("Orders of those who would be found to belong together come on top.\n");
         }
@@ -337,6 +345,7 @@ mod tests {
             outbox: 0,
             is_over: false,
             dead_letters: 0,
+            all_dead_letters: 0,
             fault: None,
             lost: None,
         }
@@ -385,6 +394,21 @@ mod tests {
         assert!(told.contains("Not all of shop works: the token is not accepted (auth); what to do: "), "{told}");
         standing.progress = None;
         assert_eq!(line_of(&standing, &Pace::default()), "shop: waits for its first page: amoCRM is away");
+    }
+
+    #[test]
+    fn dead_letters_of_other_work_are_no_failure_of_this_one() {
+        let mut standing = standing(10, Some(20), Part::Leads);
+        (standing.dead_letters, standing.all_dead_letters) = (0, 3);
+        let told = |standing: &Standing| closing(std::slice::from_ref(standing), &BTreeSet::new(), (12, 0), false);
+        let of_others = told(&standing);
+        assert!(
+            of_others.contains("shop: 3 dead letters of other work: salebridge dead-letters list\n"),
+            "{of_others}"
+        );
+        standing.dead_letters = 3;
+        let own = told(&standing);
+        assert!(own.contains("dead letters") && !own.contains("other work"), "{own}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `backfill` over the real program: without a daemon and beside one, killed, stopped, dry.
 
-use super::{Place, eventually, found_town};
+use super::{Place, SECRET, eventually, found_town};
 use salebridge::app::town::BRIDGE;
 use salebridge::sandbox::amo::LoggedRequest;
 use salebridge::sandbox::amo::edit::LeadDraft;
@@ -304,6 +304,34 @@ async fn killed_it_goes_on_where_it_was() {
     assert_eq!(variable(&town, client, "amo_contact_id"), contact.to_string());
     assert_eq!(town.look(|_, salebot| salebot.orders(client).len()), 1);
     assert_eq!(place.status()["outbox"], 0);
+    town.close().await;
+}
+
+#[tokio::test]
+async fn what_others_left_behind_is_no_failure_of_it_and_its_own_is() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    let daemon = place.start();
+    place.ready().await;
+    assert_eq!(place.post(&place.hook(SECRET), b"no JSON".to_vec()).await, Some(200));
+    eventually("the body is given up", || async { place.status()["dead_letters"] == 1 }).await;
+    place.idle().await;
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    for arguments in [&["--dry-run"][..], &[]] {
+        let output = backfill(&place, arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(said(&output).contains("1 dead letters of other work"), "{}", said(&output));
+        assert!(!said(&output).contains("need a human"), "{}", said(&output));
+    }
+    // Salebot takes none of the first values.
+    deal(&town);
+    let refuses = Fault::Status { code: 400, body: None, retry_after: None };
+    town.spoil(ScriptedFault::once(ServiceName::Salebot, refuses).on("save_variables").times(u64::MAX));
+    let output = backfill(&place, &["--restart"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("need a human"), "{}", said(&output));
+    let rows = said(&output).lines().filter(|line| line.contains(" dead letters ")).count();
+    assert_eq!(rows, 2, "its own in the table, and others': {}", said(&output));
     town.close().await;
 }
 
