@@ -1,9 +1,10 @@
 //! The subscription to amoCRM's webhooks: looked at, made, completed, taken back. Other programs' are never touched.
 
 use crate::app::dead_letters::bridges;
+use crate::app::doctor::is_about_token;
 use crate::app::env::SystemEnv;
 use crate::app::wire::{self, Outside};
-use crate::config::{Bridge, Config};
+use crate::config::{AmoAuth, Bridge, Config};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::hint::{Destination, EVENTS, Standing};
 use crate::ports::env::Env;
@@ -65,7 +66,7 @@ pub async fn carry_out(config: &Config, only: Option<&str>, wish: Wish) -> anyho
         let watcher = watcher(config, bridge).await?;
         let mut one = match one(&watcher, &bridge.name, &destination, wish).await {
             Ok(told) => told,
-            Err(fault) => Told { bridge: bridge.name.clone(), lines: vec![remedy(&fault)], is_good: false },
+            Err(fault) => Told { bridge: bridge.name.clone(), lines: vec![remedy(bridge, &fault)], is_good: false },
         };
         one.lines.extend(warnings(public_url, wish));
         told.push(one);
@@ -169,15 +170,19 @@ fn others(standing: &Standing, bridge: &str) -> Vec<String> {
     lines
 }
 
-/// What an operator can do about a refusal.
-fn remedy(fault: &Fault) -> String {
-    let help = match fault.kind {
-        FaultKind::Rejected => {
+/// What an operator can do about a refusal. A reason that names a command says all there is to do.
+fn remedy(bridge: &Bridge, fault: &Fault) -> String {
+    let login = format!("authorise again: salebridge auth login --bridge {}", bridge.name);
+    let help = match (fault.kind, &bridge.amo.auth) {
+        _ if fault.reason.contains("salebridge ") => return format!("amoCRM did not do it: {}", fault.reason),
+        (FaultKind::Rejected, _) => {
             "webhooks are managed by administrators only (use an administrator's token) and need the plan \"Advanced\" or a \
              higher one; without them polls find every change all the same"
         }
-        FaultKind::Auth => "check amo.url and amo.token",
-        FaultKind::Blocked | FaultKind::Throttled { .. } => "wait a while and try again",
+        (FaultKind::Auth, AmoAuth::Token(_)) => "check amo.url and amo.token",
+        (FaultKind::Auth, AmoAuth::OAuth(_)) if is_about_token(fault) => login.as_str(),
+        (FaultKind::Auth, AmoAuth::OAuth(_)) => "check amo.url",
+        (FaultKind::Blocked | FaultKind::Throttled { .. }, _) => "wait a while and try again",
         _ => "try again",
     };
     format!("amoCRM did not do it: {fault}; {help}")

@@ -40,7 +40,7 @@ pub(super) async fn examine(bridge: &Bridge, asked: &Asked) -> OfAmo {
     let standing = match asked.inquiry.standing().await {
         Ok(standing) => standing,
         Err(fault) if is_about_token(&fault) => {
-            let needs = vec![Need::fine(Subject::AMO, format!("{} answers", bridge.amo.url)), refused(&fault)];
+            let needs = vec![Need::fine(Subject::AMO, format!("{} answers", bridge.amo.url)), refused(bridge, &fault)];
             return without(needs, &ON_TOKEN, "the token must be good first");
         }
         Err(fault) => {
@@ -82,15 +82,22 @@ fn account_words(bridge: &Bridge, standing: &Standing) -> String {
     format!("{} answers in API {version}: account {} \"{}\"", bridge.amo.url, standing.account, standing.name)
 }
 
-fn refused(fault: &Fault) -> Need {
-    let remedy = if fault.reason.contains("subscription") {
-        "pay the account's subscription; until then amoCRM takes no changes"
-    } else if fault.reason.contains("address is not on") {
-        "add this machine's address to the account's list of allowed addresses"
-    } else {
-        "make a new long-lived token in amoCRM (settings, Integrations, your integration, Keys and access), and put it where amo.token points"
-    };
-    Need::failed(Subject::AMO_TOKEN, &fault.reason, remedy)
+fn refused(bridge: &Bridge, fault: &Fault) -> Need {
+    Need::failed(Subject::AMO_TOKEN, &fault.reason, token_remedy(bridge, fault))
+}
+
+/// What to do about a refusal that is about the token: a bridge with OAuth has no token that people make.
+pub(super) fn token_remedy(bridge: &Bridge, fault: &Fault) -> String {
+    if fault.reason.contains("subscription") {
+        return "pay the account's subscription; until then amoCRM takes no changes".to_owned();
+    }
+    if fault.reason.contains("address is not on") {
+        return "add this machine's address to the account's list of allowed addresses".to_owned();
+    }
+    match bridge.amo.auth {
+        AmoAuth::Token(_) => "make a new long-lived token in amoCRM (settings, Integrations, your integration, Keys and access), and put it where amo.token points".to_owned(),
+        AmoAuth::OAuth(_) => format!("salebridge auth login --bridge {}", bridge.name),
+    }
 }
 
 /// What keeps a service from answering, with what to do.

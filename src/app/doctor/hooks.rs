@@ -1,8 +1,10 @@
 //! What bots and amoCRM call.
 
+use super::amo::{is_about_token, token_remedy, unreachable_remedy};
 use super::{Need, Subject};
 use crate::app::wire;
 use crate::config::{Bridge, Config};
+use crate::core::fault::{Fault, FaultKind};
 use crate::core::hint::Standing;
 use crate::ports::remote::Priority;
 use crate::ports::watch::AmoWatch;
@@ -29,7 +31,7 @@ pub(super) async fn amo_subscription(config: &Config, bridge: &Bridge, amo: Opti
     };
     let Some(amo) = amo else { return Need::not_tried(subject, "amoCRM is not asked") };
     match amo.subscriptions(Priority::Person).await {
-        Err(fault) => Need::warning(subject, format!("amoCRM does not tell: {fault}"), NEEDS),
+        Err(fault) => Need::warning(subject, format!("amoCRM does not tell: {}", fault.reason), remedy(bridge, &fault)),
         Ok(all) => {
             let standing = Standing::of(&destination, all);
             match standing.complaint(&bridge.name) {
@@ -40,6 +42,15 @@ pub(super) async fn amo_subscription(config: &Config, bridge: &Bridge, amo: Opti
                 }
             }
         }
+    }
+}
+
+/// What to do where amoCRM does not tell its subscriptions: only a refusal of the question is about rights and plan.
+fn remedy(bridge: &Bridge, fault: &Fault) -> String {
+    match fault.kind {
+        FaultKind::Rejected => NEEDS.to_owned(),
+        _ if is_about_token(fault) => token_remedy(bridge, fault),
+        _ => unreachable_remedy(fault).to_owned(),
     }
 }
 

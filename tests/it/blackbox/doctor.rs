@@ -158,6 +158,35 @@ async fn a_wrong_token_leaves_only_what_rests_on_it() {
     town.close().await;
 }
 
+/// With amoCRM's webhooks turned on.
+fn with_hooks(text: &str, url: &str) -> String {
+    let secret = format!("[bridge.amo]\nwebhook_secret = \"{}\"\n", super::hooks::AMO_SECRET);
+    Place::with_public_url(text, url).replace("[bridge.amo]\n", &secret)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_does_not_fit_has_its_own_remedy_by_how_the_bridge_authorises() {
+    let (town, place) = super::oauth::found(86_400).await;
+    let url = place.url("");
+    let login = "salebridge auth login --bridge town";
+    place.write(&with_hooks(&super::oauth::authorising(&place, &town), &url));
+    assert!(place.said(&["migrate"]).status.success());
+    let told = Told::of(&place);
+    for need in ["amo_token", "amo_webhook"] {
+        let remedy = told.need(need)["remedy"].as_str().unwrap_or_default();
+        assert_eq!(remedy, login, "{}", told.all);
+    }
+    let said = text(&place.said(&["hooks", "status"]));
+    assert!(said.contains(login) && !said.contains("(auth)") && !said.contains("amo.token"), "{said}");
+    // A long-lived token is made by people; and no plan or right helps here.
+    place.edit(|text| with_hooks(&text.replace(super::TOKEN, "another-token"), &url));
+    let told = Told::of(&place);
+    for need in ["amo_token", "amo_webhook"] {
+        assert!(told.said(need).1.contains("make a new long-lived token"), "{}", told.all);
+    }
+    town.close().await;
+}
+
 #[rstest]
 #[case(Refusal::NotFound)]
 #[case(Refusal::Unauthorized)]
