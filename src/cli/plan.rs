@@ -2,15 +2,16 @@
 
 use super::Failure;
 use super::verify::{EXIT_LATER, shortened};
-use crate::app::dead_letters::bridges;
+use crate::app::dead_letters::{Store, bridges};
 use crate::app::inspect::{self, Ended, Looked, Reader};
 use crate::app::plan::{self, Asked};
 use crate::app::wire;
-use crate::config::Config;
+use crate::config::Bridge;
 use crate::core::action::{LinkRef, client_key, lead_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -41,53 +42,55 @@ impl Arguments {
 
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
     let config = super::settings(path)?;
-    match look(&config, arguments).await {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(Ended::Later(reason)) => {
-            anstream::eprintln!("salebridge: {reason}. Run it again when that is better.");
-            Ok(ExitCode::from(EXIT_LATER))
+    let chosen = bridges(&config, arguments.bridge.as_deref())?;
+    let store = wire::read_store(&config).await?;
+    let is_driven = inspect::is_driven(&config).await;
+    let (mut is_found, mut is_partial) = (false, false);
+    for settings in config.bridges.iter().filter(|bridge| chosen.contains(&bridge.name.as_str())) {
+        // One that cannot be asked now hides none of the others.
+        match look(settings, &store, is_driven, arguments).await {
+            Ok(found) => is_found |= found,
+            Err(Ended::Later(reason)) => {
+                is_partial = true;
+                anstream::eprintln!("{}: {reason}. Run it again when that is better.", settings.name);
+            }
+            Err(Ended::Failed(error)) => return Err(Failure::Other(error)),
         }
-        Err(Ended::Failed(error)) => Err(Failure::Other(error)),
+    }
+    match (is_partial, is_found) {
+        (true, _) => Ok(ExitCode::from(EXIT_LATER)),
+        (false, true) => Ok(ExitCode::SUCCESS),
+        (false, false) => Err(anyhow::anyhow!(
+            "no bridge links this record to the other side, so nothing would be written; salebridge backfill looks for counterparts"
+        )
+        .into()),
     }
 }
 
-async fn look(config: &Config, arguments: &Arguments) -> Result<(), Ended> {
-    let chosen = bridges(config, arguments.bridge.as_deref())?;
-    let store = wire::read_store(config).await?;
-    let is_driven = inspect::is_driven(config).await;
-    let mut is_found = false;
-    for settings in config.bridges.iter().filter(|bridge| chosen.contains(&bridge.name.as_str())) {
-        let reader = Reader::open(settings, &store, is_driven).await?;
-        let name = &settings.name;
-        match arguments.asked() {
-            Some(asked) => {
-                if let Some(looked) = plan::one(&reader, asked).await? {
-                    is_found = true;
-                    print(name, &looked, arguments.json, true);
-                }
-            }
-            None => {
-                is_found = true;
-                let mut written = 0_u64;
-                let mut tell = |looked: &Looked| {
-                    written += 1;
-                    print(name, looked, arguments.json, false);
-                };
-                let count = plan::all(&reader, &mut tell).await?;
-                if !arguments.json {
-                    anstream::println!(
-                        "{name}: {count} records were looked at; something is to be done about {written}."
-                    );
-                }
-            }
+/// Looks at one bridge. True where it has what was asked for.
+async fn look(
+    settings: &Bridge,
+    store: &Arc<dyn Store>,
+    is_driven: bool,
+    arguments: &Arguments,
+) -> Result<bool, Ended> {
+    let reader = Reader::open(settings, store, is_driven).await?;
+    let name = &settings.name;
+    let Some(asked) = arguments.asked() else {
+        let mut written = 0_u64;
+        let mut tell = |looked: &Looked| {
+            written += 1;
+            print(name, looked, arguments.json, false);
+        };
+        let count = plan::all(&reader, &mut tell).await?;
+        if !arguments.json {
+            anstream::println!("{name}: {count} records were looked at; something is to be done about {written}.");
         }
-    }
-    match is_found {
-        true => Ok(()),
-        false => Err(Ended::Failed(anyhow::anyhow!(
-            "no bridge links this record to the other side, so nothing would be written; salebridge backfill looks for counterparts"
-        ))),
-    }
+        return Ok(true);
+    };
+    let looked = plan::one(&reader, asked).await?;
+    looked.iter().for_each(|looked| print(name, looked, arguments.json, true));
+    Ok(looked.is_some())
 }
 
 /// Prints a record: every pair of it, or those that would be written.

@@ -2,7 +2,9 @@
 
 use super::verify::{PAIR, in_step, variable, writes};
 use super::{Place, eventually, salebridge, text};
+use salebridge::app::town::{BRIDGE, TownConfig, crowd};
 use salebridge::sandbox::amo::fixture::FIELD_POSITION;
+use salebridge::sandbox::town::Town;
 use std::process::Output;
 
 fn run(place: &Place, arguments: &[&str]) -> Output {
@@ -41,6 +43,24 @@ async fn a_plan_shows_an_edit_and_writes_nothing() {
     }
     town.close().await;
     assert_eq!(run(&place, &["plan"]).status.code(), Some(75));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_that_cannot_be_asked_is_named_and_hides_no_other() {
+    let (gone, town) = (super::found_town().await, super::found_town().await);
+    let place = Place::of_town(&town);
+    let config =
+        |town: &Town| TownConfig { amo_url: town.amo_url(), salebot_url: town.salebot_url(), ..place.config.clone() };
+    place.write(&crowd(&[config(&gone), config(&town)]));
+    gone.close().await;
+    assert!(run(&place, &["migrate"]).status.success());
+    let output = run(&place, &["plan"]);
+    let (said, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(75), "{}", text(&output));
+    assert!(complained.contains(&format!("{BRIDGE}-0: amoCRM could not be asked")), "{complained}");
+    assert!(said.contains(&format!("{BRIDGE}-1: 0 records were looked at")), "{said}");
+    assert!(run(&place, &["plan", "--bridge", &format!("{BRIDGE}-1")]).status.success());
+    town.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
