@@ -58,7 +58,16 @@ pub fn serve() -> Outcome<()> {
         bridge.salebot.save_variables_per_second = FREE;
     }
     let parts = if import.only_contacts { BTreeSet::from([Part::Contacts]) } else { Part::ALL.into() };
-    let wish = BackfillWish { bridge: None, parts, since: None, until: None, dry_run: false, restart: false };
+    let wish = BackfillWish {
+        bridge: None,
+        parts,
+        since: None,
+        until: None,
+        since_span: None,
+        until_span: None,
+        dry_run: false,
+        restart: false,
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let seconds = runtime.block_on(async {
         let began = Instant::now();

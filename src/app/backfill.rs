@@ -27,6 +27,10 @@ pub struct Wish {
     pub since: Option<Millis>,
     /// Only what changed until then.
     pub until: Option<Millis>,
+    /// How long ago that is, where it is asked for so.
+    pub since_span: Option<String>,
+    /// The same of `until`.
+    pub until_span: Option<String>,
     /// Nothing is written.
     pub dry_run: bool,
     /// From the beginning, in place of whatever is unfinished.
@@ -35,7 +39,15 @@ pub struct Wish {
 
 impl Wish {
     fn request(&self, asked_at: Millis) -> Request {
-        Request { asked_at, parts: self.parts.clone(), since: self.since, until: self.until, dry_run: self.dry_run }
+        Request {
+            asked_at,
+            parts: self.parts.clone(),
+            since: self.since,
+            until: self.until,
+            since_span: self.since_span.clone(),
+            until_span: self.until_span.clone(),
+            dry_run: self.dry_run,
+        }
     }
 }
 
@@ -305,8 +317,11 @@ fn command(bridge: &str, request: &Request) -> String {
         let parts: Vec<&str> = request.parts.iter().map(|part| part.name()).collect();
         text.push_str(&format!(" --only {}", parts.join(",")));
     }
-    for (flag, at) in [("since", request.since), ("until", request.until)] {
-        text.extend(at.map(|at| format!(" --{flag} {}", spelled(at))));
+    // As it was typed: a span means another moment by now, and is known by its words.
+    let bounds = [("since", request.since, &request.since_span), ("until", request.until, &request.until_span)];
+    for (flag, at, span) in bounds {
+        let typed = span.clone().or_else(|| at.map(spelled));
+        text.extend(typed.map(|typed| format!(" --{flag} {typed}")));
     }
     text.push_str(if request.dry_run { " --dry-run" } else { "" });
     text
@@ -319,7 +334,9 @@ mod tests {
     use crate::store::memory::MemoryStore;
 
     fn wish(dry_run: bool) -> Wish {
-        Wish { bridge: None, parts: Part::ALL.into(), since: None, until: None, dry_run, restart: false }
+        let (since_span, until_span) = (None, None);
+        let parts = Part::ALL.into();
+        Wish { bridge: None, parts, since: None, until: None, since_span, until_span, dry_run, restart: false }
     }
 
     async fn asked(store: &MemoryStore) -> Option<Request> {

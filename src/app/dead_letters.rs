@@ -72,7 +72,22 @@ impl FromStr for Since {
     }
 }
 
+/// As it is typed; another spelling of the same span reads the same.
+impl fmt::Display for Since {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Since::Ago(span) => write!(f, "{span:#}"),
+            Since::At(at) => write!(f, "{at}"),
+        }
+    }
+}
+
 impl Since {
+    /// How long ago, where it is written so: the moment that this means moves on with the clock.
+    pub fn span(&self) -> Option<String> {
+        matches!(self, Since::Ago(_)).then(|| self.to_string())
+    }
+
     /// The moment, in UTC; days are whole ones.
     ///
     /// # Errors
@@ -82,7 +97,7 @@ impl Since {
             Since::At(at) => Ok(Millis(at.as_millisecond())),
             Since::Ago(span) => {
                 let now = Timestamp::from_millisecond(now.0)?.to_zoned(TimeZone::UTC);
-                let then = now.checked_sub(*span).context("--since lies before all time")?;
+                let then = now.checked_sub(*span).context("this span reaches to before all time")?;
                 Ok(Millis(then.timestamp().as_millisecond()))
             }
         }

@@ -66,18 +66,31 @@ impl From<What> for Part {
     }
 }
 
+impl Arguments {
+    fn wish(&self) -> anyhow::Result<Wish> {
+        let now = wire::now();
+        let moment = |since: &Option<Since>| since.as_ref().map(|since| since.moment(now)).transpose();
+        let span = |since: &Option<Since>| since.as_ref().and_then(Since::span);
+        let only: BTreeSet<Part> = self.only.iter().copied().map(Part::from).collect();
+        Ok(Wish {
+            bridge: self.bridge.clone(),
+            parts: if only.is_empty() { Part::ALL.into() } else { only },
+            since: moment(&self.since)?,
+            until: moment(&self.until)?,
+            since_span: span(&self.since),
+            until_span: span(&self.until),
+            dry_run: self.dry_run,
+            restart: self.restart,
+        })
+    }
+}
+
 pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let wish = arguments.wish()?;
+    if wish.since.zip(wish.until).is_some_and(|(since, until)| since > until) {
+        return super::misused("backfill", "--until lies before --since: nothing can have changed between them");
+    }
     let config = super::settings(path)?;
-    let moment = |since: &Option<Since>| since.as_ref().map(|since| since.moment(wire::now())).transpose();
-    let only: BTreeSet<Part> = arguments.only.iter().copied().map(Part::from).collect();
-    let wish = Wish {
-        bridge: arguments.bridge.clone(),
-        parts: if only.is_empty() { Part::ALL.into() } else { only },
-        since: moment(&arguments.since)?,
-        until: moment(&arguments.until)?,
-        dry_run: arguments.dry_run,
-        restart: arguments.restart,
-    };
     let (backfills, asked) = Backfills::begin(&config, &wish).await?;
     for (bridge, _) in asked.iter().filter(|(_, goes_on)| *goes_on) {
         anstream::eprintln!("{bridge}: the backfill goes on where it was left; --restart begins anew.");
@@ -105,11 +118,20 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
             Ok(ExitCode::FAILURE)
         }
         Err(Interrupted) => {
-            let who = if is_of_daemon { "The daemon stops it after the page it is at" } else { "It is stopped" };
-            anstream::eprintln!("\n{who}. The same command goes on from there.");
+            anstream::eprintln!("\n{}", left(is_of_daemon, wish.dry_run));
             Ok(ExitCode::from(EXIT_LATER))
         }
     }
+}
+
+/// What becomes of one that was interrupted.
+fn left(is_of_daemon: bool, is_dry: bool) -> String {
+    let who = if is_of_daemon { "The daemon stops it after the page it is at" } else { "It is stopped" };
+    let then = match is_dry {
+        false => "The same command goes on from there.",
+        true => "A dry run remembers nothing: the same command begins anew.",
+    };
+    format!("{who}. {then}")
 }
 
 /// Somebody pressed Ctrl-C, or the service manager asked for the end.
@@ -333,8 +355,15 @@ mod tests {
 
     /// A bridge in the middle of its contacts, of which so many are known to be there.
     fn standing(rows: u64, known: Option<u64>, part: Part) -> Standing {
-        let request =
-            Request { asked_at: Millis(1), parts: Part::ALL.into(), since: None, until: None, dry_run: false };
+        let request = Request {
+            asked_at: Millis(1),
+            parts: Part::ALL.into(),
+            since: None,
+            until: None,
+            since_span: None,
+            until_span: None,
+            dry_run: false,
+        };
         let mut progress = Progress::new(request, Millis(1));
         Part::ALL.into_iter().filter(|before| *before < part).for_each(|before| progress.page(before, 1, None));
         progress.known.extend(known.map(|known| (part, known)));

@@ -99,6 +99,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// clap's own for what cannot be typed so.
+const EXIT_USAGE: u8 = 2;
 /// sysexits.h: the configuration is at fault, or the program is older than its database. systemd is told not to restart on it.
 const EXIT_CONFIG: u8 = 78;
 
@@ -145,6 +147,18 @@ async fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
         Command::Completions(options) => manual::completions(&options),
         Command::Man(options) => manual::man(&options),
     }
+}
+
+/// Refuses what clap cannot see by itself, in its words and with its exit code.
+fn misused(subcommand: &str, told: &str) -> Result<ExitCode, Failure> {
+    let mut command = command();
+    command.build();
+    let error = match command.find_subcommand_mut(subcommand) {
+        Some(found) => found.error(clap::error::ErrorKind::ValueValidation, told),
+        None => command.error(clap::error::ErrorKind::ValueValidation, told),
+    };
+    error.print()?;
+    Ok(ExitCode::from(EXIT_USAGE))
 }
 
 fn failed(failure: &Failure) -> ExitCode {

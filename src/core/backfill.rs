@@ -55,6 +55,12 @@ pub struct Request {
     pub since: Option<Millis>,
     /// Only records that changed until then.
     pub until: Option<Millis>,
+    /// How long ago `since` was, where it was asked for so: what is asked for again is known by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_span: Option<String>,
+    /// The same of `until`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_span: Option<String>,
     /// Nothing is written, and nothing is remembered.
     pub dry_run: bool,
 }
@@ -65,9 +71,16 @@ impl Request {
         Run { at: self.asked_at, kind: RunKind::Backfill }
     }
 
-    /// True when it asks for the same, whenever that was: then it is gone on with.
+    /// True when it asks for the same, whenever that was: then it is gone on with. `2h` asked again is the same, though
+    /// it means another moment by then.
     pub fn is_like(&self, other: &Request) -> bool {
-        Request { asked_at: other.asked_at, ..self.clone() } == *other
+        let moment = |span: &Option<String>, at| if span.is_some() { None } else { at };
+        let bounds = |request: &Request| {
+            let since = moment(&request.since_span, request.since);
+            let until = moment(&request.until_span, request.until);
+            (since, request.since_span.clone(), until, request.until_span.clone())
+        };
+        self.parts == other.parts && self.dry_run == other.dry_run && bounds(self) == bounds(other)
     }
 
     /// True for a record with this time of change, Unix seconds. amoCRM lists by `since` itself; Salebot does not.
@@ -235,7 +248,9 @@ mod tests {
     use crate::core::id::{ClientId, LeadId};
 
     fn request() -> Request {
-        Request { asked_at: Millis(1), parts: Part::ALL.into(), since: None, until: None, dry_run: true }
+        let (since_span, until_span) = (None, None);
+        let parts = Part::ALL.into();
+        Request { asked_at: Millis(1), parts, since: None, until: None, since_span, until_span, dry_run: true }
     }
 
     #[test]
@@ -267,6 +282,24 @@ mod tests {
         assert!(request().is_like(&Request { asked_at: Millis(9), ..request() }));
         assert!(!request().is_like(&Request { dry_run: false, ..request() }));
         assert_eq!(kept::<Request>(Some("")), None);
+    }
+
+    #[test]
+    fn a_span_asked_for_again_is_the_same_although_the_clock_went_on() {
+        let ago = |at: i64, since: i64, span: Option<&str>| Request {
+            asked_at: Millis(at),
+            since: Some(Millis(since)),
+            since_span: span.map(str::to_owned),
+            ..request()
+        };
+        assert!(ago(10, 5, Some("2h")).is_like(&ago(20, 15, Some("2h"))));
+        assert!(!ago(10, 5, Some("2h")).is_like(&ago(20, 5, Some("3h"))));
+        assert!(!ago(10, 5, Some("2h")).is_like(&ago(20, 5, None)), "a day is no span");
+        assert!(!ago(10, 5, None).is_like(&ago(20, 6, None)));
+        // As versions before the spans have kept it.
+        let old = r#"{"asked_at":10,"parts":["leads"],"since":5,"until":null,"dry_run":false}"#;
+        let old = kept::<Request>(Some(old)).expect("it is read");
+        assert!(old.is_like(&Request { parts: [Part::Leads].into(), dry_run: false, ..ago(20, 5, None) }));
     }
 
     #[test]

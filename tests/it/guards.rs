@@ -247,7 +247,15 @@ async fn rare_tries(env: &Arc<SimEnv>) {
         shop.amo.put(contact(id, "", 1_000));
     }
     let parts = BTreeSet::from([backfill::Part::Contacts]);
-    let request = backfill::Request { asked_at: env.now(), parts, since: None, until: None, dry_run: false };
+    let request = backfill::Request {
+        asked_at: env.now(),
+        parts,
+        since: None,
+        until: None,
+        since_span: None,
+        until_span: None,
+        dry_run: false,
+    };
     shop.put(vec![Change::PutText(backfill::REQUEST, serde_json::to_string(&request).expect("JSON"))]).await;
     shop.during(async {
         env.sleep(1_198_000).await;

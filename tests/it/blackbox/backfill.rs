@@ -308,6 +308,34 @@ async fn killed_it_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn stopped_it_goes_on_with_a_span_typed_again_and_a_dry_run_begins_anew() {
+    let town = found_town().await;
+    let place = Place::of_town(&town);
+    assert!(place.command(&["migrate"]).output().expect("it runs").status.success());
+    let broken = Fault::Status { code: 503, body: None, retry_after: None };
+    town.spoil(ScriptedFault::once(ServiceName::Amo, broken).on("/leads").times(u64::MAX));
+    for (flags, then) in
+        [(&["--dry-run"][..], "the same command begins anew."), (&[], "The same command goes on from there.")]
+    {
+        let said = place.path().join("said.txt");
+        let errors = File::create(&said).expect("a file");
+        let mut command = place.command(&[&["backfill", "--since", "2h"], flags].concat());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(errors).spawn().expect("it starts");
+        let mut stopped = super::Daemon { child };
+        eventually("leads cannot be read", || async { place.status()["run"]["state"] == "rests" }).await;
+        super::signal(&stopped.child, "TERM");
+        assert_eq!(stopped.ended().await.code(), Some(75));
+        let said = std::fs::read_to_string(&said).expect("text");
+        assert!(said.contains(then), "{said}");
+    }
+    town.calm();
+    let output = backfill(&place, &["--since", "2h"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains("goes on where it was left"), "{}", said(&output));
+    town.close().await;
+}
+
+#[tokio::test]
 async fn what_others_left_behind_is_no_failure_of_it_and_its_own_is() {
     let town = found_town().await;
     let place = Place::of_town(&town);
@@ -342,6 +370,8 @@ async fn wrong_input_names_what_is_right() {
     for (arguments, code, words) in [
         (vec!["--only", "deals"], 2, "contacts, leads, clients"),
         (vec!["--since", "yesterday"], 2, "2025-10-09"),
+        (vec!["--since", "1h", "--until", "2h"], 2, "--until lies before --since"),
+        (vec!["--since", "2025-10-09", "--until", "2025-10-08"], 2, "--until lies before --since"),
         (vec!["--bridge", "nobody"], 1, "town"),
     ] {
         let output = backfill(&place, &arguments).await;
