@@ -4,9 +4,12 @@ use super::{Failure, status::word};
 use crate::app::dead_letters::{self, Filter, LetterId, Since};
 use crate::app::wire;
 use crate::config::Config;
+use crate::core::action::{Action, Side};
 use anyhow::{Context, anyhow};
+use clap::builder::PossibleValuesParser;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::Value;
+use std::fmt;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -60,7 +63,7 @@ pub(super) struct Which {
     #[arg(long, value_name = "QUEUE", value_parser = ["inbox", "outbox"])]
     queue: Option<String>,
     /// Of this kind: add_note, create_contact … for writes, salebot or amo for bodies
-    #[arg(long, value_name = "WHAT")]
+    #[arg(long, value_name = "WHAT", value_parser = kinds())]
     what: Option<String>,
 }
 
@@ -74,6 +77,21 @@ pub(super) struct Chosen {
     all: bool,
     #[command(flatten)]
     which: Which,
+}
+
+/// What a dead letter can be: a decided write, or a pushed body by where it came from.
+fn kinds() -> PossibleValuesParser {
+    PossibleValuesParser::new(Action::NAMES.into_iter().chain([Side::Salebot, Side::Amo].map(Side::name)))
+}
+
+/// The filters as they are typed.
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since = self.since.as_ref().map(ToString::to_string);
+        let typed = [("bridge", &self.bridge), ("since", &since), ("queue", &self.queue), ("what", &self.what)];
+        let words = typed.into_iter().filter_map(|(name, value)| Some(format!("--{name} {}", value.as_ref()?)));
+        f.write_str(&words.collect::<Vec<_>>().join(" "))
+    }
 }
 
 impl Which {
@@ -94,7 +112,15 @@ pub(super) async fn run(path: &Path, command: &Command) -> Result<ExitCode, Fail
     match command {
         Command::List { which, json } => {
             let letters = dead_letters::list(&config, store, &which.filter()?).await?;
-            if *json { print_json(&Value::from(letters))? } else { anstream::print!("{}", table(&letters)) }
+            if *json {
+                print_json(&Value::from(letters))?;
+            } else if letters.is_empty() {
+                // Whoever filters must not take "none of these" for "none".
+                let all = dead_letters::list(&config, store, &Filter::default()).await?.len();
+                anstream::println!("{}", none(all, which));
+            } else {
+                anstream::print!("{}", table(&letters));
+            }
         }
         Command::Show { id, values, json } => {
             let letter = dead_letters::show(&config, store, id, *values).await?;
@@ -127,7 +153,14 @@ impl Chosen {
         if self.which.is_given() {
             return Err(anyhow!("filters go with --all; the ones named are taken as they are").into());
         }
-        Ok(self.ids.clone())
+        // Whoever names one twice means it once.
+        let mut ids = Vec::with_capacity(self.ids.len());
+        for id in &self.ids {
+            if !ids.contains(id) {
+                ids.push(id.clone());
+            }
+        }
+        Ok(ids)
     }
 }
 
@@ -155,10 +188,16 @@ fn print_json(value: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn table(letters: &[Value]) -> String {
-    if letters.is_empty() {
-        return "There are no dead letters.\n".to_owned();
+/// Said where the list is empty, of so many in all bridges.
+fn none(all: usize, which: &Which) -> String {
+    match all {
+        0 => "There are no dead letters.".to_owned(),
+        1 => format!("The one dead letter there is does not fit {which}."),
+        all => format!("None of the {all} dead letters fits {which}."),
     }
+}
+
+fn table(letters: &[Value]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     if std::io::stdout().is_terminal() {

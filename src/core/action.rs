@@ -265,6 +265,27 @@ impl Side {
 }
 
 impl Action {
+    /// The names of all of them, for people who look for some.
+    pub const NAMES: [&str; 17] = [
+        "create_contact",
+        "update_contact",
+        "update_lead",
+        "add_note",
+        "save_variables",
+        "create_order",
+        "set_order_variables",
+        "set_order_state",
+        "callback",
+        "load_client",
+        "function",
+        "function_lead",
+        "function_lead_change",
+        "function_contact_change",
+        "function_note",
+        "function_task",
+        "function_read",
+    ];
+
     /// The account it goes to.
     pub fn side(&self) -> Side {
         match self {
@@ -393,5 +414,21 @@ fn function_key(call: &Call) -> String {
         Work::Note(_) => format!("notes:{record}"),
         Work::Task { .. } => format!("tasks:{record}"),
         Work::Change(_) | Work::Info | Work::Field(_) => record,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    /// The names stand in two functions, where a new one is easily made and forgotten in the list.
+    #[test]
+    fn every_name_is_listed() {
+        let functions = include_str!("action.rs").split("fn ");
+        let naming = functions.filter(|text| text.starts_with("name(&self)") || text.starts_with("function_name("));
+        let words = naming.flat_map(str::lines).filter_map(|line| line.split_once("=> \"")?.1.split('"').next());
+        let (named, listed): (BTreeSet<&str>, _) = (words.collect(), BTreeSet::from(Action::NAMES));
+        assert_eq!(named, listed);
     }
 }

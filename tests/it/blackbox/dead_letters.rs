@@ -55,8 +55,14 @@ async fn dead_letters_are_listed_and_filtered() {
     let told = String::from_utf8(plain.stdout).expect("UTF-8");
     assert_eq!(told.trim_end().lines().count(), 3, "a heading and a line each: {told}");
     assert!(told.contains(&names(&letters)[0]) && !told.contains('\u{1b}') && !told.contains(BODY), "{told}");
-    let none = run(&place, &["dead-letters", "list", "--queue", "outbox"]);
-    assert!(text(&none).contains("There are no dead letters."), "{}", text(&none));
+    let none = run(&place, &["dead-letters", "list", "--queue", "outbox", "--what", "add_note", "--since", "2h"]);
+    let sentence = "None of the 2 dead letters fits --since 2h --queue outbox --what add_note.\n";
+    assert_eq!(String::from_utf8_lossy(&none.stdout), sentence);
+    assert!(run(&place, &["dead-letters", "discard", "--yes", "--all"]).status.success());
+    for filters in [&[][..], &["--queue", "outbox"]] {
+        let none = run(&place, &[&["dead-letters", "list"], filters].concat());
+        assert_eq!(String::from_utf8_lossy(&none.stdout), "There are no dead letters.\n");
+    }
 }
 
 #[tokio::test]
@@ -84,7 +90,8 @@ async fn one_is_discarded_only_when_somebody_says_so() {
     assert_eq!(asked.status.code(), Some(1));
     assert!(text(&asked).contains("--yes"), "{}", text(&asked));
     assert_eq!(listed(&place, &[]).len(), 2);
-    let done = run(&place, &["dead-letters", "discard", "--yes", &all[0]]);
+    // Named twice it is one.
+    let done = run(&place, &["dead-letters", "discard", "--yes", &all[0], &all[0]]);
     assert!(done.status.success() && text(&done).contains("1 dead letter was discarded"), "{}", text(&done));
     assert_eq!(names(&listed(&place, &[])), all[1..]);
     let again = run(&place, &["dead-letters", "discard", "--yes", &all[1], &all[0]]);
@@ -128,6 +135,8 @@ async fn wrong_input_says_what_is_right() {
         (&["retry", "inbox:1", "--queue", "inbox"], 1, "--all"),
         (&["list", "--since", "soon"], 2, "how long ago"),
         (&["list", "--queue", "marks"], 2, "outbox"),
+        (&["list", "--what", "addnote"], 2, "add_note, save_variables"),
+        (&["discard", "--yes", "--all", "--what", "Salebot"], 2, "salebot, amo"),
         (&["list", "--bridge", "nobody"], 1, "town"),
     ] {
         let output = run(&place, &[&["dead-letters"], arguments].concat());
