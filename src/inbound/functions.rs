@@ -128,7 +128,8 @@ fn wait(arguments: &Arguments) -> Result<i64, Answer> {
     match text.trim().parse::<f64>() {
         #[expect(clippy::cast_possible_truncation, reason = "clamped to a few thousand")]
         Ok(seconds) if seconds >= 0.0 => Ok((seconds * 1_000.0).min(WAIT_MS_MAX as f64) as i64),
-        _ => Err(Answer::refused("wrong_argument", "wait must be seconds, 0 to 5").with("argument", "wait")),
+        _ => Err(Answer::refused("wrong_argument", "wait must be seconds, 0 or more; 4.5 at most are waited")
+            .with("argument", "wait")),
     }
 }
 

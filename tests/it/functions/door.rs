@@ -89,6 +89,20 @@ impl Site {
 }
 
 #[tokio::test]
+async fn a_wrong_wait_is_told_how_long_is_waited_at_most() {
+    let site = Site::open(false).await;
+    site.engine.gate.add_permits(1);
+    for (wait, is_taken) in [("-1", false), ("long", false), ("60", true)] {
+        let answer = site.request("shop").query(&[("wait", wait)]).send().await.expect("an answer");
+        let answer: Value = answer.json().await.expect("JSON");
+        let message = answer["message"].as_str().unwrap_or_default();
+        let told = message.contains("wait must be seconds, 0 or more; 4.5 at most are waited");
+        assert_eq!(told, !is_taken, "{answer}");
+    }
+    site.stop.cancel();
+}
+
+#[tokio::test]
 async fn so_many_wait_and_no_more() {
     let site = Site::open(false).await;
     let client = http();
