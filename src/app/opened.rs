@@ -67,6 +67,18 @@ impl Opened {
         }
     }
 
+    /// Who drives the store now, in words; none where nobody does, or it cannot be told. Bridges of several nodes: the
+    /// first one's.
+    pub async fn driver(&self) -> Option<String> {
+        match self {
+            Opened::Sqlite(store) => store.driver(),
+            Opened::Postgres(store) => {
+                let held = store.holders().await.unwrap_or_default();
+                held.first().map(|holder| format!("the node at {}", holder.at))
+            }
+        }
+    }
+
     /// What the writer has done since the start.
     pub fn written(&self) -> Written {
         match self {

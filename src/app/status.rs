@@ -1,5 +1,6 @@
 //! What `status` shows: the store's numbers, and the lanes of the daemon if one runs.
 
+use crate::app::opened::Opened;
 use crate::app::{last_run, release, token, wire};
 use crate::config::{Bridge, Config};
 use crate::core::gap::{self, Interval};
@@ -8,6 +9,7 @@ use crate::core::time::Millis;
 use crate::engine::HEARD;
 use crate::ports::store::{Cursor, Store};
 use crate::remote::http::{Method, RawRequest, ReqwestTransport, Transport};
+use crate::store::Access;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,19 +20,28 @@ const NEAR_MS: i64 = 3_600_000;
 /// Where a status comes from: the store, and the daemon if one runs.
 pub struct Source<'a> {
     config: &'a Config,
+    opened: Opened,
     store: Arc<dyn Store>,
 }
 
 impl<'a> Source<'a> {
     /// Opens the store to read.
     pub async fn open(config: &'a Config) -> anyhow::Result<Source<'a>> {
-        Ok(Source { config, store: wire::read_store(config).await? })
+        let opened = Opened::open(config, Access::Shared).await?;
+        let store = opened.store();
+        Ok(Source { config, opened, store })
     }
 
     /// The status at this moment.
     pub async fn now(&self) -> anyhow::Result<Value> {
         let live = ask_daemon(self.config).await;
-        collect(self.config, self.store.as_ref(), live.as_ref(), wire::now()).await
+        let mut status = collect(self.config, self.store.as_ref(), live.as_ref(), wire::now()).await?;
+        // Where no daemon answers, somebody may work all the same: one that was started with another address, or a command.
+        status["driver"] = match live {
+            Some(_) => Value::Null,
+            None => json!(self.opened.driver().await),
+        };
+        Ok(status)
     }
 }
 

@@ -30,11 +30,7 @@ pub fn of(status: &Value) -> Verdict {
     let is_running = status["running"] == true;
     let (mut troubles, mut notes) = (Vec::new(), Vec::new());
     if !is_running {
-        troubles.push(
-            "The daemon does not answer: nothing is received and nothing is written. \
-             Start it: systemctl start salebridge (or: salebridge run)."
-                .to_owned(),
-        );
+        troubles.push(silence(status["driver"].as_str()));
     }
     for bridge in bridges {
         let name = bridge["name"].as_str().unwrap_or_default();
@@ -56,6 +52,19 @@ pub fn of(status: &Value) -> Verdict {
         (false, count) => format!("{count} things need you:"),
     };
     Verdict { is_well, headline, troubles, notes }
+}
+
+/// What it means that no daemon answers, by who drives the store all the same.
+fn silence(driver: Option<&str>) -> String {
+    match driver {
+        Some(driver) => format!(
+            "{driver} drives this store and does not answer on http.listen: restart it if http.listen was changed; a command \
+             that drives it, such as a backfill, ends by itself."
+        ),
+        None => "The daemon does not answer: nothing is received and nothing is written. \
+                 Start it: systemctl start salebridge (or: salebridge run)."
+            .to_owned(),
+    }
 }
 
 fn rest(bridges: usize) -> String {
@@ -300,5 +309,9 @@ mod tests {
         let verdict = of(&json!({ "running": false, "bridges": [bridge()] }));
         assert!(verdict.troubles[0].contains("systemctl start salebridge"), "{verdict:?}");
         assert_eq!(verdict.troubles.len(), 1);
+        let driven = of(&json!({ "running": false, "driver": "process 7", "bridges": [bridge()] }));
+        let told = &driven.troubles[0];
+        assert!(told.starts_with("process 7 drives this store and does not answer on http.listen"), "{told}");
+        assert!(!told.contains("nothing is received"), "{told}");
     }
 }

@@ -88,6 +88,7 @@ fn table(status: &Value) -> Table {
     }
     for bridge in status["bridges"].as_array().into_iter().flatten() {
         let state = match (status["running"] == true, bridge["idle"] == true) {
+            (false, _) if status["driver"].is_string() => "unheard",
             (false, _) => "stopped",
             (true, true) => "in step",
             (true, false) => "at work",

@@ -76,8 +76,8 @@ pub fn is_driven(path: &Path) -> bool {
     driver(path).is_some()
 }
 
-/// Who holds the lock of the one that drives the file. It is asked for and given back at once.
-fn driver(path: &Path) -> Option<String> {
+/// Who holds the lock of the one that drives the file, in words: `process 123`. It is asked for and given back at once.
+pub fn driver(path: &Path) -> Option<String> {
     let resolved = open::resolved(path).ok()?;
     let mut name = resolved.into_os_string();
     name.push(".lock");

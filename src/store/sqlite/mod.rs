@@ -31,7 +31,7 @@ use writer::{Job, Queued, Request, Writer, stopped};
 pub use super::Access;
 pub use crate::store::counters::WriterCounters;
 pub use copying::SqliteCopy;
-pub use examine::{Examined, examine, is_driven};
+pub use examine::{Examined, driver, examine, is_driven};
 pub use trouble::is_closed;
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest
@@ -83,6 +83,11 @@ impl SqliteStore {
     /// True while somebody drives the file, this process included.
     pub fn is_driven(&self) -> bool {
         is_driven(&self.path)
+    }
+
+    /// Who drives the file, in words: `process 123`; none where nobody does.
+    pub fn driver(&self) -> Option<String> {
+        driver(&self.path)
     }
 
     /// Opens a database. Needs a tokio runtime.

@@ -128,6 +128,31 @@ async fn a_second_daemon_is_refused_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn who_works_unheard_is_named_and_not_taken_for_stopped() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let daemon = place.start();
+    place.live().await;
+    let told = |arguments: &[&str]| text(&place.command(arguments).output().expect("the command runs"));
+    let json = || {
+        let output = place.command(&["status", "--json"]).output().expect("the command runs");
+        serde_json::from_slice::<Value>(&output.stdout).expect("JSON")
+    };
+    assert_eq!((&json()["running"], &json()["driver"]), (&Value::from(true), &Value::Null));
+    // The file is edited, and the daemon not restarted.
+    let (old, new) = (format!("127.0.0.1:{}", place.port), format!("127.0.0.1:{}", free_port()));
+    place.write(&place.config.text().replace(&old, &new));
+    let process = format!("process {}", daemon.child.id());
+    let plain = told(&["status"]);
+    assert!(plain.contains(&format!("{process} drives this store and does not answer on http.listen")), "{plain}");
+    assert!(!plain.contains("nothing is received") && !plain.contains("stopped"), "{plain}");
+    assert_eq!((&json()["running"], &json()["driver"]), (&Value::from(false), &Value::from(process)));
+    assert_eq!(daemon.stop().await.code(), Some(0));
+    let plain = told(&["status"]);
+    assert!(plain.contains("nothing is received and nothing is written") && plain.contains("stopped"), "{plain}");
+    assert_eq!(json()["driver"], Value::Null);
+}
+
+#[tokio::test]
 async fn status_tells_what_is_documented() {
     let town = found_town().await;
     let place = Place::of_town(&town);
