@@ -23,6 +23,7 @@ pub mod merge;
 pub mod model;
 pub mod nearest;
 pub mod note;
+pub mod parked;
 pub mod people;
 pub mod plan;
 pub mod policy;

@@ -1,6 +1,7 @@
 //! Pushed bodies: decoded, kept in the dialogue's order, and turned into notes once the person's
 //! contact is known.
 
+use super::parked::Seen;
 use super::portion::Portion;
 use super::{Bridge, Step};
 use crate::core::action::{Action, NoteTarget};
@@ -27,9 +28,8 @@ const PASS_ROWS: i64 = 1_000;
 /// How long a dialogue waits for its contact before it is looked at again; the contact's arrival
 /// wakes it earlier.
 const WAIT_MS: i64 = 60_000;
-/// The same for a person who becomes a contact only with a phone number or an e-mail address: the
-/// next message, or a variable found by the reconcile scan, wakes the dialogue earlier.
-pub(super) const PARKED_MS: i64 = 86_400_000;
+/// A body that came within this is news, also where a look that was under way when it came has put it off.
+const FRESH_MS: i64 = 60_000;
 
 /// How long new messages gather after a pass that left some waiting: so many times as long as the pass took, within bounds.
 const GATHER_TIMES: i64 = 4;
@@ -41,25 +41,52 @@ pub(super) fn dialogues_at_once() -> Portion {
     Portion::new(CLIENTS_MIN, CLIENTS_MAX, CLIENTS_MAX)
 }
 
+/// A message of a dialogue, the body it came in, and when that came.
+pub(super) struct Said {
+    pub row: InboxId,
+    pub arrived: Millis,
+    pub line: Line,
+}
+
 /// The bodies of one dialogue.
 struct Dialogue {
     client: Client,
-    lines: Vec<(InboxId, Line)>,
+    lines: Vec<Said>,
     done: Vec<InboxId>,
     hints: bool,
     /// What came before these bodies waits until then.
     held_until: Option<Millis>,
+    /// How many bodies they are.
+    rows: u32,
+    /// When the newest one came.
+    arrived: Millis,
+}
+
+impl Dialogue {
+    fn new(client: Client, held_until: Option<Millis>) -> Dialogue {
+        let (lines, done) = (Vec::new(), Vec::new());
+        Dialogue { client, lines, done, hints: false, held_until, rows: 0, arrived: Millis(i64::MIN) }
+    }
+
+    fn seen(&self, now: Millis) -> Seen {
+        Seen {
+            held_until: self.held_until,
+            // Of a dialogue that is held there is only what is new.
+            is_news: self.held_until.is_some() || now.since(self.arrived) < FRESH_MS,
+            is_full: self.rows >= ROWS_MAX,
+        }
+    }
 }
 
 /// What becomes of the bodies of one pass: one change for all dialogues is one statement.
 #[derive(Default)]
-struct Fates {
-    done: Vec<InboxId>,
-    wait: Vec<(InboxId, Millis)>,
+pub(super) struct Fates {
+    pub done: Vec<InboxId>,
+    pub wait: Vec<(InboxId, Millis)>,
 }
 
 /// New bodies wait with what came before them, where that is held, and the whole dialogue no longer than `longest`.
-fn wait_with_the_rest(
+pub(super) fn wait_with_the_rest(
     client: ClientId,
     held_until: Option<Millis>,
     longest: Millis,
@@ -137,17 +164,13 @@ impl Bridge {
                     continue;
                 }
             };
-            let dialogue = dialogues.entry(client.id).or_insert_with(|| Dialogue {
-                client: client.clone(),
-                lines: Vec::new(),
-                done: Vec::new(),
-                hints: false,
-                held_until: row.held_until,
-            });
+            let dialogue = dialogues.entry(client.id).or_insert_with(|| Dialogue::new(client.clone(), row.held_until));
             dialogue.client = merged(dialogue.client.clone(), client);
             dialogue.hints |= hints;
+            dialogue.rows += 1;
+            dialogue.arrived = dialogue.arrived.max(row.received_at);
             match line {
-                Some(line) => dialogue.lines.push((row.id, line)),
+                Some(line) => dialogue.lines.push(Said { row: row.id, arrived: row.received_at, line }),
                 None => dialogue.done.push(row.id),
             }
         }
@@ -177,29 +200,35 @@ impl Bridge {
         let id = link.client.id;
         let before = link.clone();
         link.client = merged(link.client, dialogue.client.clone());
-        let newest = dialogue.lines.iter().map(|(_, line)| line.at).max();
+        let newest = dialogue.lines.iter().map(|said| said.line.at).max();
         link.last_message_at = newest.max(link.last_message_at);
-        let (echoes, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut dialogue.lines)
-            .into_iter()
-            .partition(|(_, line)| echo::is_one(&link.callbacks, &line.message, line.at));
-        dialogue.done.extend(echoes.into_iter().map(|(row, _)| row));
+        let seen = dialogue.seen(self.now());
+        // What is never written need not wait for a contact either. A contact's lines are left to who composes the notes.
+        let is_over = |said: &Said| {
+            echo::is_one(&link.callbacks, &said.line.message, said.line.at)
+                || (link.contact.is_none() && !note::is_written(&ground.policy.notes, &said.line.message))
+        };
+        let (over, lines): (Vec<_>, Vec<_>) = std::mem::take(&mut dialogue.lines).into_iter().partition(is_over);
+        dialogue.done.extend(over.into_iter().map(|said| said.row));
         let policy = ground.policy.people.create_contact;
-        if link.client.is_group_chat() || (link.contact.is_none() && link.unmatched && policy == CreateContact::Never) {
-            dialogue.done.extend(lines.iter().map(|(row, _)| *row));
+        let is_unknown = link.contact.is_none() && link.unmatched;
+        if link.client.is_group_chat() || (is_unknown && policy == CreateContact::Never) {
+            dialogue.done.extend(lines.iter().map(|said| said.row));
         } else if lines.is_empty() {
             // Nothing to be noted.
-        } else if link.contact.is_none() {
-            let wait_ms = if link.unmatched { PARKED_MS } else { WAIT_MS };
-            let (until, rows) = (self.now().plus(wait_ms), lines.iter().map(|(row, _)| *row));
+        } else if is_unknown {
+            self.park(id, lines, seen, fates, changes).await?;
+        } else if link.contact.is_none() || dialogue.held_until.is_some() {
+            let wait_ms = if link.contact.is_none() { WAIT_MS } else { ground.policy.notes.join_within_ms };
+            let (until, rows) = (self.now().plus(wait_ms), lines.iter().map(|said| said.row));
             wait_with_the_rest(id, dialogue.held_until, until, rows, fates, changes);
-        } else if dialogue.held_until.is_some() {
-            let until = self.now().plus(ground.policy.notes.join_within_ms);
-            wait_with_the_rest(id, dialogue.held_until, until, lines.iter().map(|(row, _)| *row), fates, changes);
         } else {
             self.write_down(ground, &link, lines, &mut dialogue.done, changes).await?;
         }
         let listens = ground.reads_client_variables() || ground.leads_listen();
-        if dialogue.hints && !link.client.is_group_chat() && (listens || link.contact.is_none()) {
+        let is_wanted = listens || link.contact.is_none();
+        // Whoever waited before and said nothing since is looked at when there is time.
+        if dialogue.hints && !link.client.is_group_chat() && is_wanted && (!is_unknown || seen.is_news) {
             changes.push(Change::Mark(Mark {
                 subject: Subject::Client(id),
                 due: self.now(),
@@ -219,12 +248,12 @@ impl Bridge {
         &self,
         ground: &Ground,
         link: &ClientLink,
-        lines: Vec<(InboxId, Line)>,
+        lines: Vec<Said>,
         done: &mut Vec<InboxId>,
         changes: &mut Vec<Change>,
     ) -> Stored<()> {
         let now = self.now();
-        let (ids, lines): (Vec<InboxId>, Vec<Line>) = lines.into_iter().unzip();
+        let (ids, lines): (Vec<InboxId>, Vec<Line>) = lines.into_iter().map(|said| (said.row, said.line)).unzip();
         let composed = note::compose(&ground.policy.notes, &lines, &ground.zone, now);
         done.extend(composed.skipped.iter().map(|index| ids[*index]));
         let targets = if composed.notes.is_empty() { Vec::new() } else { self.note_targets(ground, link).await? };

@@ -24,6 +24,7 @@ mod hints;
 mod inbox;
 mod looked;
 mod newcomers;
+mod parked;
 mod passes;
 mod people;
 mod poll;
@@ -137,6 +138,7 @@ pub struct Bridge {
     /// How many dialogues, and how many people of an import, are taken at a time.
     dialogues: portion::Portion,
     patient_marks: portion::Portion,
+    parked: parked::Parked,
     /// How many contacts are read again at a time before they are written.
     fresh_looks: portion::Portion,
 }
@@ -235,6 +237,7 @@ impl Bridge {
             backfill_rested: std::sync::Mutex::default(),
             dialogues: inbox::dialogues_at_once(),
             patient_marks: passes::patient_at_once(),
+            parked: parked::Parked::default(),
             fresh_looks: execute::looks_at_once(),
         }
     }

@@ -1,7 +1,6 @@
 //! Clients without a contact: found, awaited, or given a new one.
 
 use super::Bridge;
-use super::inbox::PARKED_MS;
 use super::looked::Looked;
 use super::poll::CONTACTS;
 use super::record::Draft;
@@ -141,7 +140,7 @@ impl Bridge {
             Arrival::Soon => {
                 looked.again.insert(Subject::Client(link.client.id), SOON_MS);
             }
-            Arrival::Nobody => looked.drafts.push(self.nobody(link)),
+            Arrival::Nobody => looked.drafts.extend(self.nobody(link)),
         }
     }
 
@@ -240,16 +239,16 @@ impl Bridge {
         draft
     }
 
-    /// No contact matches and none is to be made from what is known.
-    fn nobody(&self, link: &ClientLink) -> Draft {
-        let mut draft = Draft::about(Subject::Client(link.client.id));
+    /// No contact matches and none is to be made from what is known. Where that is no news nothing follows: the dialogue waits
+    /// already, and to put it off once more would put off what came during this look.
+    fn nobody(&self, link: &ClientLink) -> Option<Draft> {
         if link.unmatched {
-            draft.changes.push(Change::InboxHold(link.client.id, self.now().plus(PARKED_MS)));
-            return draft;
+            return None;
         }
+        let mut draft = Draft::about(Subject::Client(link.client.id));
         draft.rests_on_client(link);
         draft.put_client(ClientLink { unmatched: true, ..link.clone() });
         draft.changes.push(Change::InboxHold(link.client.id, self.now()));
-        draft
+        Some(draft)
     }
 }

@@ -45,6 +45,9 @@ impl Bridge {
         let Some(ground) = self.ground() else { return Ok(Step::Idle(self.until_grounded())) };
         let rows = self.store().marks_due(self.name(), self.now(), MARKS_DUE_MAX).await?;
         if rows.is_empty() {
+            if self.look_at_parked(&ground).await? {
+                return Ok(Step::More);
+            }
             let due = self.store().next_due(self.name()).await?.marks;
             return Ok(Step::Idle(due));
         }

@@ -7,6 +7,7 @@ mod clock;
 mod failing;
 mod lasting;
 mod services;
+mod unknown;
 
 use clock::SimEnv;
 use salebridge::app::{env::SystemEnv, release};
@@ -120,13 +121,30 @@ impl Shop {
         store: Arc<MemoryStore>,
         seen: Arc<dyn Store>,
         env: Arc<dyn Env>,
-        (polls, sweep): (&str, &str),
+        times: (&str, &str),
         freeze_after_flips: u32,
+    ) -> Shop {
+        Shop::of((store, seen), env, times, policy(freeze_after_flips), Arc::new(NoBodies))
+    }
+
+    /// It understands bodies, and has a policy of its own.
+    fn told(env: Arc<dyn Env>, polls: &str, sweep: &str, policy: Policy, decoder: Arc<dyn Decoder>) -> Shop {
+        let store = Arc::new(MemoryStore::default());
+        let seen = Arc::clone(&store) as Arc<dyn Store>;
+        Shop::of((store, seen), env, (polls, sweep), policy, decoder)
+    }
+
+    fn of(
+        (store, seen): (Arc<MemoryStore>, Arc<dyn Store>),
+        env: Arc<dyn Env>,
+        (polls, sweep): (&str, &str),
+        policy: Policy,
+        decoder: Arc<dyn Decoder>,
     ) -> Shop {
         let (amo, salebot) = (Arc::default(), Arc::default());
         let bridge = Bridge::new(Parts {
             name: SHOP.to_owned(),
-            policy: policy(freeze_after_flips),
+            policy,
             timing: Timing {
                 poll_contacts: polls.to_owned(),
                 poll_leads: polls.to_owned(),
@@ -141,7 +159,7 @@ impl Shop {
             amo: Arc::clone(&amo) as Arc<dyn salebridge::ports::remote::Amo>,
             salebot: Arc::clone(&salebot) as Arc<dyn salebridge::ports::remote::Salebot>,
             env,
-            decoder: Arc::new(NoBodies),
+            decoder,
             arrived: Arc::new(Bell::default()),
             stop: CancellationToken::new(),
         });

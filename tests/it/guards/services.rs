@@ -70,9 +70,15 @@ pub struct Amo {
     leads: Mutex<BTreeMap<LeadId, Lead>>,
     hidden: Mutex<BTreeSet<ContactId>>,
     listings: AtomicUsize,
+    notes: Mutex<Vec<(NoteTarget, String)>>,
 }
 
 impl Amo {
+    /// The notes that were written, in order.
+    pub fn notes(&self) -> Vec<(NoteTarget, String)> {
+        self.notes.lock().expect("whole").clone()
+    }
+
     pub fn put(&self, contact: Contact) {
         self.contacts.lock().expect("whole").insert(contact.id, contact);
     }
@@ -174,7 +180,16 @@ impl remote::Amo for Amo {
     }
 
     async fn add_notes(&self, notes: &[NewNote], _: Priority) -> Vec<Result<NoteId, Fault>> {
-        notes.iter().map(|_| absent()).collect()
+        let contacts = self.contacts.lock().expect("whole");
+        let mut written = self.notes.lock().expect("whole");
+        let mut add = |note: &NewNote| match note.target {
+            NoteTarget::Contact(id) if !contacts.contains_key(&id) => Err(Fault::new(FaultKind::Gone, "it is gone")),
+            target => {
+                written.push((target, note.text.clone()));
+                Ok(NoteId(written.len() as u64))
+            }
+        };
+        notes.iter().map(&mut add).collect()
     }
 
     async fn add_tasks(&self, tasks: &[NewTask], _: Priority) -> Vec<Result<u64, Fault>> {
@@ -188,9 +203,15 @@ pub struct Salebot {
     variables: Mutex<BTreeMap<ClientId, Variables>>,
     callbacks: Mutex<Vec<(ClientId, String)>>,
     refuses: AtomicBool,
+    asked: Mutex<Vec<(ClientId, Priority)>>,
 }
 
 impl Salebot {
+    /// Whose variables were asked for since the last time somebody wanted to know, and how urgently.
+    pub fn asked(&self) -> Vec<(ClientId, Priority)> {
+        std::mem::take(&mut *self.asked.lock().expect("whole"))
+    }
+
     pub fn set(&self, client: u64, name: &str, value: &str) {
         let mut variables = self.variables.lock().expect("whole");
         variables.entry(ClientId(client)).or_default().insert(name.to_owned(), value.to_owned());
@@ -215,7 +236,8 @@ impl Salebot {
 
 #[async_trait]
 impl remote::Salebot for Salebot {
-    async fn variables(&self, client: ClientId, _: Priority) -> Result<Option<Variables>, Fault> {
+    async fn variables(&self, client: ClientId, priority: Priority) -> Result<Option<Variables>, Fault> {
+        self.asked.lock().expect("whole").push((client, priority));
         Ok(self.variables.lock().expect("whole").get(&client).cloned())
     }
 

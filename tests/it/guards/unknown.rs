@@ -1,0 +1,218 @@
+//! People whom nobody in amoCRM knows: what is kept of what they say, and how patiently they are looked at.
+
+use super::clock::SimEnv;
+use super::services::contact;
+use super::{NEVER, SHOP, Shop, policy};
+use salebridge::core::action::NoteTarget;
+use salebridge::core::id::{ClientId, ContactId, InboxId, MessageId};
+use salebridge::core::link::ClientLink;
+use salebridge::core::model::{Client, Event, Message};
+use salebridge::core::parked;
+use salebridge::core::policy::{CreateContact, Outgoing, Policy};
+use salebridge::core::time::Millis;
+use salebridge::ports::env::Env;
+use salebridge::ports::remote::{Decoder, Priority};
+use salebridge::ports::store::{Change, NewInbox, Received, Source, Store};
+use std::future::Future;
+use std::sync::Arc;
+
+const MINUTE: i64 = 60_000;
+const DAY: i64 = 86_400_000;
+/// Who is looked at in these tests.
+const ANNA: ClientId = ClientId(5);
+
+/// Bodies of these tests: the client, the message, and who said it.
+struct Words;
+
+impl Decoder for Words {
+    fn decode(&self, body: &[u8]) -> Result<Event, String> {
+        let text = String::from_utf8_lossy(body);
+        let mut words = text.split(' ');
+        let mut number = || words.next().and_then(|word| word.parse().ok()).ok_or("no number");
+        let (client, id) = (ClientId(number()?), MessageId(number()?));
+        let is_bot = words.next() == Some("bot");
+        Ok(Event::Message(Message {
+            id: Some(id),
+            client: Client::unknown(client),
+            text: Some(format!("message {id}")),
+            attachments: Vec::new(),
+            incoming: !is_bot,
+            block: is_bot.then_some(3),
+            variables: None,
+            written_at: None,
+        }))
+    }
+
+    fn encode(&self, _: &Message, _: Millis) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn dedupe(&self, message: MessageId) -> String {
+        message.to_string()
+    }
+}
+
+fn people(create_contact: CreateContact) -> Policy {
+    let mut policy = policy(6);
+    policy.people.create_contact = create_contact;
+    policy.notes.outgoing = Outgoing::Operator;
+    policy
+}
+
+/// Plays a story in a time that passes at once.
+fn play<F: Future<Output = ()>>(create_contact: CreateContact, story: impl FnOnce(Tale) -> F) {
+    let env = SimEnv::new(1_795_132_800_000, 1);
+    let shop = Shop::told(Arc::clone(&env) as Arc<dyn Env>, NEVER, NEVER, people(create_contact), Arc::new(Words));
+    let shop = Arc::new(shop);
+    let tale = Tale { env: Arc::clone(&env), shop: Arc::clone(&shop) };
+    let mut whole = Box::pin(async move { shop.during(story(tale)).await });
+    env.run_until(&mut whole, i64::MAX).expect("nothing of it waits for ever");
+}
+
+struct Tale {
+    env: Arc<SimEnv>,
+    shop: Arc<Shop>,
+}
+
+impl Tale {
+    async fn passes(&self, millis: i64) {
+        self.env.sleep(millis).await;
+    }
+
+    async fn says(&self, client: ClientId, message: u64, who: &str) -> InboxId {
+        let body = NewInbox {
+            bridge: SHOP.to_owned(),
+            source: Source::Salebot,
+            dedupe: Some(format!("{client}/{message}")),
+            client: Some(client),
+            message: Some(MessageId(message)),
+            received_at: self.env.now(),
+            body: format!("{client} {message} {who}").into_bytes(),
+            broken: None,
+        };
+        match self.shop.store.receive(body).await.expect("receives") {
+            Received::Stored(id) => id,
+            Received::Known => panic!("each is said once"),
+        }
+    }
+
+    async fn waiting(&self) -> u64 {
+        self.shop.store.counts(SHOP).await.expect("reads").inbox
+    }
+
+    async fn link(&self, client: ClientId) -> ClientLink {
+        self.shop.store.clients(SHOP, &[client]).await.expect("reads").remove(0)
+    }
+
+    /// How many messages were given up, by line of the journal, the newest first.
+    async fn given_up(&self, client: ClientId) -> Vec<u64> {
+        let lines = self.shop.store.journal(SHOP, &format!("client:{client}"), 99).await.expect("reads");
+        let lines = lines.into_iter().filter(|line| line.kind == "unwritten");
+        lines.map(|line| line.detail["messages"].as_u64().expect("a number")).collect()
+    }
+}
+
+#[test]
+fn what_is_never_written_does_not_wait_for_a_contact() {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        for message in 1..=20 {
+            tale.says(ANNA, message, "bot").await;
+        }
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.waiting().await, 0, "a bot's lines, which no note would hold");
+        assert!(!tale.shop.salebot.asked().is_empty(), "who that is was looked for all the same");
+        assert_eq!(tale.link(ANNA).await.last_message_at, Some(tale.env.now().plus(-MINUTE)));
+        tale.says(ANNA, 21, "person").await;
+        tale.says(ANNA, 22, "bot").await;
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.waiting().await, 1, "what the person said is kept");
+        assert_eq!(tale.given_up(ANNA).await, [0_u64; 0], "nothing that would have been written");
+    });
+}
+
+#[test]
+fn of_somebody_unknown_the_newest_hundred_messages_are_kept_for_a_month() {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        for message in 1..=450 {
+            tale.says(ANNA, message, "person").await;
+        }
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.waiting().await, parked::LINES_MAX as u64);
+        assert_eq!(tale.given_up(ANNA).await.iter().sum::<u64>(), 350, "and it is told");
+        tale.env.jump(29 * DAY);
+        tale.passes(MINUTE).await;
+        tale.says(ANNA, 451, "person").await;
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.waiting().await, parked::LINES_MAX as u64 + 1, "there is room again at the next daily look");
+        tale.env.jump(DAY);
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.waiting().await, 1, "a month is over");
+        // Somebody makes a contact of the person, who says nothing.
+        tale.shop.amo.put(contact(7, "", 1_000));
+        tale.shop.salebot.set(ANNA.0, "amo_contact_id", "7");
+        tale.env.jump(DAY);
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.shop.amo.notes(), [(NoteTarget::Contact(ContactId(7)), "message 451".to_owned())]);
+        assert_eq!(tale.waiting().await, 0);
+    });
+}
+
+#[test]
+fn whoever_writes_every_day_has_no_more_kept() {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        tale.says(ANNA, 1, "person").await;
+        tale.passes(MINUTE).await;
+        for day in 1..=4 {
+            tale.env.jump(DAY / 2 + 60 * MINUTE);
+            for message in 0..60 {
+                tale.says(ANNA, 100 * day + message, "person").await;
+            }
+            tale.passes(MINUTE).await;
+        }
+        assert_eq!(tale.waiting().await, parked::LINES_MAX as u64, "a look at what is new puts off no daily one");
+    });
+}
+
+#[test]
+fn in_a_crowd_nothing_of_somebody_unknown_is_kept_for_longer_than_a_day() {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        tale.says(ANNA, 1, "person").await;
+        tale.passes(MINUTE).await;
+        let (later, others) = (tale.env.now().plus(30 * DAY), ClientId(9));
+        for message in 1..=parked::ROWS_MAX {
+            tale.says(others, message, "person").await;
+        }
+        tale.shop.put(vec![Change::InboxHold(others, later)]).await;
+        tale.env.jump(DAY);
+        tale.says(ANNA, 2, "person").await;
+        tale.passes(10_000).await;
+        assert_eq!(tale.given_up(ANNA).await, [1], "what was said a day ago");
+        assert_eq!(tale.waiting().await, parked::ROWS_MAX + 1);
+    });
+}
+
+#[test]
+fn nobody_waits_for_the_daily_look_at_people_whom_nobody_knows() {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        let people: Vec<ClientId> = (1..=300).map(ClientId).collect();
+        for client in &people {
+            tale.says(*client, 1_000 + client.0, "person").await;
+        }
+        tale.passes(10 * MINUTE).await;
+        let asked = tale.shop.salebot.asked();
+        assert!(asked.contains(&(people[0], Priority::Person)), "who writes is looked for at once");
+
+        tale.env.jump(DAY);
+        tale.passes(MINUTE).await;
+        let mut asked = tale.shop.salebot.asked();
+        asked.sort_unstable();
+        let patient: Vec<_> = people.iter().map(|client| (*client, Priority::Poll)).collect();
+        assert_eq!(asked, patient, "each once a day, behind all that somebody waits for");
+        assert_eq!(tale.shop.store.counts(SHOP).await.expect("reads").marks, 0);
+
+        tale.says(people[7], 5_000, "person").await;
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.shop.salebot.asked(), [(people[7], Priority::Person)], "a new message is news");
+        assert_eq!(tale.waiting().await, 301);
+    });
+}
