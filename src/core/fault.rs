@@ -67,11 +67,13 @@ impl FaultKind {
             FaultKind::Broken => {
                 "The answer could not be understood, or a rule of the program was broken. Look at the record; retry if it lacks the change, and report the reason together with the log."
             }
+            FaultKind::Gone => {
+                "The record it belongs to is gone. For a note: make the person's contact, or link one by its number, its address or the variable amo_contact_id, then retry, and it is written there. Discard it if nobody misses it."
+            }
             FaultKind::Throttled { .. }
             | FaultKind::Auth
             | FaultKind::Blocked
             | FaultKind::Changed
-            | FaultKind::Gone
             | FaultKind::Interrupted => "Retry: faults of this kind pass.",
         }
     }

@@ -47,6 +47,24 @@ const LANE_WAIT_MS: i64 = 1_000;
 /// How long an action rests while the account does not accept us.
 const PARKED_MS: i64 = 60_000;
 
+/// How long a note waits for its person's next contact, while one is looked for or made.
+const CONTACT_MS: i64 = 5_000;
+/// No such wait is longer.
+const CONTACT_MS_MAX: i64 = 3_600_000;
+/// A note that waits for so long is not waited for any more.
+const CONTACT_DAYS_MAX: i64 = 7;
+
+/// How long to wait for the next contact of a note's person; none where a human must look. `is_nobody`: who that is was looked
+/// for, and no contact is to be made of what is known. `may_come`: one would be made if more was known. `waited_ms`: since the
+/// note first found no contact.
+pub fn next_contact_ms(is_nobody: bool, may_come: bool, waited_ms: i64) -> Option<i64> {
+    if waited_ms >= CONTACT_DAYS_MAX * 86_400_000 || (is_nobody && !may_come) {
+        return None;
+    }
+    // The longer it took, the less a tenth of that matters.
+    Some(if is_nobody { (waited_ms / 10).clamp(CONTACT_MS, CONTACT_MS_MAX) } else { CONTACT_MS })
+}
+
 /// Decides. `attempts`: those that counted before this one. `fraction`: an even draw from [0, 1).
 pub fn decide(policy: RetryPolicy, attempts: u32, in_doubt: bool, fault: &Fault, now: Millis, fraction: f64) -> Next {
     let again = |wait_ms: i64, attempts: u32, in_doubt: bool| Next::Again { at: now.plus(wait_ms), attempts, in_doubt };
@@ -99,6 +117,25 @@ mod tests {
         assert!(
             matches!(next, Next::Again { attempts, in_doubt, at } if attempts == counted && in_doubt == doubt && at >= NOW)
         );
+    }
+
+    #[rstest]
+    #[case::being_made(false, true, 0, Some(5_000))]
+    #[case::being_made_for_a_day(false, true, 86_400_000, Some(5_000))]
+    #[case::being_made_for_a_week(false, false, 604_800_000, None)]
+    #[case::none_is_ever_made(true, false, 0, None)]
+    #[case::at_first(true, true, 0, Some(5_000))]
+    #[case::after_an_hour(true, true, 3_600_000, Some(360_000))]
+    #[case::after_a_day(true, true, 86_400_000, Some(3_600_000))]
+    #[case::after_a_week(true, true, 604_800_000, None)]
+    #[case::the_clock_was_set_back(true, true, -1, Some(5_000))]
+    fn a_note_waits_for_a_contact_that_may_come(
+        #[case] is_nobody: bool,
+        #[case] may_come: bool,
+        #[case] waited_ms: i64,
+        #[case] expected: Option<i64>,
+    ) {
+        assert_eq!(next_contact_ms(is_nobody, may_come, waited_ms), expected);
     }
 
     #[test]

@@ -6,16 +6,24 @@ use crate::core::action::{Action, Edit, NoteTarget};
 use crate::core::apply;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ContactId, LeadId};
+use crate::core::link::ClientLink;
 use crate::core::model::{Contact, Lead};
 use crate::core::plan::{deal, person};
+use crate::core::policy::CreateContact;
+use crate::core::retry;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How long a note waits for its person's next contact.
-const NO_CONTACT_MS: i64 = 5_000;
+/// A note whose contact is gone, and whose person has no other yet.
+const NO_CONTACT: &str = "the person has no contact in amoCRM any more; the note waits for the next one";
+/// The same where none is ever made …
+const NEVER_A_CONTACT: &str =
+    "the contact is gone, and people.create_contact makes no other: make or link one, then retry";
+/// … and where none came for seven days.
+const NO_CONTACT_CAME: &str = "the contact is gone, and no other came for seven days: make or link one, then retry";
 
 impl Bridge {
     pub(super) async fn execute_amo(&self, rows: Vec<OutboxRow>) -> Result<(), StoreError> {
@@ -264,9 +272,9 @@ impl Bridge {
         };
         let mut target = *planned;
         if let NoteTarget::Contact(_) = target {
-            match self.store().clients(self.name(), &[*client]).await?.first().map(|link| link.contact) {
-                Some(Some(contact)) => target = NoteTarget::Contact(contact),
-                Some(None) => return Ok(Err(Outcome::Unclear(NO_CONTACT_MS))),
+            match self.store().clients(self.name(), &[*client]).await?.first() {
+                Some(ClientLink { contact: Some(contact), .. }) => target = NoteTarget::Contact(*contact),
+                Some(link) => return Ok(Err(self.without_contact(row, link.unmatched))),
                 None => {}
             }
         }
@@ -284,6 +292,27 @@ impl Bridge {
         })
     }
 
+    /// A note whose person has no contact. `is_nobody`: whose contact it may be was looked for in vain.
+    fn without_contact(&self, row: &OutboxRow, is_nobody: bool) -> Outcome {
+        let now = self.now();
+        let since = match &row.fault {
+            Some(fault) if fault.reason == NO_CONTACT => fault.at.unwrap_or(row.created_at),
+            _ => now,
+        };
+        let may_come = self.parts.policy.people.create_contact != CreateContact::Never;
+        // Where it is not known whether it was written, since when that is so must be kept.
+        let kept_at = row.fault.as_ref().and_then(|fault| fault.at).filter(|_| row.in_doubt);
+        let fault = |reason: &str, at| Fault { at, ..Fault::new(FaultKind::Gone, reason) };
+        match retry::next_contact_ms(is_nobody, may_come, now.since(since)) {
+            Some(wait_ms) => {
+                let at = if row.in_doubt { kept_at } else { Some(since) };
+                Outcome::Waits(fault(NO_CONTACT, at), wait_ms)
+            }
+            None if is_nobody && !may_come => Outcome::GivenUp(fault(NEVER_A_CONTACT, kept_at)),
+            None => Outcome::GivenUp(fault(NO_CONTACT_CAME, kept_at)),
+        }
+    }
+
     /// The server's clock, where it told it; ours otherwise. A time of change in the future would
     /// lock others out of the record.
     pub(super) fn server_now<T>(&self, page: &Page<T>) -> Millis {
@@ -293,7 +322,7 @@ impl Bridge {
 
 /// It was not done, and what stands behind it in its key may not overtake it.
 fn must_wait(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Untouched)
+    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Waits(..) | Outcome::Untouched)
 }
 
 fn updated_contact(row: &OutboxRow) -> Option<ContactId> {

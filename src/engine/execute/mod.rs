@@ -58,6 +58,10 @@ pub(in crate::engine) enum Outcome {
     Failed(Fault),
     /// Its outcome is still unknown: look again after so many milliseconds.
     Unclear(i64),
+    /// What it needs is not there yet: again after so many milliseconds.
+    Waits(Fault, i64),
+    /// What it needs will not come by itself: a human must look.
+    GivenUp(Fault),
     /// It was not its turn after all: an earlier action of its key failed.
     Untouched,
 }

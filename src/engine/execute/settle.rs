@@ -162,6 +162,17 @@ impl Bridge {
                     fault,
                 });
             }
+            Outcome::Waits(fault, wait_ms) => changes.push(Change::ActionRetry {
+                id: row.id,
+                not_before: self.now().plus(wait_ms),
+                attempts: row.attempts,
+                in_doubt: row.in_doubt,
+                fault,
+            }),
+            Outcome::GivenUp(fault) => {
+                tracing::error!(bridge = self.name(), action = row.action.name(), action.id = row.id.0, subject = %row.action.key(), "an action waits for something that does not come; it is a dead letter now, the others go on: {fault}");
+                changes.push(Change::ActionDead { id: row.id, fault, at: self.now() });
+            }
             Outcome::Untouched => {
                 let fault = row
                     .fault

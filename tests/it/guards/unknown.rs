@@ -3,7 +3,8 @@
 use super::clock::SimEnv;
 use super::services::contact;
 use super::{NEVER, SHOP, Shop, policy};
-use salebridge::core::action::NoteTarget;
+use rstest::rstest;
+use salebridge::core::action::{Action, NoteTarget};
 use salebridge::core::id::{ClientId, ContactId, InboxId, MessageId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::{Client, Event, Message};
@@ -12,7 +13,7 @@ use salebridge::core::policy::{CreateContact, Outgoing, Policy};
 use salebridge::core::time::Millis;
 use salebridge::ports::env::Env;
 use salebridge::ports::remote::{Decoder, Priority};
-use salebridge::ports::store::{Change, NewInbox, Received, Source, Store};
+use salebridge::ports::store::{Change, DeadContent, DeadDetail, NewAction, NewInbox, Received, Source, Store};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -109,6 +110,11 @@ impl Tale {
         let lines = self.shop.store.journal(SHOP, &format!("client:{client}"), 99).await.expect("reads");
         let lines = lines.into_iter().filter(|line| line.kind == "unwritten");
         lines.map(|line| line.detail["messages"].as_u64().expect("a number")).collect()
+    }
+
+    async fn dead(&self) -> Option<DeadDetail> {
+        let letter = self.shop.store.dead_letters(SHOP, 9).await.expect("reads").pop()?;
+        self.shop.store.dead_letter(SHOP, letter.queue, letter.id).await.expect("reads")
     }
 }
 
@@ -214,5 +220,102 @@ fn nobody_waits_for_the_daily_look_at_people_whom_nobody_knows() {
         tale.passes(MINUTE).await;
         assert_eq!(tale.shop.salebot.asked(), [(people[7], Priority::Person)], "a new message is news");
         assert_eq!(tale.waiting().await, 301);
+    });
+}
+
+impl Tale {
+    /// A person whose contact is deleted while a note for it waits.
+    async fn loses_its_contact(&self) {
+        let mut link = ClientLink::new(Client::unknown(ANNA));
+        link.contact = Some(ContactId(7));
+        let action = Action::AddNote {
+            target: NoteTarget::Contact(ContactId(7)),
+            client: ANNA,
+            text: "what was said".to_owned(),
+            created_at: self.env.now().seconds(),
+            messages: vec![MessageId(1)],
+        };
+        let now = self.env.now();
+        let new =
+            NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now, run: None };
+        self.shop.put(vec![Change::PutClient(Box::new(link)), Change::AddAction(Box::new(new))]).await;
+    }
+
+    async fn has_a_contact_again(&self) {
+        self.shop.amo.put(contact(8, "", 1_000));
+        let link = ClientLink { contact: Some(ContactId(8)), unmatched: false, ..self.link(ANNA).await };
+        self.shop.put(vec![Change::PutClient(Box::new(link))]).await;
+    }
+
+    async fn is_retried(&self) {
+        let Some(DeadDetail { content: DeadContent::Action(row), .. }) = self.dead().await else { panic!("none") };
+        let fault = row.fault.expect("a reason");
+        let (not_before, attempts, in_doubt) = (self.env.now(), 0, false);
+        self.shop.put(vec![Change::ActionRetry { id: row.id, not_before, attempts, in_doubt, fault }]).await;
+    }
+
+    /// The reason of the dead letter, if there is one.
+    async fn reason(&self) -> Option<String> {
+        self.dead().await.map(|dead| dead.letter.reason)
+    }
+
+    async fn outbox(&self) -> u64 {
+        self.shop.store.counts(SHOP).await.expect("reads").outbox
+    }
+
+    fn is_written(&self) -> bool {
+        self.shop.amo.notes() == [(NoteTarget::Contact(ContactId(8)), "what was said".to_owned())]
+    }
+}
+
+#[test]
+fn a_note_for_whom_no_contact_is_ever_made_becomes_a_dead_letter_and_can_be_retried() {
+    play(CreateContact::Never, |tale| async move {
+        tale.loses_its_contact().await;
+        tale.passes(MINUTE).await;
+        let reason = tale.reason().await.expect("a dead letter");
+        assert!(reason.contains("people.create_contact makes no other: make or link one"), "{reason}");
+        assert_eq!(tale.outbox().await, 0, "nothing waits");
+
+        tale.is_retried().await;
+        tale.passes(MINUTE).await;
+        assert!(tale.reason().await.is_some() && tale.outbox().await == 0, "there is still none");
+
+        tale.has_a_contact_again().await;
+        tale.is_retried().await;
+        tale.passes(MINUTE).await;
+        assert!(tale.is_written() && tale.reason().await.is_none());
+    });
+}
+
+#[rstest]
+#[case::for_long(false)]
+#[case::until_one_comes(true)]
+fn a_note_waits_ever_longer_for_a_contact_that_may_come(#[case] comes: bool) {
+    play(CreateContact::WithPhoneOrEmail, |tale| async move {
+        tale.loses_its_contact().await;
+        tale.passes(MINUTE).await;
+        tale.env.jump(DAY / 2);
+        tale.passes(MINUTE).await;
+        assert!(tale.reason().await.is_none() && tale.outbox().await == 1);
+        let due = tale.shop.store.next_due(SHOP).await.expect("reads").amo.expect("it waits");
+        assert!((50 * MINUTE..=60 * MINUTE).contains(&due.since(tale.env.now())), "it is tried once an hour");
+        if comes {
+            tale.has_a_contact_again().await;
+            tale.passes(60 * MINUTE).await;
+            assert!(tale.is_written() && tale.outbox().await == 0);
+            return;
+        }
+        tale.env.jump(6 * DAY);
+        tale.passes(MINUTE).await;
+        assert!(tale.reason().await.is_none(), "six days and a half");
+        tale.env.jump(DAY);
+        tale.passes(MINUTE).await;
+        let reason = tale.reason().await.expect("a dead letter");
+        assert!(reason.contains("no other came for seven days: make or link one"), "{reason}");
+        tale.has_a_contact_again().await;
+        tale.is_retried().await;
+        tale.passes(MINUTE).await;
+        assert!(tale.is_written() && tale.reason().await.is_none());
     });
 }
