@@ -15,7 +15,9 @@ use salebridge::core::time::Millis;
 use salebridge::core::{note, people, text as texts};
 use salebridge::inbound::{AmoReader, SalebotDecoder};
 use salebridge::ports::env::Env;
-use salebridge::ports::remote::{Amo, Change, ClientAddress, Decoder, Draft, NewNote, PageRequest, Priority, Salebot};
+use salebridge::ports::remote::{
+    Amo, Change, ClientAddress, Decoder, Draft, NewNote, PageRequest, Priority, Salebot, Wanted,
+};
 use salebridge::ports::watch::HintReader;
 use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, LongLivedToken};
 use salebridge::remote::http::{Credentials, RawAnswer, RawRequest, Transport, TransportError};
@@ -292,7 +294,7 @@ async fn ask_salebot(api: &SalebotApi) {
     let _ = api.history(client, priority).await;
     let _ = api.active_orders(client, priority).await;
     let _ = api.current_order(client, priority).await;
-    let _ = api.order(client, order, priority).await;
+    let _ = api.order(client, order, Wanted::Own, priority).await;
     let _ = api.channels(priority).await;
     let _ = api.callback(client, "text", priority).await;
     assert_eq!(api.load_clients(&addresses, priority).await.len(), addresses.len(), "one result for each");

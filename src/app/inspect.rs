@@ -13,7 +13,7 @@ use crate::core::plan::deal::{self, DealSeen};
 use crate::core::plan::ground::Ground;
 use crate::core::plan::inspect::{self, Compared};
 use crate::core::plan::person::{self, ClientSeen, PersonSeen};
-use crate::ports::remote::{Priority, Salebot};
+use crate::ports::remote::{Priority, Salebot, Wanted};
 use crate::ports::store::{OutboxRow, Store};
 use crate::store::sqlite;
 use futures::future::join_all;
@@ -254,7 +254,8 @@ impl Reader {
             speech.variables = salebot.variables(client, Priority::Background).await?;
         }
         if let Some(order) = link.and_then(|link| link.order) {
-            speech.order = salebot.order(client, order, Priority::Background).await?;
+            let names = self.ground.order_variables();
+            speech.order = salebot.order(client, order, Wanted::Named(&names), Priority::Background).await?;
             if speech.order.is_some() && self.ground.leads_follow_orders() && lead.is_open() {
                 speech.status = salebot.order_status(client, order, Priority::Background).await?;
             }

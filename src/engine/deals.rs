@@ -13,7 +13,7 @@ use crate::core::plan::deal::{self, DealSeen};
 use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
 use crate::core::time::Millis;
-use crate::ports::remote::Priority;
+use crate::ports::remote::{Priority, Wanted};
 use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
 
@@ -224,7 +224,7 @@ impl Bridge {
         let Some(id) = link.and_then(|link| link.order).filter(|_| follows || ground.reads_order_variables()) else {
             return Ok(Speech { variables, ..Speech::default() });
         };
-        let order = self.parts.salebot.order(client, id, priority).await?;
+        let order = self.parts.salebot.order(client, id, Wanted::Named(&ground.order_variables()), priority).await?;
         let order_status = match &order {
             Some(_) if follows => self.parts.salebot.order_status(client, id, priority).await?,
             _ => None,

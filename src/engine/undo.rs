@@ -14,7 +14,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::plan::undo::{self, Around, Changed, Decided, Earlier, Now};
 use crate::core::run::{RUNS, Run, Target, UNDID, WROTE, WroteLine};
 use crate::core::undo::{LEFT, Line, OVERTAKEN, PROGRESS, Progress, REQUEST, Request, WRITES, WROTE_MAX, What};
-use crate::ports::remote::{BrokenRow, Priority};
+use crate::ports::remote::{BrokenRow, Priority, Wanted};
 use crate::ports::store::{Change, NewAction, OutboxRow, Stored};
 use futures::future::join_all;
 use serde_json::json;
@@ -170,7 +170,7 @@ impl Bridge {
     ) -> Result<(), Failure> {
         let mut todo: Gathered = records.iter().cloned().collect();
         for round in 0..=BUSY_TIMES {
-            let page = self.read_page(todo.keys().copied().collect()).await?;
+            let page = self.read_page(&todo).await?;
             for (target, changed) in std::mem::take(&mut todo) {
                 let own = progress.request.own_run();
                 let mut decided = self.decide_undo(ground, target, &changed, &page, own).await?;
@@ -243,17 +243,17 @@ impl Bridge {
         Ok(draft.changes.is_empty() || self.record(vec![draft], Vec::new()).await? == 1)
     }
 
-    async fn read_page(&self, targets: Vec<Target>) -> Result<Page, Failure> {
+    async fn read_page(&self, todo: &Gathered) -> Result<Page, Failure> {
         let mut page = Page::default();
         let (mut contacts, mut leads, mut clients, mut orders) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        for target in targets {
-            match target {
+        for (target, changed) in todo {
+            match *target {
                 Target::Contact(id) => contacts.push(id),
                 Target::Lead(id) => leads.push(id),
                 Target::Client(id) => clients.push(id),
                 Target::Order(client, order) => {
                     clients.push(client);
-                    orders.push((target, client, order));
+                    orders.push((*target, client, order, order_variables(changed)));
                 }
             }
         }
@@ -280,8 +280,8 @@ impl Bridge {
                 page.variables.extend(read?.map(|variables| (client, variables)));
             }
         }
-        let read = orders.iter().map(|(target, client, order)| async move {
-            (*target, self.parts.salebot.order(*client, *order, background).await)
+        let read = orders.iter().map(|(target, client, order, names)| async move {
+            (*target, self.parts.salebot.order(*client, *order, Wanted::Named(names), background).await)
         });
         for (target, read) in join_all(read).await {
             page.orders.extend(read?.map(|order| (target, order)));
@@ -299,6 +299,11 @@ impl Page {
             LinkRef::Lead(id) => self.deals.iter().find(|deal| deal.lead == id).map_or(0, |deal| deal.revision),
         }
     }
+}
+
+/// Names of an order's variables that were written.
+fn order_variables(changed: &[Changed]) -> BTreeSet<String> {
+    changed.iter().filter_map(Changed::order_variable).map(str::to_owned).collect()
 }
 
 fn broken(rows: Vec<BrokenRow>, target: fn(u64) -> Target) -> impl Iterator<Item = (Target, String)> {

@@ -11,6 +11,7 @@ use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId, StateId};
 use crate::core::model::{Account, ClientRow, Contact, Event, FoundClient, Lead, Note, Order, OrderStatus, Variables};
 use crate::core::time::Millis;
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 
 /// Who waits for a request. A lane serves the higher first and never starves the lower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,17 @@ pub struct PageRequest {
     pub offset: u32,
     /// Rows to return, at most [`AMO_PAGE_MAX`].
     pub limit: u32,
+}
+
+/// Which variables of an order are asked for, besides its name, description and budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted<'a> {
+    /// No others. The order may be somebody else's, which has none of the three.
+    Own,
+    /// Those of these names. Others may come as well.
+    Named(&'a BTreeSet<String>),
+    /// Whatever there is, for who looks around: that an order tells everything unasked is not documented.
+    Anything,
 }
 
 /// Most rows on a page of amoCRM (v2 contacts page: `limit_rows`).
@@ -270,8 +282,14 @@ pub trait Salebot: Send + Sync {
     async fn current_order(&self, client: ClientId, priority: Priority) -> Result<Option<OrderId>, Fault>;
 
     /// Stage and variables of an order, none where it is not there. Name, description and budget are
-    /// in the variables as `name`, `description`, `budget`.
-    async fn order(&self, client: ClientId, order: OrderId, priority: Priority) -> Result<Option<Order>, Fault>;
+    /// in the variables as `name`, `description`, `budget`, whatever is wanted besides.
+    async fn order(
+        &self,
+        client: ClientId,
+        order: OrderId,
+        wanted: Wanted<'_>,
+        priority: Priority,
+    ) -> Result<Option<Order>, Fault>;
 
     /// Makes an order. Not repeatable.
     async fn create_order(&self, order: &NewOrder, priority: Priority) -> Result<OrderId, Fault>;

@@ -6,9 +6,10 @@ use salebridge::core::fault::{Fault, FaultKind};
 use salebridge::core::id::{ClientId, MessageId, OrderId, StateId};
 use salebridge::core::model::{Attachment, Variables};
 use salebridge::core::time::Millis;
-use salebridge::ports::remote::{ClientAddress, NewOrder, Priority, Salebot};
+use salebridge::ports::remote::{ClientAddress, NewOrder, Priority, Salebot, Wanted};
 use salebridge::remote::salebot::DealLanguage;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 const CLIENT: ClientId = ClientId(5);
 const ORDER: OrderId = OrderId(301);
@@ -282,12 +283,15 @@ async fn the_current_order(#[case] body: &str, #[case] expected: Option<u64>) {
 async fn an_order_with_and_without_a_stage(#[case] state: &str, #[case] expected: Option<u64>) {
     let project =
         Project::answering(&[(200, include_str!("fixtures/salebot/get_order_vars.json")), (200, state)]).await;
-    let order = project.api.order(CLIENT, ORDER, POLL).await.expect("read").expect("it is there");
+    let wanted = BTreeSet::from(["source".to_owned(), "budget".to_owned()]);
+    let order =
+        project.api.order(CLIENT, ORDER, Wanted::Named(&wanted), POLL).await.expect("read").expect("it is there");
     assert_eq!(order.state, expected.map(StateId));
     let fields = [("name", "Заказ 1"), ("description", "lead 301"), ("budget", "1500"), ("source", "13.04.2023")];
     assert_eq!(order.variables, variables(&fields));
+    let names = ["Description", "Name", "budget", "description", "name", "source", "Название", "Описание"];
     let expected = vec![
-        post("get_order_vars", json!({"client_id": 5, "order_id": 301})),
+        post("get_order_vars", json!({"client_id": 5, "order_id": 301, "variables": names})),
         get("get_order_state", "client_id=5&order_id=301"),
     ];
     assert_eq!(project.asked(), expected);
@@ -301,8 +305,57 @@ async fn an_order_with_and_without_a_stage(#[case] state: &str, #[case] expected
 #[tokio::test]
 async fn an_order_that_is_not_there(#[case] status: u16, #[case] body: &str) {
     let project = Project::answering(&[(status, body)]).await;
-    assert_eq!(project.api.order(CLIENT, ORDER, POLL).await, Ok(None));
+    assert_eq!(project.api.order(CLIENT, ORDER, Wanted::Own, POLL).await, Ok(None));
     assert_eq!(project.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn who_looks_around_names_nothing() {
+    let project =
+        Project::answering(&[(200, r#"{"status":"success","result":{"source":"ads"}}"#), (200, NO_ORDER)]).await;
+    let order = project.api.order(CLIENT, ORDER, Wanted::Anything, POLL).await.expect("read").expect("it is there");
+    assert_eq!(order.variables, variables(&[("source", "ads")]));
+    assert_eq!(project.asked()[0], post("get_order_vars", json!({"client_id": 5, "order_id": 301})));
+}
+
+#[tokio::test]
+async fn of_an_order_only_what_is_named_may_be_told() {
+    let named = r#"{"status":"success","result":{"name":null,"Name":null,"Название":"Заказ","Описание":"lead 301",
+        "description":null,"Description":null,"budget":0,"source":null}}"#;
+    let project = Project::answering(&[(200, named), (200, NO_ORDER)]).await;
+    let wanted = BTreeSet::from(["source".to_owned()]);
+    let order =
+        project.api.order(CLIENT, ORDER, Wanted::Named(&wanted), POLL).await.expect("read").expect("it is there");
+    assert_eq!(order.variables, variables(&[("name", "Заказ"), ("description", "lead 301"), ("budget", "0")]));
+}
+
+/// An order of ours has its description: it would be taken for emptied.
+#[rstest]
+#[case(r#"{"status":"success"}"#)]
+#[case(r#"{"status":"success","result":null}"#)]
+#[case(r#"{"status":"success","result":{}}"#)]
+#[case(r#"{"status":"success","result":[]}"#)]
+#[case(r#"{"status":"success","result":"ok"}"#)]
+#[case(r#"{"status":"success","result":{"source":null,"budget":null,"Описание":"NONE"}}"#)]
+#[tokio::test]
+async fn an_order_without_any_value_is_not_read(#[case] body: &str) {
+    let wanted = BTreeSet::from(["source".to_owned()]);
+    for wanted in [Wanted::Named(&wanted), Wanted::Anything] {
+        let project = Project::answering(&[(200, body)]).await;
+        assert_eq!(kind(project.api.order(CLIENT, ORDER, wanted, POLL).await), FaultKind::Broken);
+        assert_eq!(project.asked().len(), 1);
+    }
+}
+
+/// Who looks for an order of ours meets those of bots.
+#[tokio::test]
+async fn somebody_elses_order_may_be_without_name_and_description() {
+    let nothing = r#"{"status":"success","result":{"name":null,"Описание":null,"budget":null}}"#;
+    let untold = r#"{"status":"success","result":{}}"#;
+    let project = Project::answering(&[(200, nothing), (200, NO_ORDER), (200, untold)]).await;
+    let order = project.api.order(CLIENT, ORDER, Wanted::Own, POLL).await.expect("read").expect("it is there");
+    assert_eq!(order.variables, Variables::new());
+    assert_eq!(kind(project.api.order(CLIENT, ORDER, Wanted::Own, POLL).await), FaultKind::Broken);
 }
 
 #[tokio::test]
@@ -311,7 +364,7 @@ async fn english_fields_of_an_order_are_known_too() {
     project.answer(200, r#"{"status":"success","result":{"Name":"Order","Description":"lead 301"}}"#, &[]);
     project.answer(200, NO_ORDER, &[]);
     project.answer(200, SUCCESS, &[]);
-    let order = project.api.order(CLIENT, ORDER, POLL).await.expect("read").expect("it is there");
+    let order = project.api.order(CLIENT, ORDER, Wanted::Own, POLL).await.expect("read").expect("it is there");
     assert_eq!(order.variables, variables(&[("name", "Order"), ("description", "lead 301")]));
     assert_eq!(project.api.set_order_variables(CLIENT, ORDER, &order.variables, POLL).await, Ok(()));
     assert_eq!(project.asked()[2].body["variables"], json!({"Name": "Order", "Description": "lead 301"}));

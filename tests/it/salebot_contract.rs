@@ -9,7 +9,7 @@ use salebridge::core::flex::Notices;
 use salebridge::core::id::{ClientId, OrderId, StateId};
 use salebridge::core::model::{Event, Message, OrderStatus};
 use salebridge::inbound::SalebotDecoder;
-use salebridge::ports::remote::{ClientAddress, Decoder, NewOrder, Priority, Salebot as _};
+use salebridge::ports::remote::{ClientAddress, Decoder, NewOrder, Priority, Salebot as _, Wanted};
 use salebridge::remote::http::{RawAnswer, RawRequest, Transport, TransportError};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi, SalebotOptions as ApiOptions};
 use salebridge::sandbox::http::Request;
@@ -17,6 +17,7 @@ use salebridge::sandbox::salebot::options::*;
 use salebridge::sandbox::salebot::state::{Attachment, OrderStatus as Closed};
 use salebridge::sandbox::salebot::{NewClient, Salebot};
 use secrecy::{ExposeSecret, SecretString};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -129,12 +130,13 @@ impl World {
         let changes = changes.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         assert_eq!(api.set_order_variables(client, order, &changes, POLL).await, Ok(()));
         assert_eq!(api.set_order_state(client, states[1], POLL).await, Ok(()));
-        let read = api.order(client, order, POLL).await.expect("read").expect("it is there");
+        let names = BTreeSet::from(["source".to_owned()]);
+        let read = api.order(client, order, Wanted::Named(&names), POLL).await.expect("read").expect("it is there");
         assert_eq!(read.state, Some(states[1]));
         let seen = ["name", "description", "budget", "source"].map(|name| read.variables.get(name).map(String::as_str));
         assert_eq!(seen, [Some("Другой"), Some("lead 301"), Some("2000"), Some("ads")]);
         let wrong = OrderId(999_999);
-        assert_eq!(api.order(client, wrong, POLL).await, Ok(None));
+        assert_eq!(api.order(client, wrong, Wanted::Named(&names), POLL).await, Ok(None));
         let written = api.set_order_variables(client, wrong, &changes, POLL).await;
         assert_eq!(written.expect_err("not there").kind, FaultKind::Gone);
         let unknown = NewOrder { client: UNKNOWN, ..new };
@@ -222,6 +224,8 @@ fn with(change: impl FnOnce(&mut SalebotOptions)) -> SalebotOptions {
 #[case(with(|options| options.number_form = NumberForm::Text))]
 #[case(with(|options| options.platform_miss = PlatformMiss::StatusInBody))]
 #[case(with(|options| options.no_deal = NoDeal::NotFound))]
+#[case(with(|options| options.order_variables = OrderVariables::Named))]
+#[case(with(|options| options.order_variables = OrderVariables::All))]
 #[case(with(|options| options.whatsapp_suffix = true))]
 #[case(with(|options| options.history_newest_first = false))]
 #[case(with(|options| options.no_error = NoErrorForm::TrueText))]
@@ -266,7 +270,7 @@ async fn a_wrong_key_is_never_an_empty_project(#[case] refusal: Refusal) {
         api().active_orders(client, POLL).await.expect_err("refused"),
         api().current_order(client, POLL).await.expect_err("refused"),
         api().order_status(client, OrderId(1), POLL).await.expect_err("refused"),
-        api().order(client, OrderId(1), POLL).await.expect_err("refused"),
+        api().order(client, OrderId(1), Wanted::Anything, POLL).await.expect_err("refused"),
         api().callback(client, "x", POLL).await.expect_err("refused"),
     ];
     for fault in faults {

@@ -4,7 +4,7 @@ use crate::salebot_server::{KEY, Project, api, lane};
 use crate::watch::Log;
 use salebridge::core::fault::Fault;
 use salebridge::core::id::{ClientId, OrderId, StateId};
-use salebridge::ports::remote::{ClientAddress, NewOrder, Priority, Salebot};
+use salebridge::ports::remote::{ClientAddress, NewOrder, Priority, Salebot, Wanted};
 use salebridge::remote::salebot::{DealLanguage, SalebotApi};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
@@ -35,7 +35,7 @@ async fn all_actions(api: &SalebotApi) -> Vec<Fault> {
         api.history(client, POLL).await.err(),
         api.active_orders(client, POLL).await.err(),
         api.current_order(client, POLL).await.err(),
-        api.order(client, order, POLL).await.err(),
+        api.order(client, order, Wanted::Own, POLL).await.err(),
         api.create_order(&new, POLL).await.err(),
         api.set_order_variables(client, order, &variables, POLL).await.err(),
         api.set_order_state(client, StateId(37), POLL).await.err(),

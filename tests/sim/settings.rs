@@ -64,13 +64,17 @@ pub fn listens(random: &mut Random, options: &mut AmoOptions) -> Listens {
 }
 
 pub fn salebot_options(random: &mut Random) -> SalebotOptions {
-    use salebridge::sandbox::salebot::options::{AbsentForm, Acknowledgement, ClearedForm, TimeForm, VariablesForm};
+    use salebridge::sandbox::salebot::options::{
+        AbsentForm, Acknowledgement, ClearedForm, OrderVariables, TimeForm, VariablesForm,
+    };
     SalebotOptions {
         acknowledgement: *random.pick(&[Acknowledgement::Json, Acknowledgement::Text]),
         variables_form: *random.pick(&[VariablesForm::Flat, VariablesForm::Wrapped]),
         absent: *random.pick(&[AbsentForm::NoneText, AbsentForm::Null, AbsentForm::EmptyText]),
         cleared: *random.pick(&[ClearedForm::Removed, ClearedForm::EmptyText]),
         time_form: *random.pick(&[TimeForm::UnixSeconds, TimeForm::NaiveText]),
+        // The harder of what is not documented: who does not name what it wants gets nothing.
+        order_variables: OrderVariables::Named,
         ..SalebotOptions::default()
     }
 }

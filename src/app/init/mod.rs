@@ -17,7 +17,7 @@ use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::ClientId;
 use crate::core::model::Account;
 use crate::core::propose::{self, Proposal, Seen};
-use crate::ports::remote::{Priority, Salebot};
+use crate::ports::remote::{Priority, Salebot, Wanted};
 use crate::ports::store::Store;
 use crate::remote::salebot::Channel;
 use crate::store::memory::MemoryStore;
@@ -136,7 +136,7 @@ async fn see_client(asked: &Asked, client: ClientId, seen: &mut Seen) {
     let mut of_orders = Vec::new();
     let orders = asked.salebot_deals.active_orders(client, Priority::Person).await.unwrap_or_default();
     for order in orders.into_iter().take(ORDERS_SEEN) {
-        if let Ok(Some(order)) = asked.salebot_deals.order(client, order, Priority::Person).await {
+        if let Ok(Some(order)) = asked.salebot_deals.order(client, order, Wanted::Anything, Priority::Person).await {
             seen.states.extend(order.state);
             of_orders.extend(order.variables.into_keys());
         }

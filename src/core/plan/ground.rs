@@ -87,6 +87,15 @@ impl Ground {
             .any(|rule| rule.rule.direction.writes_amo() && matches!(rule.rule.salebot, SalebotField::Order(_)))
     }
 
+    /// Names of the order variables that are mapped, whichever way: what is asked for of an order.
+    pub fn order_variables(&self) -> BTreeSet<String> {
+        let name = |rule: &ResolvedRule| match &rule.rule.salebot {
+            SalebotField::Order(name) => Some(name.clone()),
+            SalebotField::Client(_) | SalebotField::Fact(_) => None,
+        };
+        self.lead_rules.iter().filter_map(name).collect()
+    }
+
     /// True when an order that is moved moves its lead.
     pub fn leads_follow_orders(&self) -> bool {
         let orders = &self.policy.orders;

@@ -64,6 +64,14 @@ pub struct Decided {
     pub lines: Vec<Line>,
 }
 
+impl Changed {
+    /// The order's variable of its pair, which need not be mapped any more.
+    pub fn order_variable(&self) -> Option<&str> {
+        let (_, salebot) = self.rule.rsplit_once('=')?;
+        salebot.strip_prefix("order.")
+    }
+}
+
 /// What an undo decided before it was stopped, from its own writes that wait and its own lines of the journal. Its place moves page by page, and it
 /// may have been killed within one: then a value that it wrote, and that somebody edited again since, must not be taken
 /// for one that waits for it.

@@ -3,13 +3,13 @@
 use super::Bridge;
 use crate::core::action::{Action, Edit, NoteTarget, contact_key, lead_key};
 use crate::core::apply;
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ClientId, ContactId, LeadId, NoteId, OrderId};
 use crate::core::model::{Contact, Element, Note};
 use crate::core::plan::deal::order_mark;
 use crate::core::text;
 use crate::core::time::Millis;
-use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority};
+use crate::ports::remote::{AMO_PAGE_MAX, PageRequest, Priority, Wanted};
 use crate::ports::store::{OutboxRow, StoreError};
 use std::collections::BTreeSet;
 
@@ -208,15 +208,18 @@ impl Bridge {
             Ok(orders) => orders,
             Err(fault) => return Ok(Err(fault)),
         };
+        let mut unread = None;
         for order in orders {
-            match self.parts.salebot.order(*client, order, Priority::Person).await {
+            match self.parts.salebot.order(*client, order, Wanted::Own, Priority::Person).await {
                 Ok(Some(seen)) if carries_mark(&seen.variables, *lead) => return Ok(Ok(Found::Done(order))),
                 Ok(_) => {}
+                // It may be somebody else's; ours may stand behind it.
+                Err(fault) if fault.kind == FaultKind::Broken => unread = Some(fault),
                 Err(fault) => return Ok(Err(fault)),
             }
         }
         // Orders are read directly, not from a listing that lags behind.
-        Ok(Ok(Found::NotDone))
+        Ok(unread.map_or(Ok(Found::NotDone), Err))
     }
 }
 

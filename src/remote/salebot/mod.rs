@@ -19,7 +19,7 @@ use crate::core::flex::{Notices, Object};
 use crate::core::id::{ClientId, OrderId, StateId};
 use crate::core::model::{ClientRow, FoundClient, Order, OrderStatus, Variables};
 use crate::ports::env::Env;
-use crate::ports::remote::{ClientAddress, HistoryLine, NewOrder, Page, Priority, Salebot};
+use crate::ports::remote::{ClientAddress, HistoryLine, NewOrder, Page, Priority, Salebot, Wanted};
 use crate::remote::http::{Call, InAddress, RawAnswer, Sender, Transport};
 use crate::remote::lane::{Cost, Lane};
 use async_trait::async_trait;
@@ -283,8 +283,14 @@ impl Salebot for SalebotApi {
         self.read_current_order(client, priority).await
     }
 
-    async fn order(&self, client: ClientId, order: OrderId, priority: Priority) -> Result<Option<Order>, Fault> {
-        self.read_order(client, order, priority).await
+    async fn order(
+        &self,
+        client: ClientId,
+        order: OrderId,
+        wanted: Wanted<'_>,
+        priority: Priority,
+    ) -> Result<Option<Order>, Fault> {
+        self.read_order(client, order, wanted, priority).await
     }
 
     async fn create_order(&self, order: &NewOrder, priority: Priority) -> Result<OrderId, Fault> {

@@ -7,8 +7,9 @@ use crate::core::fault::Fault;
 use crate::core::flex::{Flex, Object};
 use crate::core::id::{ClientId, OrderId, StateId};
 use crate::core::model::{Order, OrderStatus, Variables};
-use crate::ports::remote::{NewOrder, Priority};
+use crate::ports::remote::{NewOrder, Priority, Wanted};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// What `order_status` means (Salebot API page, `get_orders`).
 const STATUSES: [(OrderStatus, u32); 3] = [(OrderStatus::Active, 0), (OrderStatus::Won, 1), (OrderStatus::Lost, 2)];
@@ -81,21 +82,35 @@ impl SalebotApi {
 
     /// Two requests: variables, then the stage. The variables say whether the order is there; a
     /// stage that is "not found" is usual for orders that never reached one.
+    ///
+    /// Variables are asked for by name, which is the documented form. An answer without any value is a
+    /// fault: an order of ours has its description, and the other reading would empty all that is mapped.
     pub(super) async fn read_order(
         &self,
         client: ClientId,
         order: OrderId,
+        wanted: Wanted<'_>,
         priority: Priority,
     ) -> Result<Option<Order>, Fault> {
-        let body = json!({ "client_id": client, "order_id": order });
+        let mut body = json!({ "client_id": client, "order_id": order });
+        match wanted {
+            Wanted::Own => body["variables"] = json!(asked_names(&BTreeSet::new())),
+            Wanted::Named(names) => body["variables"] = json!(asked_names(names)),
+            Wanted::Anything => {}
+        }
         let reply = self.post("get_order_vars", &body, priority, true).await?;
         let text = reply.text();
         let variables = match reply.open(&text, Form::Envelope) {
-            Ok(Content::Object(object)) => match object.get("result").map(Flex::object) {
-                Some(Some(result)) => order_variables(&result),
-                // An empty list stands for an empty object where the answer was built in another language.
-                Some(None) | None => Variables::new(),
-            },
+            Ok(Content::Object(object)) => {
+                let told = object.get("result").and_then(Flex::object).filter(|result| !result.is_empty());
+                let variables = told.as_ref().map(order_variables).unwrap_or_default();
+                // Somebody else's order may have nothing; then it is told of each name that it has not.
+                let is_without = wanted == Wanted::Own && told.is_some();
+                if variables.is_empty() && !is_without {
+                    return Err(reply.incomplete("it tells no value of the order"));
+                }
+                variables
+            }
             Ok(_) => return Err(reply.incomplete("its answer is no object")),
             Err(refusal) if matches!(refusal.kind, RefusalKind::ClientMissing | RefusalKind::OrderMissing) => {
                 return Ok(None);
@@ -165,6 +180,13 @@ fn order_variables(object: &Object<'_>) -> Variables {
         }
     }
     variables
+}
+
+/// The names to ask for. An order's own fields are asked for in every spelling in which they are read.
+fn asked_names(names: &BTreeSet<String>) -> BTreeSet<&str> {
+    let own = [DealLanguage::English, DealLanguage::Russian].map(DealLanguage::names).into_iter().flatten();
+    let own = own.flat_map(|(name, localised)| [name, localised]);
+    names.iter().map(String::as_str).chain(own).chain([BUDGET]).collect()
 }
 
 fn wire_name(language: DealLanguage, name: &str) -> String {

@@ -8,7 +8,7 @@ use salebridge::core::model::{
     Account, ClientRow, Contact, Element, FieldInfo, FieldKind, FoundClient, Lead, Note, Order, OrderStatus, Variables,
 };
 use salebridge::ports::remote::{
-    self, ClientAddress, Draft, HistoryLine, NewNote, NewOrder, NewTask, Page, PageRequest, Priority,
+    self, ClientAddress, Draft, HistoryLine, NewNote, NewOrder, NewTask, Page, PageRequest, Priority, Wanted,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -282,7 +282,7 @@ impl remote::Salebot for Salebot {
         absent()
     }
 
-    async fn order(&self, _: ClientId, _: OrderId, _: Priority) -> Result<Option<Order>, Fault> {
+    async fn order(&self, _: ClientId, _: OrderId, _: Wanted<'_>, _: Priority) -> Result<Option<Order>, Fault> {
         absent()
     }
 

@@ -211,6 +211,17 @@ pub enum NoDeal {
     NotFound,
 }
 
+/// Which variables `get_order_vars` tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderVariables {
+    /// Those that are named; all of them when none is named, as the calculator's function does.
+    NamedElseAll,
+    /// Those that are named; none when none is named.
+    Named,
+    /// All of them, whatever is named.
+    All,
+}
+
 /// When a change of stage raises `crm_state_changed <funnel>:<stage>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StageNotices {
@@ -383,6 +394,8 @@ pub struct SalebotOptions {
     pub without_deal: WithoutDeal,
     /// `get_current_order_id` of a client without a deal.
     pub no_deal: NoDeal,
+    /// What `get_order_vars` tells.
+    pub order_variables: OrderVariables,
     /// Whether each new client gets a deal at once.
     pub deal_for_new_client: bool,
     /// Whether a new deal without a stage goes to the first stage of the first funnel.
@@ -438,6 +451,7 @@ impl Default for SalebotOptions {
             online_chat_creates: true,
             without_deal: WithoutDeal::Dropped,
             no_deal: NoDeal::NullId,
+            order_variables: OrderVariables::NamedElseAll,
             deal_for_new_client: false,
             first_stage_intake: true,
             stage_notices: StageNotices::OnChange,

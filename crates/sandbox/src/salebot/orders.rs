@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Salebot;
 use super::answer::{Answer, error_answer, order_not_found, status_answer, success_with};
-use super::options::NoDeal;
+use super::options::{NoDeal, OrderVariables};
 use super::project::{messenger, plain_text};
 use super::routes::Call;
 use super::state::OrderStatus;
@@ -42,16 +42,19 @@ impl Salebot {
         Ok(state.map_or_else(|| order_not_found(None), |state_id| success_with("state_id", state_id)))
     }
 
-    /// `get_order_vars`: the named variables, absent ones as null; all of them when none is named.
+    /// `get_order_vars`: the named variables, absent ones as null; what it tells where none is named is not documented.
     pub(super) fn get_order_vars(&mut self, call: &Call) -> Answer {
         let order_id = self.named_order(call)?;
         let held = self.orders.get(&order_id).map(|order| &order.variables).ok_or_else(|| order_not_found(None))?;
-        let result: Map<String, Value> = match call.arguments.list("variables") {
-            Some(names) => {
+        let result: Map<String, Value> = match (self.options.order_variables, call.arguments.list("variables")) {
+            (OrderVariables::Named | OrderVariables::NamedElseAll, Some(names)) => {
                 let names = names.iter().map(plain_text);
                 names.map(|name| (name.clone(), held.get(&name).cloned().unwrap_or(Value::Null))).collect()
             }
-            None => held.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            (OrderVariables::Named, None) => Map::new(),
+            (OrderVariables::All | OrderVariables::NamedElseAll, _) => {
+                held.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+            }
         };
         Ok(success_with("result", result))
     }

@@ -197,6 +197,13 @@ fn changed(rule: &str, before: Option<&str>, after: &str) -> Changed {
 }
 
 #[test]
+fn an_orders_variable_is_known_from_its_pair_alone() {
+    let name = |rule| changed(rule, None, "x").order_variable().map(str::to_owned);
+    assert_eq!(name("lead.field.\"a=b\"=order.source").as_deref(), Some("source"));
+    assert_eq!((name("lead.price=client.source"), name("stage")), (None, None));
+}
+
+#[test]
 fn what_cannot_be_put_back_says_why() {
     let mut world = world(1);
     put(&mut world.contact, POSITION, texts(&["boss"]));

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::options::{Installation, NoDeal, StageNotices};
+use super::super::options::{Installation, NoDeal, OrderVariables, StageNotices};
 use super::super::state::OrderStatus;
 use super::*;
 
@@ -104,6 +104,24 @@ fn deal_variables_are_written_and_read() {
     assert_eq!(post(&mut salebot, "get_order_vars", &some), json!({ "status": "success", "result": expected }));
     let all = json!({ "client_id": client_id, "order_id": order_id });
     assert_eq!(post(&mut salebot, "get_order_vars", &all)["result"], variables);
+}
+
+#[test]
+fn what_is_told_of_a_deal_unasked_is_a_choice() {
+    for (order_variables, some, all) in [
+        (OrderVariables::Named, json!({ "a": "1", "gone": null }), json!({})),
+        (OrderVariables::All, json!({ "a": "1", "b": "2" }), json!({ "a": "1", "b": "2" })),
+    ] {
+        let (mut salebot, client_id, order_id) =
+            with_order(SalebotOptions { order_variables, ..SalebotOptions::default() });
+        let written =
+            json!({ "client_id": client_id, "order_id": order_id, "variables": json!({ "a": "1", "b": "2" }) });
+        post(&mut salebot, "set_order_vars", &written);
+        let mut body = json!({ "client_id": client_id, "order_id": order_id, "variables": ["a", "gone"] });
+        assert_eq!(post(&mut salebot, "get_order_vars", &body)["result"], some);
+        body["variables"] = json!(null);
+        assert_eq!(post(&mut salebot, "get_order_vars", &body)["result"], all);
+    }
 }
 
 #[test]
