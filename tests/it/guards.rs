@@ -11,8 +11,9 @@ mod unknown;
 
 use clock::SimEnv;
 use salebridge::app::{env::SystemEnv, release};
-use salebridge::core::action::{LinkRef, Side};
+use salebridge::core::action::{Action, LinkRef, Side};
 use salebridge::core::backfill;
+use salebridge::core::fault::FaultKind;
 use salebridge::core::flips::Flips;
 use salebridge::core::guard::{self, Frozen, Stop, Sweep};
 use salebridge::core::id::{ClientId, ContactId, LeadId, MessageId, PipelineId, StatusId};
@@ -26,8 +27,8 @@ use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
 use salebridge::engine::{Bridge, Parts, Timing};
 use salebridge::ports::env::{Bell, Env};
-use salebridge::ports::remote::Decoder;
-use salebridge::ports::store::{Change, Mark, Store, Subject};
+use salebridge::ports::remote::{Decoder, Priority};
+use salebridge::ports::store::{Change, Mark, NewAction, Store, Subject};
 use salebridge::store::memory::MemoryStore;
 use services::{Amo, Salebot, contact, lead};
 use std::collections::BTreeSet;
@@ -365,6 +366,57 @@ async fn a_pair_that_turns_too_often_is_frozen_until_it_is_released() {
         assert_eq!(shop.frozen().await, Vec::new());
     })
     .await;
+}
+
+/// Five clients are to get the same value.
+async fn save_for_five(shop: &Shop) {
+    let saves = (1..=5).map(|id| {
+        let variables = [("position".to_owned(), "manager".to_owned())].into();
+        let action = Action::SaveVariables { client: ClientId(id), variables, confirms: Vec::new() };
+        let (now, priority) = (SystemEnv.now(), Priority::Poll);
+        Change::AddAction(Box::new(NewAction {
+            action,
+            slot: None,
+            priority,
+            not_before: now,
+            created_at: now,
+            run: None,
+        }))
+    });
+    shop.put(saves.collect()).await;
+}
+
+/// The refusal of a request for several names no culprit.
+#[tokio::test]
+async fn a_client_that_is_refused_costs_no_other_its_values() {
+    for kind in [FaultKind::Rejected, FaultKind::Gone] {
+        let shop = Shop::new(NEVER, NEVER, 6);
+        save_for_five(&shop).await;
+        shop.salebot.refuse_client(3, kind);
+        shop.during(async {
+            eventually("nothing waits", || async { shop.store.counts(SHOP).await.expect("reads").outbox == 0 }).await;
+        })
+        .await;
+        assert_eq!(shop.salebot.holding("position", "manager"), 4, "{kind:?}");
+        let dead = shop.store.counts(SHOP).await.expect("reads").dead_letters;
+        assert_eq!(dead, u64::from(kind == FaultKind::Rejected), "{kind:?}");
+        let asked: Vec<usize> = shop.salebot.saves().iter().map(Vec::len).collect();
+        assert_eq!(asked, [5, 1, 1, 1, 1, 1]);
+    }
+}
+
+/// What is about the service is about everybody.
+#[tokio::test]
+async fn a_service_that_fails_is_not_asked_for_each_client() {
+    let shop = Shop::new(NEVER, NEVER, 6);
+    save_for_five(&shop).await;
+    shop.salebot.refuse_client(3, FaultKind::Auth);
+    shop.during(async {
+        eventually("it was asked", || async { !shop.salebot.saves().is_empty() }).await;
+        SystemEnv.sleep(300).await;
+    })
+    .await;
+    assert_eq!(shop.salebot.saves().iter().map(Vec::len).collect::<Vec<_>>(), [5]);
 }
 
 fn deal(id: u64) -> DealLink {

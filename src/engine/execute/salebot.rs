@@ -27,15 +27,37 @@ impl Bridge {
         (unit, outcomes)
     }
 
-    /// Clients that get the same values, in one request.
+    /// Clients that get the same values, in one request. A refusal does not tell whom it is about: then each gets a request
+    /// of its own, so that one client who is gone or full costs no other its values.
     async fn save_variables(&self, rows: &[OutboxRow]) -> Vec<Outcome> {
+        match self.save_together(rows).await {
+            Err(fault) if rows.len() > 1 && is_about_a_client(&fault) => self.save_one_by_one(rows).await,
+            saved => vec![saved.map_or_else(Outcome::Failed, |()| Outcome::Done); rows.len()],
+        }
+    }
+
+    async fn save_one_by_one(&self, rows: &[OutboxRow]) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for row in rows {
+            match self.save_together(std::slice::from_ref(row)).await {
+                Ok(()) => outcomes.push(Outcome::Done),
+                Err(fault) if is_about_a_client(&fault) => outcomes.push(Outcome::Failed(fault)),
+                // It is about the service: the others would hear the same.
+                Err(fault) => {
+                    outcomes.resize(rows.len(), Outcome::Failed(fault));
+                    break;
+                }
+            }
+        }
+        outcomes
+    }
+
+    async fn save_together(&self, rows: &[OutboxRow]) -> Result<(), Fault> {
         let Some(OutboxRow { action: Action::SaveVariables { variables, .. }, priority, .. }) = rows.first() else {
-            return Vec::new();
+            return Ok(());
         };
         let clients: Vec<ClientId> = rows.iter().filter_map(|row| client_of(&row.action)).collect();
-        let saved = self.parts.salebot.save_variables(&clients, variables, *priority).await;
-        let outcome = saved.map_or_else(Outcome::Failed, |()| Outcome::Done);
-        vec![outcome; rows.len()]
+        self.parts.salebot.save_variables(&clients, variables, *priority).await
     }
 
     async fn execute_one(&self, row: &OutboxRow) -> Result<Outcome, StoreError> {
@@ -128,6 +150,11 @@ impl Bridge {
         drop(gate);
         Ok(())
     }
+}
+
+/// True for a refusal that may be about one client of several.
+fn is_about_a_client(fault: &Fault) -> bool {
+    matches!(fault.kind, FaultKind::Gone | FaultKind::Rejected)
 }
 
 fn client_of(action: &Action) -> Option<ClientId> {

@@ -167,8 +167,12 @@ fn by_words(answer: &RawAnswer, words: &str) -> Option<RefusalKind> {
     const PASSING: [&str; 6] = ["something went wrong", "internal", "unavailable", "timeout", "try again", "temporar"];
     const WRONG: [&str; 8] =
         ["parameter", "format", "required", "invalid", "must be", "unknown", "not json", "unsupported"];
+    // What has a limit where it is not requests: a client is full, or a value is too long.
+    const CONTENT: [&str; 4] = ["variable", "переменн", "value", "значени"];
+    const REQUESTS: [&str; 2] = ["request", "запрос"];
     let has = |list: &[&str]| list.iter().any(|part| words.contains(part));
     match () {
+        () if has(&QUOTA) && has(&CONTENT) && !has(&REQUESTS) => Some(RefusalKind::Rejected),
         () if has(&QUOTA) => Some(throttled(answer)),
         () if has(&PASSING) => Some(RefusalKind::Unavailable),
         () if missing(words).is_some() => missing(words),
@@ -251,6 +255,9 @@ mod tests {
     #[case(200, r#"{"status":"error","message":"access denied"}"#, Some(RefusalKind::Auth))]
     #[case(200, r#"{"status":"error","message":"Превышен лимит"}"#, Some(RefusalKind::Throttled { after_ms: None }))]
     #[case(200, r#"{"status":"request quota exceeded"}"#, Some(RefusalKind::Throttled { after_ms: None }))]
+    #[case(200, r#"{"status":"error","message":"too many requests: save_variables"}"#, Some(RefusalKind::Throttled { after_ms: None }))]
+    #[case(200, r#"{"status":"error","message":"too many variables"}"#, Some(RefusalKind::Rejected))]
+    #[case(400, r#"{"status":"error","message":"Превышен лимит переменных клиента"}"#, Some(RefusalKind::Rejected))]
     #[case(200, "rate limit", Some(RefusalKind::Throttled { after_ms: None }))]
     #[case(200, "", Some(RefusalKind::Unavailable))]
     #[case(200, "<html>", Some(RefusalKind::Unavailable))]

@@ -204,6 +204,8 @@ pub struct Salebot {
     callbacks: Mutex<Vec<(ClientId, String)>>,
     refuses: AtomicBool,
     asked: Mutex<Vec<(ClientId, Priority)>>,
+    refused: Mutex<BTreeMap<ClientId, FaultKind>>,
+    saves: Mutex<Vec<Vec<ClientId>>>,
 }
 
 impl Salebot {
@@ -220,6 +222,16 @@ impl Salebot {
     /// From now on nobody is told which clients there are.
     pub fn refuse(&self) {
         self.refuses.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it refuses whatever names this client.
+    pub fn refuse_client(&self, client: u64, kind: FaultKind) {
+        self.refused.lock().expect("whole").insert(ClientId(client), kind);
+    }
+
+    /// Whom each `save_variables` named.
+    pub fn saves(&self) -> Vec<Vec<ClientId>> {
+        self.saves.lock().expect("whole").clone()
     }
 
     /// The callbacks that were sent.
@@ -242,6 +254,10 @@ impl remote::Salebot for Salebot {
     }
 
     async fn save_variables(&self, clients: &[ClientId], new: &Variables, _: Priority) -> Result<(), Fault> {
+        self.saves.lock().expect("whole").push(clients.to_vec());
+        if let Some(kind) = clients.iter().find_map(|client| self.refused.lock().expect("whole").get(client).copied()) {
+            return Err(Fault::new(kind, "one of them is refused"));
+        }
         let mut variables = self.variables.lock().expect("whole");
         for client in clients {
             let held = variables.entry(*client).or_default();
