@@ -393,13 +393,17 @@ impl Pages {
 
     /// Takes a page and decides where to go on. None: rows moved up, the place is read again from
     /// further above.
+    ///
+    /// Pages share rows, so a page without any row has lost the shared ones as well: what stood behind it moved up past it.
+    /// Only at the very top an empty page is the end, of an account that has nothing any more.
     fn accept<T>(&mut self, page: Page<T>, id: impl Fn(&T) -> u64) -> Result<Option<Page<T>>, Fault> {
         let Some(request) = self.request else { return Ok(None) };
         if request.offset == 0 {
             self.server_start = page.server_time;
         }
         let overlaps = self.tail.is_empty() || page.rows.iter().any(|row| self.tail.contains(&id(row)));
-        if !overlaps && !page.rows.is_empty() {
+        let fell_short = page.received == 0 && !self.tail.is_empty() && request.offset > 0;
+        if fell_short || (!overlaps && !page.rows.is_empty()) {
             self.steps_back += 1;
             if self.steps_back > STEPS_BACK_MAX || request.offset == 0 {
                 return Err(Fault::new(FaultKind::Transient, "the listing changes faster than it can be read"));
@@ -482,6 +486,41 @@ mod tests {
         })
         .unwrap();
         assert!((40..1_700).all(|id| seen.contains(&id)));
+    }
+
+    #[test]
+    fn rows_that_move_up_past_the_last_page_are_not_missed() {
+        for gone in [5, 20, 300] {
+            let seen = walk((0..510).collect(), |request, rows| {
+                if request == 1 {
+                    rows.drain(0..gone);
+                }
+            })
+            .unwrap();
+            assert!((0..510).all(|id| seen.contains(&id)), "{gone} deleted");
+        }
+    }
+
+    #[test]
+    fn an_account_that_is_emptied_meanwhile_comes_to_an_end() {
+        let emptied = |after: u32| {
+            walk((0..5_000).collect(), |request, rows| {
+                if request == after {
+                    rows.clear();
+                }
+            })
+        };
+        assert_eq!(emptied(1).unwrap().len(), 500);
+        assert!(matches!(emptied(9), Err(fault) if fault.kind == FaultKind::Transient), "begun again from the top");
+    }
+
+    #[test]
+    fn a_page_of_broken_rows_alone_is_no_move() {
+        let mut pages = Pages::new(&listing());
+        let page = |rows: Vec<u64>, received| Page { rows, broken: Vec::new(), received, server_time: None };
+        assert!(pages.accept(page((0..500).collect(), 500), |id| *id).unwrap().is_some());
+        assert!(pages.accept(page(Vec::new(), 7), |id| *id).unwrap().is_some());
+        assert_eq!(pages.next_request(), None);
     }
 
     #[test]
