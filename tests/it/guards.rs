@@ -419,6 +419,28 @@ async fn a_service_that_fails_is_not_asked_for_each_client() {
     assert_eq!(shop.salebot.saves().iter().map(Vec::len).collect::<Vec<_>>(), [5]);
 }
 
+/// Nothing was sent yet: what comes of a look says nothing of what waits behind it.
+#[tokio::test]
+async fn a_look_that_fails_condemns_no_write() {
+    for kind in [FaultKind::Broken, FaultKind::Rejected] {
+        let shop = Shop::new(NEVER, NEVER, 6);
+        for id in 1..=3 {
+            shop.link(id, "a", Flips::default()).await;
+            shop.amo.put(contact(id, "a", 1_000));
+            shop.salebot.set(id, "position", "b");
+        }
+        shop.amo.fail(&[kind; 2]);
+        shop.during(async {
+            let written = || (1..=3).all(|id| shop.amo.position(id) == "b");
+            eventually("all of it is written", || async { written() }).await;
+            eventually("nothing waits", || async { shop.store.counts(SHOP).await.expect("reads").outbox == 0 }).await;
+        })
+        .await;
+        assert_eq!(shop.amo.failing(), 0, "it was looked, in vain");
+        assert_eq!(shop.store.counts(SHOP).await.expect("reads").dead_letters, 0, "{kind:?}");
+    }
+}
+
 fn deal(id: u64) -> DealLink {
     DealLink {
         lead: LeadId(id),

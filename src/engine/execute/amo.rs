@@ -353,11 +353,18 @@ fn same_texts(a: &Contact, b: &Contact) -> bool {
     texts(a) == texts(b)
 }
 
-/// A failed look leaves the action in doubt; it is no attempt at doing it.
+/// A failed look is no attempt at doing the action, and leaves it in doubt. It says nothing of what was to be written either: a
+/// minute in which a proxy answers 404 must not condemn everything that waits.
 pub(super) fn harmless(fault: Fault) -> Fault {
     match fault.kind {
-        FaultKind::Uncertain => Fault::new(FaultKind::Transient, fault.reason),
-        _ => fault,
+        FaultKind::Uncertain | FaultKind::Broken | FaultKind::Rejected => Fault { kind: FaultKind::Transient, ..fault },
+        FaultKind::Transient
+        | FaultKind::Throttled { .. }
+        | FaultKind::Changed
+        | FaultKind::Gone
+        | FaultKind::Auth
+        | FaultKind::Blocked
+        | FaultKind::Interrupted => fault,
     }
 }
 

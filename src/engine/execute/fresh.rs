@@ -1,6 +1,7 @@
 //! The look before a write. A manager may edit a record between the two, and API v4 takes an older state without a word: what
 //! took long to read is read once more.
 
+use super::amo::harmless;
 use super::{Bridge, Outcome};
 use crate::core::fault::Fault;
 use crate::engine::portion::Portion;
@@ -39,6 +40,7 @@ impl Bridge {
                     rest = &rest[rows.len()..];
                 }
                 Err(fault) => {
+                    let fault = harmless(fault);
                     outcomes.extend(rest.iter().map(|_| Outcome::Failed(fault.clone())));
                     break;
                 }

@@ -1,6 +1,7 @@
 //! Carrying out actions in Salebot: one request an action, but one for all clients that get the same
 //! variables.
 
+use super::amo::harmless;
 use super::lookup::Found;
 use super::under_way::{Ended, Unit};
 use super::{Bridge, Outcome};
@@ -99,7 +100,7 @@ impl Bridge {
                 Ok(Found::Done(order) | Found::Theirs(order)) => return Ok(Outcome::Order(order)),
                 Ok(Found::Later(wait_ms)) => return Ok(Outcome::Unclear(wait_ms)),
                 Ok(Found::NotDone) => {}
-                Err(fault) => return Ok(Outcome::Failed(fault)),
+                Err(fault) => return Ok(Outcome::Failed(harmless(fault))),
             }
         }
         let order = NewOrder {

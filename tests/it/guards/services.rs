@@ -71,6 +71,7 @@ pub struct Amo {
     hidden: Mutex<BTreeSet<ContactId>>,
     listings: AtomicUsize,
     notes: Mutex<Vec<(NoteTarget, String)>>,
+    failing: Mutex<Vec<FaultKind>>,
 }
 
 impl Amo {
@@ -81,6 +82,16 @@ impl Amo {
 
     pub fn put(&self, contact: Contact) {
         self.contacts.lock().expect("whole").insert(contact.id, contact);
+    }
+
+    /// The next reads by id fail like this, the last of these first.
+    pub fn fail(&self, kinds: &[FaultKind]) {
+        self.failing.lock().expect("whole").extend(kinds);
+    }
+
+    /// How many reads are still to fail.
+    pub fn failing(&self) -> usize {
+        self.failing.lock().expect("whole").len()
     }
 
     /// How often a listing of contacts was begun.
@@ -132,6 +143,9 @@ impl remote::Amo for Amo {
     }
 
     async fn contacts_by_id(&self, ids: &[ContactId], _: Priority) -> Result<Page<Contact>, Fault> {
+        if let Some(kind) = self.failing.lock().expect("whole").pop() {
+            return Err(Fault::new(kind, "no such address"));
+        }
         let contacts = self.contacts.lock().expect("whole");
         Ok(page(ids.iter().filter_map(|id| contacts.get(id)).cloned().collect()))
     }
