@@ -35,12 +35,9 @@ struct Known {
 }
 
 /// Contacts that are being made.
-#[derive(Default)]
 struct BeingMade {
     /// Their numbers and addresses.
     keys: BTreeSet<MatchKey>,
-    /// True once the store was asked.
-    is_read: bool,
     /// True where there are more than were looked through.
     is_cut: bool,
 }
@@ -61,8 +58,8 @@ impl Bridge {
         // A client whose contact is being made is marked again when it is there.
         let makers = self.makers(&links).await?;
         let links: Vec<ClientLink> = links.into_iter().filter(|link| !makers.contains(&link.client.id)).collect();
-        // Asked for once somebody has a number or an address: who has none meets nobody there.
-        let mut being_made = BeingMade::default();
+        // Before anybody is asked about: what is done by then is found, and what is not is here.
+        let mut being_made = self.being_made().await?;
         // amoCRM's search misses numbers that were typed with spaces or brackets; what the first whole
         // listing remembers does not. Until then nobody with a number or an address is made anew.
         let is_indexed = self.store().cursor(self.name(), CONTACTS).await?.is_some();
@@ -74,12 +71,7 @@ impl Bridge {
                     Ok(known) if !is_indexed && !looked.is_dry && self.would_be_made(ground, link, &known) => {
                         looked.again.insert(Subject::Client(link.client.id), SOON_MS);
                     }
-                    Ok(known) => {
-                        if !being_made.is_read && !ground.client_keys(&link.client, &known.variables).is_empty() {
-                            being_made = self.being_made().await?;
-                        }
-                        self.decide_about(ground, link, &known, priority, &mut being_made, looked);
-                    }
+                    Ok(known) => self.decide_about(ground, link, &known, priority, &mut being_made, looked),
                     Err(fault) => looked.put_off([Subject::Client(link.client.id)], fault),
                 }
             }
@@ -163,7 +155,7 @@ impl Bridge {
             Action::CreateContact { keys, .. } => keys,
             _ => Default::default(),
         });
-        Ok(BeingMade { keys: keys.flatten().collect(), is_read: true, is_cut })
+        Ok(BeingMade { keys: keys.flatten().collect(), is_cut })
     }
 
     /// Contacts this client may be: named by itself, remembered by key, else searched for.
