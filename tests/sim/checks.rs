@@ -110,6 +110,8 @@ fn messages_are_lines(world: &World, amo: &Amo, notes: &BTreeMap<u64, Vec<String
             ([contact], 0) => own.contains(contact),
             ([contact], 1) => own.contains(contact) && may_be_gone,
             ([], 1) => may_be_gone,
+            // It was not known whether it had been written, and the next contact went as well.
+            ([], 2) => may_be_gone,
             // Merged by hand, and nothing tells into which contact: the writer gets another one.
             ([one, other], 0) => is_untold(person) && may_be_gone && own.contains(one) && own.contains(other),
             _ => false,

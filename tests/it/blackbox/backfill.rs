@@ -283,6 +283,8 @@ async fn killed_it_goes_on_where_it_was() {
     let town = found_town().await;
     let place = Place::of_town(&town);
     let (client, contact) = deal(&town);
+    // None of them may be through before it is killed.
+    town.spoil(ScriptedFault::once(ServiceName::Amo, Fault::Slow { ms: 300 }).times(u64::MAX));
     for _ in 0..3 {
         let mut command = place.command(&["backfill"]);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
@@ -291,6 +293,7 @@ async fn killed_it_goes_on_where_it_was() {
         child.kill().expect("it runs");
         child.wait().expect("it ends");
     }
+    town.calm();
     let run = place.status()["run"].clone();
     assert_eq!((&run["kind"], &run["state"]), (&"backfill".into(), &"under_way".into()), "{run}");
     let told = String::from_utf8(place.command(&["status"]).output().expect("it runs").stdout).expect("text");
