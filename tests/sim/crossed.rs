@@ -273,6 +273,9 @@ impl World {
         drop(daemon);
         let made = world.network.amo.lock().unwrap().contact_count() - before;
         assert_eq!(made, 2, "in one request");
+        // Nobody works until listings show both.
+        let mut nobody: Daemon = Box::pin(std::future::pending());
+        let _ = world.env.run_until(&mut nobody, world.env.now_ms() + 2 * SHOWN_MS);
         let mut daemon = world.start();
         world.pass(&mut daemon, DOUBT_MS);
         let contacts = world.network.amo.lock().unwrap().contact_count() - before;
@@ -286,7 +289,9 @@ impl World {
         let (long_ago, element) =
             (world.env.now_ms() - 3 * DAY_MS, Element { kind: ElementKind::Contact, id: contact });
         world.network.amo.lock().unwrap().add_note(long_ago, element, NOTE_TYPE, "Call me").expect("it is there");
-        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::LostRequest).on("/notes").by("POST"));
+        world.pass(&mut daemon, DOUBT_MS);
+        let gateway = Fault::Status { code: 502, body: None, retry_after: None };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, gateway).on("/notes").by("POST"));
         world.says(client, "Call me");
         world.pass(&mut daemon, DOUBT_MS);
         assert!(world.is_spoilt());
@@ -302,9 +307,13 @@ impl World {
         });
         let (contact, client) = world.first();
         let (lead, _) = world.deal(&mut daemon);
+        // Its first attempt comes to nothing, and before the next one the lead is gone.
+        let gateway = Fault::Status { code: 502, body: None, retry_after: None };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, gateway).on("/notes").by("POST"));
+        world.says(client, "is it still there");
+        world.until(&mut daemon, "the note is on its way", World::is_spoilt);
         let now = world.env.now_ms();
         assert!(world.network.amo.lock().unwrap().delete_lead(now, lead));
-        world.says(client, "is it still there");
         world.pass(&mut daemon, DOUBT_MS);
         let amo = world.network.amo.lock().unwrap();
         let notes = amo.notes().filter(|note| note.words().contains("is it still there"));
