@@ -11,6 +11,7 @@ use crate::core::link::ClientLink;
 use crate::core::parked;
 use crate::core::plan::Notice;
 use crate::core::plan::ground::Ground;
+use crate::core::policy::CreateContact;
 use crate::core::run::RunKind;
 use crate::core::time::Millis;
 use crate::ports::remote::Priority;
@@ -82,9 +83,9 @@ impl Bridge {
         changes: &mut Vec<Change>,
     ) -> Stored<()> {
         let now = self.now();
-        let is_whole = seen.held_until.is_none();
+        let (is_whole, there) = (seen.held_until.is_none(), lines.len());
         let lines = if is_whole { self.kept(client, lines, fates, changes).await? } else { lines };
-        if is_whole && seen.is_full {
+        if is_whole && seen.is_full && lines.len() < there {
             // At least half of it was dealt with, and the rest is due as well: it is taken at once.
             return Ok(());
         }
@@ -105,6 +106,10 @@ impl Bridge {
         fates: &mut Fates,
         changes: &mut Vec<Change>,
     ) -> Stored<Vec<Said>> {
+        if self.parts.policy.people.create_contact == CreateContact::Always {
+            // Everybody gets a contact: theirs was refused, and waits for somebody who sees to it.
+            return Ok(lines);
+        }
         let now = self.now();
         let arrived: Vec<Millis> = lines.iter().map(|said| said.arrived).collect();
         let given_up = parked::given_up(&arrived, self.is_crowded(now).await?, now);

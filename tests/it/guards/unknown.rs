@@ -164,6 +164,20 @@ fn of_somebody_unknown_the_newest_hundred_messages_are_kept_for_a_month() {
 }
 
 #[test]
+fn whose_contact_was_refused_loses_nothing_meanwhile() {
+    play(CreateContact::Always, |tale| async move {
+        // As it is while the creation is a dead letter.
+        let refused = ClientLink { unmatched: true, ..ClientLink::new(Client::unknown(ANNA)) };
+        tale.shop.put(vec![Change::PutClient(Box::new(refused))]).await;
+        for message in 1..=450 {
+            tale.says(ANNA, message, "person").await;
+        }
+        tale.passes(MINUTE).await;
+        assert_eq!(tale.given_up(ANNA).await, [0_u64; 0]);
+    });
+}
+
+#[test]
 fn whoever_writes_every_day_has_no_more_kept() {
     play(CreateContact::WithPhoneOrEmail, |tale| async move {
         tale.says(ANNA, 1, "person").await;
