@@ -474,23 +474,25 @@ pub fn chosen_client<'a>(
     bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
 }
 
+/// The other leads of its contact.
+fn siblings(lead: LeadId, contact: Option<ContactId>, deals: &[DealLink]) -> impl Iterator<Item = &DealLink> {
+    deals.iter().filter(move |deal| deal.contact == contact && deal.lead != lead)
+}
+
 /// The highest place of the contact's other leads that have had the word. `deals`: those of the contact that are known.
 pub fn spoken(lead: &Lead, deals: &[DealLink]) -> u64 {
-    let contact = lead.person();
-    let others = deals.iter().filter(|deal| deal.contact == contact && deal.lead != lead.id);
-    others.map(|deal| deal.spoke).max().unwrap_or_default()
+    siblings(lead.id, lead.person(), deals).map(|deal| deal.spoke).max().unwrap_or_default()
 }
 
 /// The newest open lead of the contact of one that is closed.
 pub fn next_speaker(closed: &DealLink, deals: &[DealLink]) -> Option<LeadId> {
-    let others = deals.iter().filter(|deal| deal.contact == closed.contact && deal.open && deal.lead != closed.lead);
-    others.filter(|_| closed.contact.is_some()).map(|deal| deal.lead).max()
+    closed.contact?;
+    siblings(closed.lead, closed.contact, deals).filter(|deal| deal.open).map(|deal| deal.lead).max()
 }
 
 /// True when the client's variables speak of this lead: it is the newest open one of its contact. `deals`: those of the
 /// contact that are known.
 pub fn is_current(lead: &Lead, deals: &[DealLink]) -> bool {
-    let contact = lead.person();
-    let others = deals.iter().filter(|deal| deal.contact == contact && deal.open && deal.lead != lead.id);
+    let others = siblings(lead.id, lead.person(), deals).filter(|deal| deal.open);
     lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id)
 }
