@@ -1,5 +1,6 @@
 //! Backfills: asked for through the store, carried out by the daemon, or here where none runs.
 
+use crate::app::asked;
 use crate::app::driven::{self, Driven};
 use crate::app::nodes::Task;
 use crate::app::opened::Opened;
@@ -190,22 +191,10 @@ impl Backfills {
         if let Some(progress) = done.get(bridge) {
             return (Some(progress.clone()), None);
         }
-        let (own, others) = match kept {
-            Some(kept) if kept.request == *request => (Some(kept), false),
-            kept => (None, kept.is_some()),
-        };
+        let (own, lost) = asked::own_of(request, asked, kept, "backfill", |other| command(bridge, other));
         if let Some(progress) = own.as_ref().filter(|progress| progress.done_at.is_some()) {
             done.insert(bridge.to_owned(), progress.clone());
-            return (own, None);
         }
-        let lost = match asked {
-            Some(asked) if asked == *request => None,
-            Some(other) => Some(format!("another backfill was asked for in its place: {}", command(bridge, &other))),
-            None if own.is_some() || !others => {
-                Some("somebody stopped it; the same command goes on with it".to_owned())
-            }
-            None => Some("another backfill took its place; whether this one came to its end is not known".to_owned()),
-        };
         (own, lost)
     }
 
@@ -213,7 +202,7 @@ impl Backfills {
     /// for since is left.
     pub async fn leave(&self) -> anyhow::Result<()> {
         for (bridge, request) in &self.bridges {
-            take_back(self.store.as_ref(), bridge, request).await?;
+            asked::take_back(self.store.as_ref(), bridge, REQUEST, request).await?;
         }
         Ok(())
     }
@@ -244,7 +233,7 @@ async fn ask_all(
             Err(error) => {
                 // Nobody would watch those.
                 for (bridge, request, _) in asked.iter().filter(|(_, _, goes_on)| !goes_on) {
-                    take_back(store, bridge, request).await?;
+                    asked::take_back(store, bridge, REQUEST, request).await?;
                 }
                 return Err(error);
             }
@@ -301,15 +290,6 @@ async fn ask(
     }
 }
 
-/// Stops a backfill between two pages, unless another one was asked for since.
-async fn take_back(store: &dyn Store, bridge: &str, request: &Request) -> anyhow::Result<()> {
-    let asked = backfill::kept::<Request>(store.text(bridge, REQUEST).await?.as_deref());
-    if asked.as_ref() == Some(request) {
-        store.commit(bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
-    }
-    Ok(())
-}
-
 /// What asks for the very same.
 fn command(bridge: &str, request: &Request) -> String {
     let mut text = format!("salebridge backfill --bridge {bridge}");
@@ -361,9 +341,9 @@ mod tests {
         }
         let other = Wish { restart: true, ..wish(true) };
         let (other, _) = ask(&store, "shop", &other, true, Millis(4)).await.expect("it is meant so");
-        take_back(&store, "shop", &first).await.expect("commits");
+        asked::take_back(&store, "shop", REQUEST, &first).await.expect("commits");
         assert_eq!(asked(&store).await.as_ref(), Some(&other), "who was replaced takes back nothing of others");
-        take_back(&store, "shop", &other).await.expect("commits");
+        asked::take_back(&store, "shop", REQUEST, &other).await.expect("commits");
         assert_eq!(asked(&store).await, None);
     }
 

@@ -1,5 +1,6 @@
 //! Puts everything together. Only this module knows the concrete types behind the ports.
 
+mod asked;
 pub mod auth;
 pub mod backfill;
 pub mod copying;

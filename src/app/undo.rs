@@ -1,5 +1,6 @@
 //! Undos: runs are listed, one is asked for through the store, and carried out by the daemon, or here where none runs.
 
+use crate::app::asked;
 use crate::app::dead_letters::bridges;
 use crate::app::driven::{self, Driven};
 use crate::app::nodes::Task;
@@ -213,32 +214,17 @@ impl Undo {
         if done.is_some() {
             return (done.clone(), None);
         }
-        let (own, others) = match told {
-            Some(told) if told.request == self.request => (Some(told), false),
-            told => (None, told.is_some()),
-        };
+        let (own, lost) = asked::own_of(&self.request, asked, told, "undo", |other| command(&self.bridge, other));
         if own.as_ref().is_some_and(|progress| progress.done_at.is_some()) {
             done.clone_from(&own);
-            return (own, None);
         }
-        let lost = match asked {
-            Some(asked) if asked == self.request => None,
-            Some(other) => Some(format!("another undo was asked for in its place: {}", command(&self.bridge, &other))),
-            None if own.is_some() || !others => {
-                Some("somebody stopped it; the same command goes on with it".to_owned())
-            }
-            None => Some("another undo took its place; whether this one came to its end is not known".to_owned()),
-        };
         (own, lost)
     }
 
     /// Takes it back where it is not finished: what was recorded is carried out, the rest is left. Another one that
     /// somebody has asked for since is left alone.
     pub async fn leave(&self) -> anyhow::Result<()> {
-        let asked = kept::<Request>(self.store.text(&self.bridge, REQUEST).await?.as_deref());
-        if asked.as_ref() == Some(&self.request) {
-            self.store.commit(&self.bridge, vec![Change::PutText(REQUEST, String::new())]).await?;
-        }
+        asked::take_back(self.store.as_ref(), &self.bridge, REQUEST, &self.request).await?;
         Ok(())
     }
 
