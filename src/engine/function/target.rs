@@ -9,13 +9,13 @@ use crate::core::function::{Answer, Call};
 use crate::core::id::{ContactId, LeadId};
 use crate::core::link::ClientLink;
 use crate::core::model::{Client, Lead, Variables};
-use crate::core::plan::arrival::named_contact;
+use crate::core::plan::arrival::{self, Arrival, Newcomer, named_contact};
 use crate::core::plan::ground::Ground;
-use crate::core::policy::CreateContact;
 use crate::core::run::RunKind;
 use crate::engine::Bridge;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Mark, OutboxRow, Stored, Subject};
+use std::collections::BTreeSet;
 
 /// How soon a call looks again for the contact or the lead that is being found or made; later and later, up to
 /// [`LATER_MS_MAX`].
@@ -80,7 +80,7 @@ impl Bridge {
         let linked = self.linked_contact(call).await?;
         match linked.or(named_contact(&variables).filter(is_there)) {
             None if call.in_doubt => Ok(Ok(Target::Refused(uncertain()))),
-            None => self.unknown_person(ground, call).await.map(Ok),
+            None => self.unknown_person(ground, call, &variables).await,
             Some(contact) if call.function.is_about_lead() => self.lead_of(contact).await,
             Some(contact) if is_there(&contact) => Ok(Ok(Target::Found(NoteTarget::Contact(contact)))),
             Some(contact) => self.lost_contact(call, contact).await,
@@ -132,20 +132,22 @@ impl Bridge {
     }
 
     /// Nobody in amoCRM yet: the person is looked for, or made, in the way of every newcomer.
-    async fn unknown_person(&self, ground: &Ground, call: &Call) -> Stored<Target> {
-        let none = "the person has no contact in amoCRM: pass contact_id, or let people.create_contact make one";
-        let refused = Target::Refused(Answer::refused("contact_not_found", none));
+    async fn unknown_person(&self, ground: &Ground, call: &Call, variables: &Variables) -> Looked<Target> {
         let link = self.store().clients(self.name(), &[call.client]).await?.into_iter().next();
-        let is_hopeless = link.as_ref().is_some_and(|link| {
-            link.client.is_group_chat()
-                || (link.unmatched && ground.policy.people.create_contact != CreateContact::Always)
-        });
+        let is_hopeless = match &link {
+            Some(link) => match self.is_nobody(ground, link, variables).await? {
+                Ok(is_nobody) => is_nobody,
+                Err(fault) => return Ok(Err(fault)),
+            },
+            None => false,
+        };
         if self.is_late(call) || is_hopeless {
-            return Ok(refused);
+            let none = "the person has no contact in amoCRM: pass contact_id, or let people.create_contact make one";
+            return Ok(Ok(Target::Refused(Answer::refused("contact_not_found", none))));
         }
         let gate = self.in_flight.lock().await;
         let mut changes = Vec::new();
-        if self.store().clients(self.name(), &[call.client]).await?.is_empty() {
+        if link.is_none() && self.store().clients(self.name(), &[call.client]).await?.is_empty() {
             changes.push(Change::PutClient(Box::new(ClientLink::new(Client::unknown(call.client)))));
         }
         changes.push(Change::Mark(Mark {
@@ -156,7 +158,24 @@ impl Bridge {
         }));
         self.commit(changes).await?;
         drop(gate);
-        Ok(Target::Later)
+        Ok(Ok(Target::Later))
+    }
+
+    /// True for somebody who gets no contact from what is known now: a bot that asks for the number calls a moment after it was
+    /// told, so that nobody was known when they were last looked for says little.
+    async fn is_nobody(&self, ground: &Ground, link: &ClientLink, variables: &Variables) -> Looked<bool> {
+        if link.client.is_group_chat() {
+            return Ok(Ok(true));
+        }
+        if !link.unmatched {
+            return Ok(Ok(false));
+        }
+        Ok(self.candidates(ground, link, variables, Priority::Person).await?.map(|candidates| {
+            let being_made = &BTreeSet::new();
+            let newcomer =
+                Newcomer { client: &link.client, variables, candidates: &candidates, being_made, now: self.now() };
+            matches!(arrival::arrive(ground, newcomer), Arrival::Nobody)
+        }))
     }
 
     fn soon(&self, call: &Call) -> i64 {
