@@ -293,7 +293,7 @@ impl Bridge {
     }
 
     /// A note whose person has no contact. `is_nobody`: whose contact it may be was looked for in vain.
-    fn without_contact(&self, row: &OutboxRow, is_nobody: bool) -> Outcome {
+    pub(super) fn without_contact(&self, row: &OutboxRow, is_nobody: bool) -> Outcome {
         let now = self.now();
         let since = match &row.fault {
             Some(fault) if fault.reason == NO_CONTACT => fault.at.unwrap_or(row.created_at),

@@ -281,8 +281,15 @@ impl Bridge {
     }
 
     /// A note for a lead that is gone goes to the person's contact, as it would have without the lead; where the contact has
-    /// a copy of its own, nothing is lost with it. Gives back what else there is to be done about the fault.
-    fn lead_is_gone(&self, row: &OutboxRow, fault: Fault, links: &Links, changes: &mut Vec<Change>) -> Option<Fault> {
+    /// a copy of its own, nothing is lost with it. Until the person has one it waits. Gives back what else there is to be done
+    /// about the fault.
+    fn lead_is_gone(
+        &self,
+        row: &OutboxRow,
+        fault: Fault,
+        links: &mut Links,
+        changes: &mut Vec<Change>,
+    ) -> Option<Fault> {
         let (
             Action::AddNote { target: NoteTarget::Lead(lead), client, text, created_at, messages },
             FaultKind::Gone,
@@ -292,8 +299,9 @@ impl Bridge {
             return Some(fault);
         };
         let Some(contact) = links.client_contact(*client) else {
-            let reason = "the lead is gone, and the client has no contact that the note could go to";
-            return Some(Fault::new(FaultKind::Rejected, reason));
+            let is_nobody = links.clients.get(client).is_some_and(|link| link.unmatched);
+            self.settle_one(row, self.without_contact(row, is_nobody), links, changes);
+            return None;
         };
         let now = self.now();
         let action = Action::AddNote {
