@@ -224,7 +224,7 @@ impl Reader {
             order: speech.order.as_ref(),
             order_status: speech.status,
             is_current,
-            spoken: deal::spoken(lead, siblings),
+            speaker: deal::speaker(lead, siblings),
             is_news: false,
             in_doubt: &in_doubt,
         };

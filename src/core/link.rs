@@ -120,6 +120,28 @@ pub struct DealLink {
     pub revision: i64,
 }
 
+impl DealLink {
+    /// A lead of which nothing is known but that it is there.
+    pub fn new(lead: LeadId) -> DealLink {
+        DealLink {
+            lead,
+            contact: None,
+            client: None,
+            spoke: 0,
+            order: None,
+            ordered: false,
+            stage: None,
+            state: None,
+            responsible: None,
+            open: true,
+            version: 0,
+            fingerprint: String::new(),
+            bases: Bases::new(),
+            revision: 0,
+        }
+    }
+}
+
 /// What is remembered of a contact, linked or not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContactSeen {

@@ -104,7 +104,7 @@ impl Bridge {
         let owners = self.store().clients(self.name(), &owners).await?;
         clients.retain(|link| owners.iter().all(|owner| owner.client.id != link.client.id));
         clients.extend(owners);
-        let by_contact = self.store().deals_of(self.name(), &contacts).await?;
+        let mut by_contact = self.store().deals_of(self.name(), &contacts).await?;
         // Callbacks name the contact; without any, nobody needs to read it.
         let named: Vec<ContactId> = clients.iter().filter_map(|link| link.contact).collect();
         let mut read = BTreeMap::new();
@@ -112,7 +112,15 @@ impl Bridge {
             let page = self.parts.amo.contacts_by_id(&named, priority).await?;
             read.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
         }
-        let deals = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
+        let deals: BTreeMap<LeadId, DealLink> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
+        // Of two leads that are read together, each is known to the other.
+        for lead in leads {
+            let link = deals.get(&lead.id);
+            if link.is_none_or(|link| link.version <= lead.updated_at) {
+                by_contact.retain(|deal| deal.lead != lead.id);
+                by_contact.push(deal::shown(lead, link));
+            }
+        }
         Ok(Memory { deals, by_contact, clients, contacts: read })
     }
 
@@ -143,7 +151,7 @@ impl Bridge {
             order: order.as_ref(),
             order_status,
             is_current,
-            spoken: deal::spoken(lead, &memory.by_contact),
+            speaker: deal::speaker(lead, &memory.by_contact),
             is_news: is_made_since(lead.created_at, news_since),
             in_doubt: &in_doubt,
         };

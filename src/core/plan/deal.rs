@@ -36,8 +36,8 @@ pub struct DealSeen<'a> {
     pub order_status: Option<OrderStatus>,
     /// True when the client's variables speak of this lead: its newest open one.
     pub is_current: bool,
-    /// The highest [`DealLink::spoke`] of the contact's other leads.
-    pub spoken: u64,
+    /// Of the contact's other leads the one that had the word last.
+    pub speaker: Option<&'a DealLink>,
     /// True when the lead was made since the last poll; then a first meeting is news.
     pub is_news: bool,
     /// Confirmations of writes that were tried and whose outcome is not known.
@@ -100,7 +100,7 @@ pub fn plan_gone(
         order: None,
         order_status: None,
         is_current: false,
-        spoken: 0,
+        speaker: None,
         is_news: false,
         in_doubt: &[],
     };
@@ -141,7 +141,14 @@ fn client_of(seen: &DealSeen<'_>) -> Option<ClientId> {
 fn place(seen: &DealSeen<'_>) -> u64 {
     let before = seen.link.map_or(0, |link| link.spoke);
     let speaks = seen.is_current && seen.client.is_some();
-    if speaks && before <= seen.spoken { seen.spoken.saturating_add(1) } else { before }
+    if speaks && before <= seen.spoken() { seen.spoken().saturating_add(1) } else { before }
+}
+
+impl DealSeen<'_> {
+    /// The place of who had the word last among the contact's other leads; 0: none of them did.
+    fn spoken(&self) -> u64 {
+        self.speaker.map_or(0, |speaker| speaker.spoke)
+    }
 }
 
 /// True for a lead that was known and has the word in these variables again, or for the first time in this client's: what
@@ -149,7 +156,22 @@ fn place(seen: &DealSeen<'_>) -> u64 {
 fn takes_the_word(seen: &DealSeen<'_>) -> bool {
     let (Some(link), Some(client), true) = (seen.link, seen.client, seen.is_current) else { return false };
     let is_anothers = !link.ordered && link.client.is_some_and(|before| before != client.client.id);
-    is_anothers || link.spoke < seen.spoken
+    is_anothers || link.spoke < seen.spoken()
+}
+
+/// True where what the variable holds was left there by the lead that had the word before: it says nothing of this one,
+/// which never told it anything. What a bot noted before it had the lead made is about that lead, and a variable that no
+/// lead tells anything speaks of the client.
+fn is_left_behind(seen: &DealSeen<'_>, client: ClientId, rule: &ResolvedRule, text: Option<&Content>) -> bool {
+    let (Some(text), Some(speaker), true) = (text, seen.speaker, seen.is_current) else { return false };
+    let is_told = rule.rule.direction.writes_salebot() && speaker.client == Some(client);
+    if !is_told || seen.link.is_some_and(|link| link.stage.is_none()) {
+        return false;
+    }
+    let own = LinkRef::Lead(seen.lead.id);
+    let in_doubt = seen.in_doubt.iter().filter(|confirm| confirm.rule == rule.key && confirm.link != own);
+    let holds = |base: &Base| base.salebot.as_ref() == Some(text) || base.sent_salebot.contains(text);
+    speaker.bases.get(&rule.key).into_iter().chain(in_doubt.map(|confirm| &confirm.base)).any(holds)
 }
 
 /// The base of a pair that is to be told anew: as if both sides had agreed on what the variable holds, so that what amoCRM
@@ -320,9 +342,12 @@ fn merge_rule(
     let bases = seen.link.map_or(&empty, |link| &link.bases);
     let doubts = Doubts { link: LinkRef::Lead(seen.lead.id), key: &rule.key, confirms: seen.in_doubt };
     let is_of_client = matches!(rule.rule.salebot, SalebotField::Client(_));
-    let base = match bases.get(&rule.key).filter(|_| is_of_client && takes_the_word(seen)) {
-        Some(before) => retold(rule, before, text.as_ref()),
-        None => doubts.base(bases, &observed, text.as_ref()),
+    let base = match bases.get(&rule.key) {
+        Some(before) if is_of_client && takes_the_word(seen) => retold(rule, before, text.as_ref()),
+        None if is_of_client && is_left_behind(seen, client, rule, text.as_ref()) => {
+            retold(rule, &Base::default(), text.as_ref())
+        }
+        _ => doubts.base(bases, &observed, text.as_ref()),
     };
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
@@ -474,14 +499,20 @@ pub fn chosen_client<'a>(
     bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
 }
 
+/// A lead that is shown now, beside what is remembered of others: whose it is and whether it is open.
+pub fn shown(lead: &Lead, link: Option<&DealLink>) -> DealLink {
+    let known = link.cloned().unwrap_or_else(|| DealLink::new(lead.id));
+    DealLink { contact: lead.person(), open: lead.is_open(), ..known }
+}
+
 /// The other leads of its contact.
 fn siblings(lead: LeadId, contact: Option<ContactId>, deals: &[DealLink]) -> impl Iterator<Item = &DealLink> {
     deals.iter().filter(move |deal| deal.contact == contact && deal.lead != lead)
 }
 
-/// The highest place of the contact's other leads that have had the word. `deals`: those of the contact that are known.
-pub fn spoken(lead: &Lead, deals: &[DealLink]) -> u64 {
-    siblings(lead.id, lead.person(), deals).map(|deal| deal.spoke).max().unwrap_or_default()
+/// Of the contact's other leads the one that had the word last. `deals`: those of the contact that are known.
+pub fn speaker<'a>(lead: &Lead, deals: &'a [DealLink]) -> Option<&'a DealLink> {
+    siblings(lead.id, lead.person(), deals).filter(|deal| deal.spoke > 0).max_by_key(|deal| deal.spoke)
 }
 
 /// The newest open lead of the contact of one that is closed.

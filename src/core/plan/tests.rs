@@ -446,7 +446,7 @@ fn seen<'a>(
         order,
         order_status: None,
         is_current: true,
-        spoken: 0,
+        speaker: None,
         is_news: false,
         in_doubt: &[],
     }

@@ -6,7 +6,7 @@ use crate::core::action::{Action, NoteTarget, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::function::{Answer, Call, LEFT, TOLD, Work};
 use crate::core::id::{ContactId, LeadId, PipelineId, StatusId, UserId};
-use crate::core::link::{Bases, DealLink};
+use crate::core::link::DealLink;
 use crate::core::model::Lead;
 use crate::core::plan::Notice;
 use crate::core::retry::{self, Next};
@@ -283,22 +283,7 @@ impl Links {
     fn new_deal(&mut self, lead: LeadId, contact: ContactId, call: &Call) {
         let is_theirs = self.client_contact(call.client) == Some(contact);
         let client = is_theirs.then_some(call.client);
-        self.put_deal_if_new(DealLink {
-            lead,
-            contact: Some(contact),
-            client,
-            spoke: 0,
-            order: None,
-            ordered: false,
-            stage: None,
-            state: None,
-            responsible: None,
-            open: true,
-            version: 0,
-            fingerprint: String::new(),
-            bases: Bases::new(),
-            revision: 0,
-        });
+        self.put_deal_if_new(DealLink { contact: Some(contact), client, ..DealLink::new(lead) });
     }
 
     fn changed_deal(&mut self, lead: LeadId, stage: (PipelineId, StatusId), responsible: Option<UserId>, version: i64) {

@@ -536,22 +536,8 @@ mod tests {
     /// Somebody may put back at once what was there before our write.
     #[test]
     fn after_our_write_the_old_state_is_news_and_an_older_row_is_none() {
-        let mut deal = DealLink {
-            lead: LeadId(7),
-            contact: None,
-            client: None,
-            spoke: 0,
-            order: None,
-            ordered: false,
-            stage: None,
-            state: None,
-            responsible: None,
-            open: true,
-            version: 100,
-            fingerprint: "what it was like".to_owned(),
-            bases: Default::default(),
-            revision: 1,
-        };
+        let fingerprint = "what it was like".to_owned();
+        let mut deal = DealLink { version: 100, fingerprint, revision: 1, ..DealLink::new(LeadId(7)) };
         written(&mut deal, 105);
         assert_ne!(deal.fingerprint, "what it was like", "the same state again is a change");
         assert_eq!(deal.version, 105);

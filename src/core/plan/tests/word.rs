@@ -1,7 +1,7 @@
 //! Pairs of a lead with its client's variables, which speak of one lead of the contact at a time.
 
 use super::*;
-use crate::core::plan::deal::{next_speaker, spoken};
+use crate::core::plan::deal::{next_speaker, speaker};
 
 /// Two leads of one contact, its client and that one's variables.
 struct Talk {
@@ -13,8 +13,12 @@ struct Talk {
 
 impl Talk {
     fn new() -> Talk {
+        Talk::of(Direction::Both)
+    }
+
+    fn of(direction: Direction) -> Talk {
         let orders = Orders { enabled: false, ..ground(Owner::Amo).policy.orders };
-        let rules = vec![rule("lead.price", "client.sum", Direction::Both, Owner::Amo)];
+        let rules = vec![rule("lead.price", "client.sum", direction, Owner::Amo)];
         let ground = Ground::new(Policy { rules, orders, ..ground(Owner::Amo).policy }, account());
         let client = ClientLink { contact: Some(ContactId(101)), ..ClientLink::new(Client::unknown(ClientId(5))) };
         Talk { ground, client, leads: BTreeMap::new(), variables: Variables::new() }
@@ -37,7 +41,7 @@ impl Talk {
             let seen = DealSeen {
                 variables: Some(&self.variables),
                 is_current: deal::is_current(&lead, &deals),
-                spoken: spoken(&lead, &deals),
+                speaker: speaker(&lead, &deals),
                 ..seen(&lead, link.as_ref(), &self.client, None)
             };
             let (plan, mut link) = deal::plan(&self.ground, seen);
@@ -102,4 +106,31 @@ fn what_was_never_told_to_a_client_is_not_cleared_in_the_lead() {
     assert_eq!(talk.price(1), 50_000);
     assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("50000", "1"));
     assert_eq!(talk.leads[&LeadId(1)].1.as_ref().unwrap().client, Some(ClientId(6)));
+}
+
+#[test]
+fn a_new_lead_does_not_get_what_the_older_one_said() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.make(2, 0);
+    assert_eq!((talk.price(1), talk.price(2)), (50_000, 0));
+    assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("0", "2"));
+}
+
+#[test]
+fn a_new_lead_gets_what_a_bot_noted_for_it() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.variables.insert("sum".to_owned(), "700".to_owned());
+    talk.make(2, 0);
+    assert_eq!((talk.price(2), talk.says("sum"), talk.says("amo_lead_id")), (700, "700", "2"));
+}
+
+#[test]
+fn a_new_lead_gets_what_is_known_of_its_client() {
+    let mut talk = Talk::of(Direction::ToAmo);
+    talk.variables = Variables::from([("sum".to_owned(), "700".to_owned())]);
+    talk.make(1, 0);
+    talk.make(2, 0);
+    assert_eq!((talk.price(1), talk.price(2)), (700, 700));
 }
