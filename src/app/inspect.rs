@@ -200,7 +200,7 @@ impl Reader {
         client: &ClientLink,
         siblings: &[DealLink],
     ) -> Result<Looked, Ended> {
-        let is_current = deal::is_current(lead, siblings);
+        let is_current = deal::is_current(lead, Some(client), siblings);
         let record = lead_key(lead.id);
         let mut looked = self.begun(record.clone(), [client.client.id]).await?;
         let speech = match self.speech(lead, client.client.id, link, is_current).await {
@@ -224,7 +224,7 @@ impl Reader {
             order: speech.order.as_ref(),
             order_status: speech.status,
             is_current,
-            speaker: deal::speaker(lead, siblings),
+            siblings,
             is_news: false,
             in_doubt: &in_doubt,
         };

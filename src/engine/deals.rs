@@ -2,9 +2,9 @@
 
 use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
-use super::record::{Draft, doubts};
+use super::record::{Draft, Word, doubts};
 use super::{Bridge, Failure};
-use crate::core::action::{Confirm, client_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, client_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
@@ -14,8 +14,12 @@ use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
 use crate::core::time::Millis;
 use crate::ports::remote::{Priority, Wanted};
-use crate::ports::store::{Change, Mark, StoreError, Stored, Subject};
+use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
+
+/// How soon a lead looks again whether another one's values have been told; the longer it takes, the later.
+const WORD_MS: i64 = 1_000;
+const WORD_MS_MAX: i64 = 60_000;
 
 /// What Salebot says about a lead.
 #[derive(Default)]
@@ -28,6 +32,9 @@ struct Speech {
 /// What is remembered around a page of leads.
 struct Memory {
     deals: BTreeMap<LeadId, DealLink>,
+    /// The leads of their contacts, also of those whose they were before; as they are remembered …
+    stored: Vec<DealLink>,
+    /// … and as this page shows them.
     by_contact: Vec<DealLink>,
     clients: Vec<ClientLink>,
     contacts: BTreeMap<ContactId, Contact>,
@@ -94,17 +101,18 @@ impl Bridge {
 
     async fn remember(&self, ground: &Ground, leads: &[Lead], priority: Priority) -> Result<Memory, Failure> {
         let ids: Vec<LeadId> = leads.iter().map(|lead| lead.id).collect();
-        let mut contacts: Vec<ContactId> = leads.iter().filter_map(Lead::person).collect();
+        let deals = self.store().deals(self.name(), &ids).await?;
+        let persons = leads.iter().filter_map(Lead::person);
+        let mut contacts: Vec<ContactId> = persons.chain(deals.iter().filter_map(|deal| deal.contact)).collect();
         contacts.sort_unstable();
         contacts.dedup();
-        let deals = self.store().deals(self.name(), &ids).await?;
         let mut clients = self.store().clients_of(self.name(), &contacts).await?;
         // An order stays with its client, also when the client has no contact for a moment or another one.
         let owners: Vec<ClientId> = deals.iter().filter(|deal| deal.ordered).filter_map(|deal| deal.client).collect();
         let owners = self.store().clients(self.name(), &owners).await?;
         clients.retain(|link| owners.iter().all(|owner| owner.client.id != link.client.id));
         clients.extend(owners);
-        let mut by_contact = self.store().deals_of(self.name(), &contacts).await?;
+        let stored = self.store().deals_of(self.name(), &contacts).await?;
         // Callbacks name the contact; without any, nobody needs to read it.
         let named: Vec<ContactId> = clients.iter().filter_map(|link| link.contact).collect();
         let mut read = BTreeMap::new();
@@ -113,15 +121,8 @@ impl Bridge {
             read.extend(page.rows.into_iter().map(|contact| (contact.id, contact)));
         }
         let deals: BTreeMap<LeadId, DealLink> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
-        // Of two leads that are read together, each is known to the other.
-        for lead in leads {
-            let link = deals.get(&lead.id);
-            if link.is_none_or(|link| link.version <= lead.updated_at) {
-                by_contact.retain(|deal| deal.lead != lead.id);
-                by_contact.push(deal::shown(lead, link));
-            }
-        }
-        Ok(Memory { deals, by_contact, clients, contacts: read })
+        let by_contact = as_shown(leads, &deals, &stored);
+        Ok(Memory { deals, stored, by_contact, clients, contacts: read })
     }
 
     async fn plan_deal(
@@ -135,13 +136,17 @@ impl Bridge {
     ) -> Stored<Result<Draft, Fault>> {
         let contact = lead.person();
         let client = deal::chosen_client(link, contact, &memory.clients);
-        let is_current = deal::is_current(lead, &memory.by_contact);
+        let pending = self.deal_pending(lead.id, client).await?;
+        let would_speak = deal::is_current(lead, client, &memory.by_contact);
+        // What another lead still tells the client goes first, and is no news of this one.
+        let before = pending.iter().find(|row| would_speak && tells_of_another(&row.action, lead.id));
+        let is_current = would_speak && before.is_none();
         let Speech { variables, order, order_status } =
             match self.read_deal(ground, lead, client, link, is_current, priority).await {
                 Ok(read) => read,
                 Err(fault) => return Ok(Err(fault)),
             };
-        let in_doubt = self.deal_doubts(lead.id, client).await?;
+        let in_doubt: Vec<Confirm> = pending.iter().flat_map(doubts).collect();
         let seen = DealSeen {
             lead,
             link,
@@ -151,7 +156,7 @@ impl Bridge {
             order: order.as_ref(),
             order_status,
             is_current,
-            speaker: deal::speaker(lead, &memory.by_contact),
+            siblings: &memory.by_contact,
             is_news: is_made_since(lead.created_at, news_since),
             in_doubt: &in_doubt,
         };
@@ -161,10 +166,16 @@ impl Bridge {
         draft.keys.extend(client.map(|client| client_key(client.client.id)));
         match link {
             Some(link) => draft.rests_on_deal(link),
-            None => draft.revisions.push((crate::core::action::LinkRef::Lead(lead.id), 0)),
+            None => draft.revisions.push((LinkRef::Lead(lead.id), 0)),
         }
-        if link.is_some_and(|link| link.open) && !next.open {
-            draft.changes.extend(self.next_speaker(&next, memory));
+        draft.word = contact.filter(|_| is_current).map(|contact| Word::of(contact, lead.id, &memory.stored));
+        if let Some(before) = before {
+            let wait_ms = self.now().since(before.created_at).clamp(WORD_MS, WORD_MS_MAX);
+            let due = self.now().plus(wait_ms);
+            draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead.id), due, attempts: 0, run: None }));
+        }
+        if let Some(link) = link {
+            self.pass_the_word(link, &next, memory, &mut draft);
         }
         draft.changes.push(Change::PutDeal(Box::new(next)));
         draft.cleared = plan.cleared;
@@ -172,10 +183,19 @@ impl Bridge {
         Ok(Ok(draft))
     }
 
-    /// A look at the lead that the client's variables speak of once this one is closed.
-    fn next_speaker(&self, closed: &DealLink, memory: &Memory) -> Option<Change> {
-        let next = deal::next_speaker(closed, &memory.by_contact)?;
-        Some(Change::Mark(Mark { subject: Subject::Lead(next), due: self.now(), attempts: 0, run: None }))
+    /// Who had the word with the contact before has it again once this lead is closed, or with another contact.
+    fn pass_the_word(&self, before: &DealLink, now: &DealLink, memory: &Memory, draft: &mut Draft) {
+        let has_left = before.contact != now.contact;
+        for other in deal::outspoken(before, &memory.stored).filter(|_| has_left) {
+            draft.rests_on_deal(other);
+            draft.changes.push(Change::PutDeal(Box::new(DealLink { spoke: 0, ..other.clone() })));
+        }
+        if before.open && (has_left || !now.open) {
+            let next = deal::next_speaker(before, &memory.by_contact);
+            draft.changes.extend(next.map(|next| {
+                Change::Mark(Mark { subject: Subject::Lead(next), due: self.now(), attempts: 0, run: None })
+            }));
+        }
     }
 
     /// Leads that a reading by id did not have: they are closed, and who waits for that is told.
@@ -202,7 +222,7 @@ impl Bridge {
             let mut draft = Draft::about(Subject::Lead(lead.id));
             draft.rests_on_deal(link);
             draft.unlinked = 1;
-            draft.changes.extend(self.next_speaker(&next, &memory).filter(|_| link.open));
+            self.pass_the_word(link, &next, &memory, &mut draft);
             draft.changes.push(Change::PutDeal(Box::new(next)));
             draft.changes.extend(self.plan_changes(plan, priority));
             draft
@@ -240,10 +260,33 @@ impl Bridge {
         Ok(Speech { variables, order, order_status })
     }
 
-    async fn deal_doubts(&self, lead: LeadId, client: Option<&ClientLink>) -> Stored<Vec<Confirm>> {
+    /// What waits to be written to a lead and its client.
+    async fn deal_pending(&self, lead: LeadId, client: Option<&ClientLink>) -> Stored<Vec<OutboxRow>> {
         let Some(client) = client else { return Ok(Vec::new()) };
-        let keys = [lead_key(lead), client_key(client.client.id)];
-        let pending = self.store().pending(self.name(), &keys).await?;
-        Ok(pending.iter().flat_map(doubts).collect())
+        self.store().pending(self.name(), &[lead_key(lead), client_key(client.client.id)]).await
     }
+}
+
+/// True for what a client's variables are to be told of another lead.
+fn tells_of_another(action: &Action, lead: LeadId) -> bool {
+    let is_another = |confirm: &Confirm| matches!(confirm.link, LinkRef::Lead(other) if other != lead);
+    matches!(action, Action::SaveVariables { .. }) && action.confirms().iter().any(is_another)
+}
+
+/// Leads of contacts as a page shows them: of two that are read together, each is known to the other. One that left its
+/// contact is closed to those who stay, and still the one who had the word.
+fn as_shown(leads: &[Lead], known: &BTreeMap<LeadId, DealLink>, stored: &[DealLink]) -> Vec<DealLink> {
+    let mut all: BTreeMap<(LeadId, Option<ContactId>), DealLink> =
+        stored.iter().map(|deal| ((deal.lead, deal.contact), deal.clone())).collect();
+    for lead in leads {
+        let link = known.get(&lead.id);
+        if link.is_some_and(|link| link.version > lead.updated_at) {
+            continue;
+        }
+        if let Some(left) = link.and_then(|link| all.get_mut(&(lead.id, link.contact))) {
+            left.open = false;
+        }
+        all.insert((lead.id, lead.person()), deal::shown(lead, link));
+    }
+    all.into_values().collect()
 }

@@ -2,7 +2,7 @@
 
 use super::Bridge;
 use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
-use crate::core::id::ContactId;
+use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::plan::{Notice, Plan};
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
@@ -28,9 +28,32 @@ pub(super) struct Draft {
     pub cleared: u64,
     /// A contact, and what was remembered of it when this was planned: recorded only while that is still so.
     pub sight: Option<(ContactId, Option<ContactSeen>)>,
+    /// For a lead that has the word in its client's variables: recorded only while no other one took it.
+    pub word: Option<Word>,
     /// How many contacts it unlinks, or leads it closes, because they are gone.
     pub unlinked: u64,
 }
+
+/// Who had the word with a contact when a plan was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The contact.
+    pub contact: ContactId,
+    /// Who is to have it.
+    pub lead: LeadId,
+    /// The other leads that had it before, and the revisions of what is remembered of them.
+    pub others: BTreeSet<(LeadId, i64)>,
+}
+
+impl Word {
+    pub(super) fn of(contact: ContactId, lead: LeadId, deals: &[DealLink]) -> Word {
+        let others = deals.iter().filter(|deal| deal.contact == Some(contact) && deal.lead != lead && deal.spoke > 0);
+        Word { contact, lead, others: others.map(|deal| (deal.lead, deal.revision)).collect() }
+    }
+}
+
+/// The contacts of clients.
+type Owners = BTreeMap<ClientId, Option<ContactId>>;
 
 /// How soon a plan that came too late is made again.
 pub(super) const REPLAN_MS: i64 = 300;
@@ -140,25 +163,36 @@ impl Bridge {
     /// recorded as planned.
     pub(super) async fn record(&self, drafts: Vec<Draft>, last: Vec<Change>) -> Stored<usize> {
         let in_flight = self.in_flight.lock().await;
-        let current = self.current_revisions(&drafts).await?;
+        let (current, owners) = self.current_links(&drafts).await?;
         let sights = self.current_sights(&drafts).await?;
+        let words = self.current_words(&drafts).await?;
         let mut changes = Vec::new();
         let mut recorded = 0;
+        let (mut written, mut spoken) = (BTreeSet::new(), BTreeSet::new());
         for draft in drafts {
             let is_busy = draft.keys.iter().any(|key| in_flight.contains(key));
-            let is_stale =
-                draft.revisions.iter().any(|(link, revision)| current.get(link).copied().unwrap_or(0) != *revision);
+            // What a draft before this one changes is no longer what this one rests on.
+            let is_stale = draft
+                .revisions
+                .iter()
+                .any(|(link, revision)| written.contains(link) || current.get(link).copied().unwrap_or(0) != *revision);
+            let is_too_late = draft.word.as_ref().is_some_and(|word| {
+                spoken.contains(&word.contact) || *word != Word::of(word.contact, word.lead, &words)
+            });
             let is_overtaken = draft.sight.as_ref().is_some_and(|(contact, seen)| sights.get(contact) != seen.as_ref());
-            if is_busy || is_stale || is_overtaken {
+            if is_busy || is_stale || is_too_late || is_overtaken {
                 let due = self.now().plus(REPLAN_MS);
                 let again =
                     |subject: &Subject| Change::Mark(Mark { subject: *subject, due, attempts: 0, run: draft.run });
                 changes.extend(draft.subjects.iter().map(again));
             } else {
                 recorded += 1;
+                written.extend(draft.changes.iter().filter_map(written_link));
+                spoken.extend(draft.word.as_ref().map(|word| word.contact));
                 changes.extend(draft.into_changes());
             }
         }
+        changes.extend(self.missed_leads(&changes, &owners).await?);
         changes.extend(self.runs_of(&changes));
         changes.extend(last);
         self.commit(changes).await?;
@@ -166,22 +200,63 @@ impl Bridge {
         Ok(recorded)
     }
 
-    async fn current_revisions(&self, drafts: &[Draft]) -> Stored<BTreeMap<LinkRef, i64>> {
+    /// Looks at leads of nobody whose contact gets a client in the same moment: each was planned before the other was
+    /// recorded, and neither would be looked at again.
+    async fn missed_leads(&self, changes: &[Change], owners: &Owners) -> Stored<Vec<Change>> {
+        let (mut met, mut unowned) = (BTreeSet::new(), Vec::new());
+        for change in changes {
+            match change {
+                Change::PutClient(link) if is_person(link) && owners.get(&link.client.id) != Some(&link.contact) => {
+                    met.extend(link.contact)
+                }
+                Change::PutDeal(deal) if is_unowned(deal) => unowned.extend(deal.contact.map(|it| (it, deal.lead))),
+                _ => {}
+            }
+        }
+        let mut leads = BTreeSet::new();
+        if !met.is_empty() {
+            let contacts: Vec<ContactId> = met.iter().copied().collect();
+            let deals = self.store().deals_of(self.name(), &contacts).await?;
+            leads.extend(deals.iter().filter(|deal| is_unowned(deal)).map(|deal| deal.lead));
+        }
+        if !unowned.is_empty() {
+            let contacts: Vec<ContactId> = unowned.iter().map(|(contact, _)| *contact).collect();
+            let clients = self.store().clients_of(self.name(), &contacts).await?;
+            met.extend(clients.iter().filter(|link| is_person(link)).filter_map(|link| link.contact));
+            leads.extend(unowned.iter().filter(|(contact, _)| met.contains(contact)).map(|(_, lead)| *lead));
+        }
+        let due = self.now();
+        let mark = |lead| Change::Mark(Mark { subject: Subject::Lead(lead), due, attempts: 0, run: None });
+        Ok(leads.into_iter().map(mark).collect())
+    }
+
+    /// The revisions of the links that these rest on, and whose the clients among them are.
+    async fn current_links(&self, drafts: &[Draft]) -> Stored<(BTreeMap<LinkRef, i64>, Owners)> {
         let all = || drafts.iter().flat_map(|draft| &draft.revisions).map(|(link, _)| *link);
         let clients: Vec<_> =
             all().filter_map(|link| if let LinkRef::Client(id) = link { Some(id) } else { None }).collect();
         let leads: Vec<_> =
             all().filter_map(|link| if let LinkRef::Lead(id) = link { Some(id) } else { None }).collect();
-        let mut current = BTreeMap::new();
+        let (mut current, mut owners) = (BTreeMap::new(), Owners::new());
         if !clients.is_empty() {
             let links = self.store().clients(self.name(), &clients).await?;
+            owners.extend(links.iter().map(|link| (link.client.id, link.contact)));
             current.extend(links.into_iter().map(|link| (LinkRef::Client(link.client.id), link.revision)));
         }
         if !leads.is_empty() {
             let links = self.store().deals(self.name(), &leads).await?;
             current.extend(links.into_iter().map(|link| (LinkRef::Lead(link.lead), link.revision)));
         }
-        Ok(current)
+        Ok((current, owners))
+    }
+
+    async fn current_words(&self, drafts: &[Draft]) -> Stored<Vec<DealLink>> {
+        let contacts: BTreeSet<ContactId> =
+            drafts.iter().filter_map(|draft| Some(draft.word.as_ref()?.contact)).collect();
+        if contacts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.store().deals_of(self.name(), &contacts.into_iter().collect::<Vec<_>>()).await
     }
 
     async fn current_sights(&self, drafts: &[Draft]) -> Stored<BTreeMap<ContactId, ContactSeen>> {
@@ -227,6 +302,23 @@ impl Bridge {
 
     pub(super) fn store(&self) -> &dyn Store {
         self.parts.store.as_ref()
+    }
+}
+
+fn is_person(link: &ClientLink) -> bool {
+    !link.client.is_group_chat()
+}
+
+fn is_unowned(deal: &DealLink) -> bool {
+    deal.open && deal.client.is_none()
+}
+
+/// The link that a change replaces.
+fn written_link(change: &Change) -> Option<LinkRef> {
+    match change {
+        Change::PutClient(link) => Some(LinkRef::Client(link.client.id)),
+        Change::PutDeal(link) => Some(LinkRef::Lead(link.lead)),
+        _ => None,
     }
 }
 

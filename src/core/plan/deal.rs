@@ -2,14 +2,14 @@
 
 use super::ground::Ground;
 use super::{Doubts, Notice, Plan, ResolvedRule, push_edit, stage};
-use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, client_key, lead_key};
+use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, Side, client_key, lead_key};
 use crate::core::apply;
 use crate::core::fingerprint;
 use crate::core::id::{ClientId, ContactId, LeadId, PipelineId, StatusId};
 use crate::core::link::{Base, ClientLink, Content, DealLink};
 use crate::core::merge::{self, Merged, Pair};
 use crate::core::model::{Contact, Fields, Lead, Order, OrderStatus, Variables};
-use crate::core::policy::{Direction, Trigger, TriggerEvent};
+use crate::core::policy::{Direction, Owner, Trigger, TriggerEvent};
 use crate::core::selector::{Fact, SalebotField};
 use crate::core::shape::{self, Record};
 use crate::core::template::{self, CallbackNames, ContactNames, LeadNames};
@@ -36,8 +36,8 @@ pub struct DealSeen<'a> {
     pub order_status: Option<OrderStatus>,
     /// True when the client's variables speak of this lead: its newest open one.
     pub is_current: bool,
-    /// Of the contact's other leads the one that had the word last.
-    pub speaker: Option<&'a DealLink>,
+    /// The leads of its contact that are known, itself or not.
+    pub siblings: &'a [DealLink],
     /// True when the lead was made since the last poll; then a first meeting is news.
     pub is_news: bool,
     /// Confirmations of writes that were tried and whose outcome is not known.
@@ -100,7 +100,7 @@ pub fn plan_gone(
         order: None,
         order_status: None,
         is_current: false,
-        speaker: None,
+        siblings: &[],
         is_news: false,
         in_doubt: &[],
     };
@@ -144,10 +144,20 @@ fn place(seen: &DealSeen<'_>) -> u64 {
     if speaks && before <= seen.spoken() { seen.spoken().saturating_add(1) } else { before }
 }
 
-impl DealSeen<'_> {
-    /// The place of who had the word last among the contact's other leads; 0: none of them did.
+impl<'a> DealSeen<'a> {
+    /// The contact's other leads that have had the word.
+    fn speakers(&self) -> impl Iterator<Item = &'a DealLink> {
+        siblings(self.lead.id, self.lead.person(), self.siblings).filter(|deal| deal.spoke > 0)
+    }
+
+    /// The place of the last of them; 0: there is none.
     fn spoken(&self) -> u64 {
-        self.speaker.map_or(0, |speaker| speaker.spoke)
+        self.speakers().map(|deal| deal.spoke).max().unwrap_or_default()
+    }
+
+    /// True for a lead that a bot had made, and that was not looked at since.
+    fn is_made_by_bot(&self) -> bool {
+        self.link.is_some_and(|link| link.stage.is_none())
     }
 }
 
@@ -156,22 +166,28 @@ impl DealSeen<'_> {
 fn takes_the_word(seen: &DealSeen<'_>) -> bool {
     let (Some(link), Some(client), true) = (seen.link, seen.client, seen.is_current) else { return false };
     let is_anothers = !link.ordered && link.client.is_some_and(|before| before != client.client.id);
-    is_anothers || link.spoke < seen.spoken()
+    is_anothers || link.spoke == 0 || link.spoke < seen.spoken()
 }
 
-/// True where what the variable holds was left there by the lead that had the word before: it says nothing of this one,
-/// which never told it anything. What a bot noted before it had the lead made is about that lead, and a variable that no
-/// lead tells anything speaks of the client.
-fn is_left_behind(seen: &DealSeen<'_>, client: ClientId, rule: &ResolvedRule, text: Option<&Content>) -> bool {
-    let (Some(text), Some(speaker), true) = (text, seen.speaker, seen.is_current) else { return false };
-    let is_told = rule.rule.direction.writes_salebot() && speaker.client == Some(client);
-    if !is_told || seen.link.is_some_and(|link| link.stage.is_none()) {
-        return false;
-    }
-    let own = LinkRef::Lead(seen.lead.id);
-    let in_doubt = seen.in_doubt.iter().filter(|confirm| confirm.rule == rule.key && confirm.link != own);
-    let holds = |base: &Base| base.salebot.as_ref() == Some(text) || base.sent_salebot.contains(text);
-    speaker.bases.get(&rule.key).into_iter().chain(in_doubt.map(|confirm| &confirm.base)).any(holds)
+/// True where what the variable holds was left there by another lead: it says nothing of this one, which never told it
+/// anything. What a bot said may be about the lead that it had made next, also where it was carried to the one before; and a
+/// variable that no lead tells anything speaks of the client.
+fn is_left_behind(seen: &DealSeen<'_>, rule: &ResolvedRule, text: Option<&Content>) -> bool {
+    let (Some(text), true) = (text, seen.is_current && rule.rule.direction.writes_salebot()) else { return false };
+    let holds = |base: &Base| {
+        let is_seen = base.salebot.as_ref() == Some(text);
+        let is_told = base.sent_salebot.contains(text) || is_seen && base.flips.last == Some(Side::Salebot);
+        is_told || is_seen && !seen.is_made_by_bot()
+    };
+    seen.speakers().filter_map(|speaker| speaker.bases.get(&rule.key)).any(holds)
+}
+
+/// Who wins where both sides changed. What was said while another lead had the word replaces nothing in this one that it was
+/// not said of.
+fn owner(seen: &DealSeen<'_>, rule: &ResolvedRule, is_first: bool) -> Owner {
+    let is_of_client = matches!(rule.rule.salebot, SalebotField::Client(_));
+    let is_anothers = is_first && is_of_client && !seen.is_made_by_bot() && seen.speakers().next().is_some();
+    if is_anothers { Owner::Amo } else { rule.rule.owner }
 }
 
 /// The base of a pair that is to be told anew: as if both sides had agreed on what the variable holds, so that what amoCRM
@@ -344,7 +360,7 @@ fn merge_rule(
     let is_of_client = matches!(rule.rule.salebot, SalebotField::Client(_));
     let base = match bases.get(&rule.key) {
         Some(before) if is_of_client && takes_the_word(seen) => retold(rule, before, text.as_ref()),
-        None if is_of_client && is_left_behind(seen, client, rule, text.as_ref()) => {
+        None if is_of_client && is_left_behind(seen, rule, text.as_ref()) => {
             retold(rule, &Base::default(), text.as_ref())
         }
         _ => doubts.base(bases, &observed, text.as_ref()),
@@ -352,7 +368,7 @@ fn merge_rule(
     let mut merged = merge::merge(Pair {
         form: &rule.slot.form,
         direction: rule.rule.direction,
-        owner: rule.rule.owner,
+        owner: owner(seen, rule, !bases.contains_key(&rule.key)),
         region: ground.region(),
         amo: &amo,
         salebot: text.as_ref(),
@@ -499,7 +515,7 @@ pub fn chosen_client<'a>(
     bound_client.or_else(|| own.max_by_key(|client| (client.last_message_at, client.client.id)))
 }
 
-/// A lead that is shown now, beside what is remembered of others: whose it is and whether it is open.
+/// A lead that is shown now, as others of its contact see it: whose it is, and whether it is open.
 pub fn shown(lead: &Lead, link: Option<&DealLink>) -> DealLink {
     let known = link.cloned().unwrap_or_else(|| DealLink::new(lead.id));
     DealLink { contact: lead.person(), open: lead.is_open(), ..known }
@@ -510,9 +526,10 @@ fn siblings(lead: LeadId, contact: Option<ContactId>, deals: &[DealLink]) -> imp
     deals.iter().filter(move |deal| deal.contact == contact && deal.lead != lead)
 }
 
-/// Of the contact's other leads the one that had the word last. `deals`: those of the contact that are known.
-pub fn speaker<'a>(lead: &Lead, deals: &'a [DealLink]) -> Option<&'a DealLink> {
-    siblings(lead.id, lead.person(), deals).filter(|deal| deal.spoke > 0).max_by_key(|deal| deal.spoke)
+/// Those who had the word with the contact before a lead did that is with another one now: what the variables hold is not
+/// about them.
+pub fn outspoken<'a>(before: &'a DealLink, deals: &'a [DealLink]) -> impl Iterator<Item = &'a DealLink> {
+    siblings(before.lead, before.contact, deals).filter(|deal| (1..before.spoke).contains(&deal.spoke))
 }
 
 /// The newest open lead of the contact of one that is closed.
@@ -521,9 +538,10 @@ pub fn next_speaker(closed: &DealLink, deals: &[DealLink]) -> Option<LeadId> {
     siblings(closed.lead, closed.contact, deals).filter(|deal| deal.open).map(|deal| deal.lead).max()
 }
 
-/// True when the client's variables speak of this lead: it is the newest open one of its contact. `deals`: those of the
-/// contact that are known.
-pub fn is_current(lead: &Lead, deals: &[DealLink]) -> bool {
+/// True when the client's variables speak of this lead: it is the newest open one of the client's contact. `deals`: those of
+/// the contact that are known.
+pub fn is_current(lead: &Lead, client: Option<&ClientLink>, deals: &[DealLink]) -> bool {
     let others = siblings(lead.id, lead.person(), deals).filter(|deal| deal.open);
-    lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id)
+    let is_its_clients = client.is_some_and(|client| client.contact.is_some() && client.contact == lead.person());
+    is_its_clients && lead.is_open() && others.map(|deal| deal.lead).max() < Some(lead.id)
 }

@@ -446,7 +446,7 @@ fn seen<'a>(
         order,
         order_status: None,
         is_current: true,
-        speaker: None,
+        siblings: &[],
         is_news: false,
         in_doubt: &[],
     }

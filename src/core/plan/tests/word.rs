@@ -1,7 +1,9 @@
 //! Pairs of a lead with its client's variables, which speak of one lead of the contact at a time.
 
 use super::*;
-use crate::core::plan::deal::{next_speaker, speaker};
+use crate::core::flips::Flips;
+use crate::core::link::Base;
+use crate::core::plan::deal::next_speaker;
 
 /// Two leads of one contact, its client and that one's variables.
 struct Talk {
@@ -40,8 +42,8 @@ impl Talk {
             let deals = self.deals();
             let seen = DealSeen {
                 variables: Some(&self.variables),
-                is_current: deal::is_current(&lead, &deals),
-                speaker: speaker(&lead, &deals),
+                is_current: deal::is_current(&lead, Some(&self.client), &deals),
+                siblings: &deals,
                 ..seen(&lead, link.as_ref(), &self.client, None)
             };
             let (plan, mut link) = deal::plan(&self.ground, seen);
@@ -53,7 +55,8 @@ impl Talk {
                     other => panic!("{other:?}"),
                 }
                 for confirm in action.confirms() {
-                    link.bases.insert(confirm.rule.clone(), confirm.base.clone());
+                    let flips = Flips { last: Some(action.side()), ..Flips::default() };
+                    link.bases.insert(confirm.rule.clone(), Base { flips, ..confirm.base.clone() });
                 }
             }
             self.leads.insert(LeadId(id), (lead, Some(link)));
@@ -117,6 +120,31 @@ fn a_new_lead_does_not_get_what_the_older_one_said() {
     assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("0", "2"));
 }
 
+/// A bot had it made.
+fn made_by_a_bot(talk: &mut Talk, id: u64) {
+    let link = DealLink { contact: Some(ContactId(101)), client: Some(ClientId(5)), ..DealLink::new(LeadId(id)) };
+    talk.leads.insert(LeadId(id), (Lead { id: LeadId(id), price: 0, ..lead() }, Some(link)));
+    talk.look(id);
+}
+
+#[test]
+fn nor_does_one_that_a_bot_had_made() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    made_by_a_bot(&mut talk, 2);
+    assert_eq!((talk.price(1), talk.price(2), talk.says("sum")), (50_000, 0, "0"));
+}
+
+#[test]
+fn what_a_bot_said_before_it_had_a_lead_made_is_about_that_one_too() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.variables.insert("sum".to_owned(), "700".to_owned());
+    talk.look(1);
+    made_by_a_bot(&mut talk, 2);
+    assert_eq!((talk.price(1), talk.price(2), talk.says("sum")), (700, 700, "700"));
+}
+
 #[test]
 fn a_new_lead_gets_what_a_bot_noted_for_it() {
     let mut talk = Talk::new();
@@ -133,4 +161,38 @@ fn a_new_lead_gets_what_is_known_of_its_client() {
     talk.make(1, 0);
     talk.make(2, 0);
     assert_eq!((talk.price(1), talk.price(2)), (700, 700));
+}
+
+#[test]
+fn what_a_lead_said_that_went_to_another_contact_is_not_written_to_the_one_that_stays() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.make(2, 1_000);
+    let (_, left) = talk.leads.remove(&LeadId(2)).unwrap();
+    let stays = talk.deals();
+    let overtaken: Vec<LeadId> = deal::outspoken(&left.unwrap(), &stays).map(|deal| deal.lead).collect();
+    assert_eq!(overtaken, [LeadId(1)]);
+    talk.leads.get_mut(&LeadId(1)).unwrap().1.as_mut().unwrap().spoke = 0;
+    talk.look(1);
+    assert_eq!((talk.price(1), talk.says("sum"), talk.says("amo_lead_id")), (50_000, "50000", "1"));
+}
+
+#[test]
+fn what_was_said_of_the_older_lead_replaces_nothing_in_a_new_one() {
+    let mut talk = Talk::new();
+    for rule in &mut talk.ground.lead_rules {
+        rule.rule.owner = Owner::Salebot;
+    }
+    talk.make(1, 50_000);
+    talk.variables.insert("sum".to_owned(), "700".to_owned());
+    talk.make(2, 1_000);
+    assert_eq!((talk.price(2), talk.says("sum")), (1_000, "1000"));
+}
+
+#[test]
+fn a_client_of_another_contact_is_told_nothing() {
+    let mut talk = Talk::new();
+    talk.client.contact = Some(ContactId(102));
+    talk.make(1, 50_000);
+    assert_eq!(talk.variables, Variables::new());
 }
