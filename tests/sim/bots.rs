@@ -1,5 +1,6 @@
 //! Bots that call functions: they ask again, with the same number, when nobody answers.
 
+use crate::checks::variable;
 use crate::network::Network;
 use crate::world::World;
 use futures::StreamExt;
@@ -27,6 +28,8 @@ pub struct Asked {
     pub client: i64,
     /// Tells its record from all others.
     pub mark: String,
+    /// Its person had told a number by then.
+    had_number: bool,
     /// When it was sent last.
     pub sent_at: i64,
     /// True until a daemon has taken it.
@@ -48,8 +51,8 @@ impl Bots {
     }
 
     /// A call is sent.
-    pub fn ask(&self, function: Function, client: i64, mark: String, now: i64) {
-        let asked = Asked { function, client, mark, sent_at: now, is_on_its_way: true, answer: None };
+    pub fn ask(&self, function: Function, client: i64, mark: String, had_number: bool, now: i64) {
+        let asked = Asked { function, client, mark, had_number, sent_at: now, is_on_its_way: true, answer: None };
         self.calls.lock().unwrap().push(asked);
         self.bell.ring();
     }
@@ -100,15 +103,17 @@ impl World {
         let now = self.env.now_ms();
         let number = self.bots.calls.lock().unwrap().len();
         // Salebot moves the newest order of a client and no other: nobody here gets a second deal.
+        let has_orders = !self.choices.has_no_orders;
         let function = match self.random.below(3) {
-            0 if !std::mem::replace(&mut self.people[index].had_deal, true) => Function::AddLead,
+            0 if !(std::mem::replace(&mut self.people[index].had_deal, true) && has_orders) => Function::AddLead,
             1 => Function::CreateTask,
             _ => Function::AddContactNote,
         };
         let mark = format!("called for {number}");
         self.report.count(format!("calls of {}", function.name()), 1);
         self.network.note(format!("client {client}: {} `{mark}`", function.name()));
-        self.bots.ask(function, client, mark, now);
+        let had_number = variable(&self.network.salebot.lock().unwrap(), client, "phone").is_some();
+        self.bots.ask(function, client, mark, had_number, now);
     }
 
     /// Who got no answer asks again.
@@ -148,12 +153,15 @@ pub fn make_one_record(world: &World, amo: &Amo, violations: &mut Vec<String>) {
         let is_queued = answer.is_some_and(|answer| answer.get("queued").is_some());
         let is_right = match answer {
             Some(answer) if answer.get("error") == Some(&json!("uncertain")) => made <= 1,
+            Some(answer) if answer.get("error") == Some(&json!("contact_not_found")) => made == 0 && !call.had_number,
             // What was made on a record that was deleted before the answer came went with it.
             Some(answer) if !answer.is_ok() => made == 0 || made_on_gone(amo, &call) == made,
             // Deleted since, or before it was made; what went with a contact is made again on the next one.
             Some(_) if world.is_tidied => made - made_on_gone(amo, &call) <= 1,
             // What was asked about was not there when its turn came.
             Some(_) if is_queued && call.function == Function::CreateTask => made <= 1,
+            // Nobody gets a contact without a number, which the bot was told later.
+            Some(_) if is_queued && world.choices.wants_number && !call.had_number => made <= 1,
             Some(_) => made == 1,
             None => false,
         };

@@ -3,11 +3,14 @@
 
 use crate::bots::Asked;
 use crate::network::POISON;
+use crate::settings::{NotedOn, SOURCE};
 use crate::world::{BRIDGE, Person, Said, World};
 use crate::{bots, entered, triggers};
+use salebridge::core::action::LinkRef;
 use salebridge::core::function::Function;
+use salebridge::core::id::LeadId;
 use salebridge::core::policy::CallbackDelivery;
-use salebridge::sandbox::amo::records::{Contact, ElementKind, Lead};
+use salebridge::sandbox::amo::records::{Contact, Element, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
 use std::collections::BTreeMap;
@@ -19,12 +22,16 @@ pub fn violations(world: &World) -> Vec<String> {
     let salebot = world.network.salebot.lock().unwrap();
     let mut violations = Vec::new();
     let notes = lines_of_notes(&amo);
-    messages_are_lines(world, &amo, &notes, &mut violations);
+    messages_are_lines(world, &amo, &salebot, &notes, &mut violations);
     for person in &world.people {
         one_contact(world, &amo, &salebot, person, &mut violations);
         values_agree(world, &amo, &salebot, person, &mut violations);
     }
-    one_order_per_lead(world, &amo, &salebot, &mut violations);
+    if world.choices.has_no_orders {
+        variables_speak_of_the_newest(world, &amo, &salebot, &mut violations);
+    } else {
+        one_order_per_lead(world, &amo, &salebot, &mut violations);
+    }
     entered::are_lost(world, &amo, &salebot, &mut violations);
     bots::make_one_record(world, &amo, &mut violations);
     triggers::are_no_surprise(world, &salebot, &mut violations);
@@ -77,13 +84,37 @@ fn probes_are_rare(world: &World, violations: &mut Vec<String>) {
     }
 }
 
-/// Lines of notes by contact, in the order of the feed. Contacts that are gone have theirs as well.
-fn lines_of_notes(amo: &Amo) -> BTreeMap<u64, Vec<String>> {
-    let mut notes: Vec<_> = amo.notes().filter(|note| note.element.kind == ElementKind::Contact).collect();
-    notes.sort_by_key(|note| (note.created_at, note.id));
-    let mut lines: BTreeMap<u64, Vec<String>> = BTreeMap::new();
-    for note in notes {
-        lines.entry(note.element.id).or_default().extend(note.text.lines().map(str::to_owned));
+/// A contact or a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    Contact(u64),
+    Lead(u64),
+}
+
+impl Place {
+    fn of(element: Element) -> Option<Place> {
+        match element.kind {
+            ElementKind::Contact => Some(Place::Contact(element.id)),
+            ElementKind::Lead => Some(Place::Lead(element.id)),
+            _ => None,
+        }
+    }
+
+    fn is_there(self, amo: &Amo) -> bool {
+        match self {
+            Place::Contact(contact) => amo.contact(contact).is_some(),
+            Place::Lead(lead) => amo.lead(lead).is_some(),
+        }
+    }
+}
+
+/// Lines of notes by contact and lead, in the order of the feed. Those that are gone have theirs as well.
+fn lines_of_notes(amo: &Amo) -> BTreeMap<Place, Vec<String>> {
+    let mut notes: Vec<_> = amo.notes().filter_map(|note| Some((Place::of(note.element)?, note))).collect();
+    notes.sort_by_key(|(_, note)| (note.created_at, note.id));
+    let mut lines: BTreeMap<Place, Vec<String>> = BTreeMap::new();
+    for (place, note) in notes {
+        lines.entry(place).or_default().extend(note.text.lines().map(str::to_owned));
     }
     lines
 }
@@ -91,22 +122,35 @@ fn lines_of_notes(amo: &Amo) -> BTreeMap<u64, Vec<String>> {
 /// Every message stands in exactly one note, and that on a contact of whom it is about. Notes of a
 /// deleted contact went with it: there is where a message said before may be, or may be as well when
 /// it was not known whether it had been written.
-fn messages_are_lines(world: &World, amo: &Amo, notes: &BTreeMap<u64, Vec<String>>, violations: &mut Vec<String>) {
-    let mut places: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-    for (contact, lines) in notes {
+fn messages_are_lines(
+    world: &World,
+    amo: &Amo,
+    salebot: &Salebot,
+    notes: &BTreeMap<Place, Vec<String>>,
+    violations: &mut Vec<String>,
+) {
+    let mut places: BTreeMap<&str, Vec<Place>> = BTreeMap::new();
+    for (place, lines) in notes {
         for line in lines {
-            places.entry(line).or_default().push(*contact);
+            places.entry(line).or_default().push(*place);
         }
     }
     for said in &world.messages {
-        let Said { client, text, at, .. } = said;
+        let Said { client, text, at, by_bot, .. } = said;
         let Some(person) = world.people.iter().find(|person| person.clients.contains(client)) else { continue };
-        let own: Vec<u64> = contacts_of(amo, person).iter().map(|contact| contact.card.id).collect();
-        let places = places.get(text.as_str()).cloned().unwrap_or_default();
-        let (there, gone): (Vec<u64>, Vec<u64>) = places.iter().partition(|contact| amo.contact(**contact).is_some());
-        let may_be_gone = person.lost_at.is_some_and(|lost_at| *at <= lost_at);
+        let own = places_of(world, amo, person);
+        let all = places.get(text.as_str()).cloned().unwrap_or_default();
+        let (leads, contacts): (Vec<Place>, Vec<Place>) = all.iter().partition(|place| matches!(place, Place::Lead(_)));
+        // The lead's copy of what stands on the contact as well goes with the lead.
+        let is_copied = world.choices.noted_on == NotedOn::Both;
+        let is_lead_right =
+            !is_copied || leads.len() <= 1 && leads.iter().all(|lead| own.contains(lead) || !lead.is_there(amo));
+        let places = if is_copied { contacts } else { all.clone() };
+        let (there, gone): (Vec<Place>, Vec<Place>) = places.iter().partition(|place| place.is_there(amo));
+        let may_be_gone = person.lost_at.max(person.deal_lost_at).is_some_and(|lost_at| *at <= lost_at);
         let is_right = match (there.as_slice(), gone.len()) {
-            ([], 0) => !is_news(world, said),
+            _ if *by_bot && world.choices.hears_people => all.is_empty(),
+            ([], 0) => !is_news(world, said) || !gets_contact(world, salebot, person, *client),
             ([contact], 0) => own.contains(contact),
             ([contact], 1) => own.contains(contact) && may_be_gone,
             ([], 1) => may_be_gone,
@@ -116,8 +160,8 @@ fn messages_are_lines(world: &World, amo: &Amo, notes: &BTreeMap<u64, Vec<String
             ([one, other], 0) => is_untold(person) && may_be_gone && own.contains(one) && own.contains(other),
             _ => false,
         };
-        if !is_right {
-            violations.push(format!("`{text}` of client {client} stands in notes of {places:?}, those there {own:?}"));
+        if !is_right || !is_lead_right {
+            violations.push(format!("`{text}` of client {client} stands in notes of {all:?}, those there {own:?}"));
         }
     }
     // Notes have the time they were received by our clock, and amoCRM sorts by it.
@@ -193,14 +237,44 @@ pub fn contacts_of<'a>(amo: &'a Amo, person: &Person) -> Vec<&'a Contact> {
         .collect()
 }
 
-/// True if the client has written, or was written to, since its contact was lost; or ever, if it was not.
-fn has_said(world: &World, person: &Person, client: i64) -> bool {
-    heard_since(world, client, person.lost_at.unwrap_or(i64::MIN), needs_contact)
+/// Where notes of a person belong: contacts, and leads of theirs or of nobody's who is there. One that was handed over may
+/// have been anybody's.
+fn places_of(world: &World, amo: &Amo, person: &Person) -> Vec<Place> {
+    let own: Vec<u64> = contacts_of(amo, person).iter().map(|contact| contact.card.id).collect();
+    let is_own = |lead: &&Lead| {
+        let mut there = lead.contact_ids.iter().filter(|contact| amo.contact(**contact).is_some()).peekable();
+        let was_anybodys = world.entered.handed_over.contains(&lead.card.id);
+        was_anybodys || there.peek().is_none() || there.any(|contact| own.contains(contact))
+    };
+    let leads: Vec<Place> = amo.leads().filter(is_own).map(|lead| Place::Lead(lead.card.id)).collect();
+    own.into_iter().map(Place::Contact).chain(leads).collect()
 }
 
-/// A message was written, or a bot called such a function, later than that.
-fn heard_since(world: &World, client: i64, since: i64, counts: fn(&Asked) -> bool) -> bool {
-    world.messages.iter().any(|said| said.client == client && said.at > since && is_news(world, said))
+/// True unless the policy leaves people without a contact until they tell a number, and this client's person has told none.
+fn gets_contact(world: &World, salebot: &Salebot, person: &Person, client: i64) -> bool {
+    !world.choices.wants_number || person.phone.is_some() || variable(salebot, client, "phone").is_some()
+}
+
+/// True if the client has written, or was written to, since its contact was lost; or ever, if it was not.
+fn has_said(world: &World, salebot: &Salebot, person: &Person, client: i64) -> bool {
+    // What is not written down, or on a lead that is still there, finds no contact gone.
+    let choices = world.choices;
+    let is_on_lead = choices.noted_on == NotedOn::Lead && person.lost_at.is_some();
+    let is_noted = |said: &Said| !(is_on_lead || said.by_bot && choices.hears_people);
+    let since = person.lost_at.unwrap_or(i64::MIN);
+    gets_contact(world, salebot, person, client) && heard_since(world, client, since, is_noted, needs_contact)
+}
+
+/// Such a message was written, or a bot called such a function, later than that.
+fn heard_since(
+    world: &World,
+    client: i64,
+    since: i64,
+    is_told: impl Fn(&Said) -> bool,
+    counts: fn(&Asked) -> bool,
+) -> bool {
+    let is_told = |said: &Said| is_news(world, said) && is_told(said);
+    world.messages.iter().any(|said| said.client == client && said.at > since && is_told(said))
         || world.bots.calls().iter().any(|call| call.client == client && call.sent_at > since && counts(call))
 }
 
@@ -216,10 +290,11 @@ fn is_news(world: &World, said: &Said) -> bool {
 }
 
 /// How many contacts a person is to have: at least, at most.
-fn expected_contacts(world: &World, person: &Person) -> (usize, usize) {
+fn expected_contacts(world: &World, salebot: &Salebot, person: &Person) -> (usize, usize) {
     let count = |test: &dyn Fn(i64) -> bool| person.clients.iter().filter(|client| test(**client)).count();
-    let now = count(&|client| has_said(world, person, client));
-    let ever = count(&|client| heard_since(world, client, i64::MIN, |_| true));
+    let now = count(&|client| has_said(world, salebot, person, client));
+    let gets = |client| gets_contact(world, salebot, person, client);
+    let ever = count(&|client| gets(client) && heard_since(world, client, i64::MIN, |_| true, |_| true));
     match (&person.contact, &person.phone) {
         (Some(_), _) => (1, 1),
         (None, Some(_)) if person.lost_at.is_some() || person.twins > 0 => (now.min(1), 1),
@@ -232,7 +307,7 @@ fn expected_contacts(world: &World, person: &Person) -> (usize, usize) {
 
 fn one_contact(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, violations: &mut Vec<String>) {
     let contacts = contacts_of(amo, person);
-    let (least, most) = expected_contacts(world, person);
+    let (least, most) = expected_contacts(world, salebot, person);
     if contacts.len() < least || contacts.len() > most {
         let names: Vec<_> = contacts.iter().map(|contact| (contact.card.id, contact.card.name.as_str())).collect();
         violations.push(format!("{person:?} has {} contacts, not {least} to {most}: {names:?}", contacts.len()));
@@ -241,7 +316,7 @@ fn one_contact(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vio
         let named = variable(salebot, *client, "amo_contact_id");
         let is_right =
             named.as_deref().is_some_and(|named| contacts.iter().any(|contact| contact.card.id.to_string() == named));
-        if has_said(world, person, *client) && !is_right {
+        if has_said(world, salebot, person, *client) && !is_right {
             violations.push(format!("client {client} names the contact {named:?}"));
         }
     }
@@ -268,7 +343,8 @@ fn values_agree(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vi
         differ("name", Some(contact.card.name.clone()), variable(salebot, *client, "full"));
         let position = contact.card.texts(fixture::FIELD_POSITION).first().map(|text| (*text).to_owned());
         // What two robots correct for ever is frozen as it is; and so is what people changed in turns more often than people do.
-        if !world.has_robots && !world.is_frozen(*client) {
+        let is_one_way = world.choices.is_one_way;
+        if !world.has_robots && !is_one_way && !world.is_frozen(*client) {
             differ("position", position, variable(salebot, *client, "position"));
         }
         let mut tags: Vec<String> = contact.card.tags.iter().map(|tag| tag.name.clone()).collect();
@@ -280,10 +356,15 @@ fn values_agree(world: &World, amo: &Amo, salebot: &Salebot, person: &Person, vi
             .collect();
         tags.sort();
         told.sort();
-        differ("tags", Some(tags.join(",")), Some(told.join(",")));
+        // What a client had of an earlier contact is not taken away by one that has nothing, where it cannot be put there.
+        if !is_one_way || person.lost_at.is_none() {
+            differ("tags", Some(tags.join(",")), Some(told.join(",")));
+        }
         let phones: Vec<_> = contact.card.texts(fixture::FIELD_PHONE).iter().map(|phone| subscriber(phone)).collect();
         let told = variable(salebot, *client, "phone").map(|phone| subscriber(&phone));
-        if told.as_ref().is_some_and(|told| !phones.contains(told)) || (told.is_none() && !phones.is_empty()) {
+        if told.as_ref().is_some_and(|told| !phones.contains(told))
+            || (told.is_none() && !phones.is_empty() && !is_one_way)
+        {
             violations.push(format!("phone of client {client}: {told:?} is not among {phones:?}"));
         }
     }
@@ -340,14 +421,59 @@ fn one_order_per_lead(world: &World, amo: &Amo, salebot: &Salebot, violations: &
                 1002 => Some(38),
                 _ => None,
             };
-            if order.state_id != state {
+            let was_moved = world.choices.orders_follow && world.entered.moved.contains(&order.client_id);
+            if order.state_id != state && !was_moved {
                 violations
                     .push(format!("order {} stands at {:?}, its lead at {}", order.id, order.state_id, lead.status_id));
             }
+            source_agrees(world, lead, order.client_id, salebot, violations);
             let budget = order.variables.get("budget").map(|value| value.to_string().trim_matches('"').to_owned());
             if budget != Some(lead.price.to_string()) {
                 violations.push(format!("order {} has the budget {budget:?}, its lead {}", order.id, lead.price));
             }
+        }
+    }
+}
+
+/// The variables of the client whose order it is speak of the lead.
+fn source_agrees(world: &World, lead: &Lead, client: i64, salebot: &Salebot, violations: &mut Vec<String>) {
+    if !world.choices.carries_source || world.has_frozen(LinkRef::Lead(LeadId(lead.card.id))) {
+        return;
+    }
+    let amo = lead.card.texts(fixture::FIELD_LEAD_SOURCE).concat();
+    let told = variable(salebot, client, SOURCE).unwrap_or_default();
+    if amo != told {
+        violations.push(format!("source of lead {} and client {client}: {amo:?} and {told:?}", lead.card.id));
+    }
+}
+
+/// Of the newest open lead of a contact one of its clients tells: which it is, how it is called, what is known of it.
+fn variables_speak_of_the_newest(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
+    let made = salebot.clients().map(|client| salebot.orders(client.id).len()).sum::<usize>();
+    if made > 0 {
+        violations.push(format!("{made} orders were made, though none is wanted"));
+    }
+    let clients: Vec<i64> = salebot.clients().map(|client| client.id).collect();
+    for contact in amo.contacts().map(|contact| contact.card.id) {
+        let names = |client: &&i64| variable(salebot, **client, "amo_contact_id") == Some(contact.to_string());
+        let own: Vec<i64> = clients.iter().filter(names).copied().collect();
+        let open = amo.leads().filter(|lead| lead.contact_ids.first() == Some(&contact) && lead.closed_at == 0);
+        let Some(lead) = open.max_by_key(|lead| lead.card.id).filter(|_| !own.is_empty()) else { continue };
+        let source = lead.card.texts(fixture::FIELD_LEAD_SOURCE).concat();
+        let has_source = |client: i64| {
+            !world.choices.carries_source
+                || world.has_frozen(LinkRef::Lead(LeadId(lead.card.id)))
+                || variable(salebot, client, SOURCE).unwrap_or_default() == source
+        };
+        let speaks = |client: &i64| {
+            variable(salebot, *client, "amo_lead_id") == Some(lead.card.id.to_string())
+                && variable(salebot, *client, "deal").as_deref() == Some(lead.card.name.as_str())
+                && has_source(*client)
+        };
+        if !own.iter().any(speaks) {
+            let told = |client: &i64| ["amo_lead_id", "deal", SOURCE].map(|name| variable(salebot, *client, name));
+            let told: Vec<_> = own.iter().map(told).collect();
+            violations.push(format!("lead {} ({}, {source:?}) is not told: {told:?}", lead.card.id, lead.card.name));
         }
     }
 }

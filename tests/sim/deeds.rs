@@ -3,10 +3,10 @@
 use crate::checks::{contacts_of, subscriber, variable};
 use crate::clock::Random;
 use crate::network::POISON;
-use crate::settings::STAGE_LAST;
+use crate::settings::{SOURCE, STAGE_LAST};
 use crate::world::{Delivery, Person, Said, World};
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
-use salebridge::sandbox::amo::fixture;
+use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::NewClient;
 use salebridge::sandbox::salebot::state::Order;
 use serde_json::Value;
@@ -94,6 +94,8 @@ impl World {
             (0..=39, _) => self.talk(client),
             (40..=50, _) => self.tell_a_bot(client),
             (51..=58, _) if person.phone.is_none() => self.tell_number(client),
+            (51..=66, Some(contact)) if self.choices.has_no_orders => self.work_on_deal(contact),
+            (67..=72, _) if self.choices.has_no_orders => self.work_on_order(client),
             (51..=78, Some(contact)) => self.manage(index, contact),
             (79..=84, Some(contact)) => self.work_on_deal(contact),
             (85..=87, _) => self.work_on_order(client),
@@ -130,7 +132,7 @@ impl World {
         let hooks = salebot.take_webhooks();
         drop(salebot);
         self.network.note(format!("client {client}: corrected"));
-        self.messages.extend(said.map(|id| Said { id, client, text, at: now }));
+        self.messages.extend(said.map(|id| Said { id, client, text, by_bot: true, at: now }));
         self.post(hooks);
     }
 
@@ -147,7 +149,7 @@ impl World {
                 self.report.count("contacts deleted", 1);
                 self.lost(index, contact);
             }
-            3..=5 => self.delete_deal(&contacts),
+            3..=5 => self.delete_deal(index, &contacts),
             6..=9 if self.people[index].phone.is_some() && contacts.len() < 3 => self.enter_twice(index),
             _ => {}
         }
@@ -166,13 +168,14 @@ impl World {
         person.contact = person.contact.filter(|own| *own != contact);
     }
 
-    fn delete_deal(&mut self, contacts: &[u64]) {
+    fn delete_deal(&mut self, index: usize, contacts: &[u64]) {
         let now = self.env.now_ms();
         let mut amo = self.network.amo.lock().unwrap();
         let lead = amo.leads().find(|lead| lead.contact_ids.iter().any(|contact| contacts.contains(contact)));
         let Some(lead) = lead.map(|lead| lead.card.id) else { return };
         amo.delete_lead(now, lead);
         drop(amo);
+        self.people[index].deal_lost_at = Some(now);
         self.events.deleted.insert(lead);
         self.network.note(format!("lead {lead} is deleted"));
         self.report.count("leads deleted", 1);
@@ -254,20 +257,24 @@ impl World {
         let mut salebot = network.salebot.lock().unwrap();
         if self.random.chance(15) {
             let text = format!("answer {number}");
+            self.network.note(format!("client {client}: {text}"));
             self.messages.extend(salebot.operator_answers(now, client, &text).map(|id| Said {
                 id,
                 client,
                 text,
+                by_bot: false,
                 at: now,
             }));
             return;
         }
         for part in 0..1 + self.random.below(3) {
             let text = format!("message {number}.{part}");
+            self.network.note(format!("client {client}: {text}"));
             self.messages.extend(salebot.person_writes(now, client, Some(&text), &[]).map(|id| Said {
                 id,
                 client,
                 text,
+                by_bot: false,
                 at: now,
             }));
         }
@@ -285,7 +292,7 @@ impl World {
         self.network.note(format!("client {client}: {value}"));
         self.report.count("variables set", 1);
         self.entered.told.insert(client, value);
-        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+        self.messages.extend(answer.map(|id| Said { id, client, text, by_bot: true, at: now }));
     }
 
     /// Somebody who had no phone number tells the bot one, or another one.
@@ -303,7 +310,7 @@ impl World {
         self.network.note(format!("client {client}: {number}"));
         self.report.count("numbers told", 1);
         self.entered.replaced.extend(before.and_then(|phone| subscriber(&phone)));
-        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+        self.messages.extend(answer.map(|id| Said { id, client, text, by_bot: true, at: now }));
     }
 
     /// A manager edits a contact.
@@ -353,10 +360,22 @@ impl World {
     /// A manager moves a deal, or changes its price.
     fn work_on_deal(&mut self, contact: u64) {
         let now = self.env.now_ms();
-        let mut amo = self.network.amo.lock().unwrap();
-        let lead = amo.leads().find(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id);
-        let Some(lead) = lead else { return };
-        if self.random.chance(50) {
+        let network = Arc::clone(&self.network);
+        let mut amo = network.amo.lock().unwrap();
+        let leads = amo.leads().filter(|lead| lead.contact_ids.contains(&contact)).map(|lead| lead.card.id);
+        let leads: Vec<u64> = leads.collect();
+        if self.choices.has_no_orders && self.random.chance(30) {
+            self.begin_or_end_a_deal(&mut amo, contact, &leads);
+            return;
+        }
+        let Some(lead) = leads.first().copied() else { return };
+        let lead = if self.choices.has_no_orders { *self.random.pick(&leads) } else { lead };
+        if self.choices.carries_source && self.random.chance(40) {
+            let source = format!("source {lead}.{}", self.random.below(5));
+            amo.set_lead_text(now, lead, fixture::FIELD_LEAD_SOURCE, &source);
+            self.network.note(format!("lead {lead}: {source}"));
+            self.entered.sources.insert(lead, source);
+        } else if self.random.chance(50) {
             let to = if self.random.chance(50) { 1001 } else { STAGE_LAST };
             if to == STAGE_LAST && amo.lead(lead).is_some_and(|lead| lead.status_id != to) {
                 *self.events.moved.entry(lead).or_default() += 1;
@@ -369,8 +388,65 @@ impl World {
         }
     }
 
+    /// A deal more, or one that is won or lost. Some are opened again later, by being moved.
+    fn begin_or_end_a_deal(&mut self, amo: &mut Amo, contact: u64, leads: &[u64]) {
+        let now = self.env.now_ms();
+        if leads.is_empty() || self.random.chance(40) {
+            let draft = LeadDraft {
+                name: format!("Deal {} of {contact}", leads.len()),
+                contact_ids: vec![contact],
+                price: 900,
+                stage: Some((61, 1001)),
+                ..LeadDraft::default()
+            };
+            let lead = amo.create_lead(now, draft);
+            self.network.note(format!("lead {lead} of contact {contact} is made"));
+            self.report.count("further leads", 1);
+            return;
+        }
+        let lead = *self.random.pick(leads);
+        let others: Vec<u64> = self.people.iter().filter_map(|person| person.contact).collect();
+        if self.random.chance(30) && !others.is_empty() {
+            let other = *self.random.pick(&others);
+            if other != contact && amo.lead(lead).is_some_and(|lead| lead.contact_ids == [contact]) {
+                amo.unlink_lead(now, lead, contact);
+                amo.link_lead(now, lead, other);
+                self.network.note(format!("lead {lead} goes from contact {contact} to {other}"));
+                self.report.count("leads handed over", 1);
+                self.entered.handed_over.insert(lead);
+                self.entered.gave_away.insert(contact);
+            }
+            return;
+        }
+        let to = if self.random.chance(50) { 142 } else { 143 };
+        amo.move_lead(now, lead, 61, to);
+        self.network.note(format!("lead {lead} is closed: {to}"));
+        self.report.count("leads closed", 1);
+    }
+
+    /// A bot learns something about the deal that its client's variables name.
+    fn tell_source(&mut self, client: i64) {
+        let network = Arc::clone(&self.network);
+        let mut salebot = network.salebot.lock().unwrap();
+        let Some(lead) = variable(&salebot, client, "amo_lead_id").and_then(|lead| lead.parse().ok()) else { return };
+        let now = self.env.now_ms();
+        let number = self.messages.len();
+        let (source, text) = (format!("heard {number}"), format!("sourced {number}"));
+        salebot.set_variable(now, client, &format!("client.{SOURCE}"), &source);
+        let answer = salebot.bot_answers(now, client, &text, 390);
+        drop(salebot);
+        self.network.note(format!("client {client}: {source}"));
+        self.report.count("sources told", 1);
+        self.entered.told_sources.entry(lead).or_default().push(source);
+        self.messages.extend(answer.map(|id| Said { id, client, text, by_bot: true, at: now }));
+    }
+
     /// An operator moves an order, or a bot changes its budget and says so.
     fn work_on_order(&mut self, client: i64) {
+        if self.choices.carries_source && self.random.chance(50) {
+            self.tell_source(client);
+            return;
+        }
         let now = self.env.now_ms();
         let network = Arc::clone(&self.network);
         let mut salebot = network.salebot.lock().unwrap();
@@ -395,7 +471,7 @@ impl World {
         self.network.note(format!("order {order} of client {client}: budget {budget}"));
         self.report.count("budgets changed", 1);
         self.entered.budgets.insert(lead, budget);
-        self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+        self.messages.extend(answer.map(|id| Said { id, client, text, by_bot: true, at: now }));
     }
 
     /// Where a notice of a moved order was lost nothing tells of it: only what the client does next.
@@ -405,7 +481,7 @@ impl World {
             let now = self.env.now_ms();
             let text = format!("stirred {}", self.messages.len());
             let answer = self.network.salebot.lock().unwrap().bot_answers(now, client, &text, 390);
-            self.messages.extend(answer.map(|id| Said { id, client, text, at: now }));
+            self.messages.extend(answer.map(|id| Said { id, client, text, by_bot: true, at: now }));
         }
         let hooks = self.network.salebot.lock().unwrap().take_webhooks();
         let now = self.env.now_ms();

@@ -3,7 +3,9 @@
 //! That both sides agree is not enough: they could agree on what somebody had before the last edit.
 
 use crate::checks::{contacts_of, has_client, subscriber};
-use crate::world::World;
+use crate::world::{Person, World};
+use salebridge::core::action::LinkRef;
+use salebridge::core::id::LeadId;
 use salebridge::sandbox::amo::records::Contact;
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
@@ -33,6 +35,14 @@ pub struct Entered {
     pub prices: BTreeMap<u64, i64>,
     /// Budgets of their orders from bots.
     pub budgets: BTreeMap<u64, i64>,
+    /// A field of leads from managers.
+    pub sources: BTreeMap<u64, String>,
+    /// The same from bots, by the lead that the variables of their client named, all that were told.
+    pub told_sources: BTreeMap<u64, Vec<String>>,
+    /// Leads that a manager gave to another contact.
+    pub handed_over: BTreeSet<u64>,
+    /// Whose they were.
+    pub gave_away: BTreeSet<u64>,
     /// Clients whose order was moved by hand.
     pub moved: BTreeSet<i64>,
 }
@@ -40,7 +50,9 @@ pub struct Entered {
 /// Values that somebody entered and that are gone, or were replaced by older ones.
 pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Vec<String>) {
     let entered = &world.entered;
-    for (contact, name) in &entered.names {
+    // Whom its client meets for the first time gets that one's name, where Salebot's is the one that counts.
+    let meets_anew = world.choices.owners_turned && world.is_tidied;
+    for (contact, name) in entered.names.iter().filter(|_| !meets_anew) {
         is_still(amo, *contact, "name", |contact| contact.card.name.clone(), name, violations);
     }
     for (contact, remark) in &entered.remarks {
@@ -63,6 +75,33 @@ pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Ve
         let words: Vec<i64> = words.into_iter().flatten().copied().collect();
         if !words.is_empty() && !words.contains(&lead.price) {
             violations.push(format!("lead {} costs {}, last entered were {words:?}", lead.card.id, lead.price));
+        }
+        let id = lead.card.id;
+        let told = entered.told_sources.get(&id).into_iter().flatten();
+        // What is told of a lead that is closed or not the newest, or is about to be, goes nowhere.
+        let told: Vec<&String> =
+            if world.choices.has_no_orders { told.collect() } else { told.last().into_iter().collect() };
+        let words: Vec<&String> = entered.sources.get(&id).into_iter().chain(told).collect();
+        let held = lead.card.texts(fixture::FIELD_LEAD_SOURCE).concat();
+        // With a contact, or a lead that another contact has now, goes what was known of the word of its leads.
+        let has_given = |contact: &u64| entered.gave_away.contains(contact);
+        let is_known = |person: &Person| person.lost_at.is_none() && person.twins == 0;
+        let has_known = !lead.contact_ids.iter().any(has_given)
+            && world.people.iter().filter(|person| is_known(person)).any(|person| {
+                contacts_of(amo, person).iter().any(|contact| lead.contact_ids.contains(&contact.card.id))
+            });
+        if has_known && held.starts_with("source ") && !held.starts_with(&format!("source {id}.")) {
+            violations.push(format!("lead {id} got the source of another one: {held:?}"));
+        }
+        let may_be_empty = world.choices.has_no_orders && !entered.sources.contains_key(&id) && held.is_empty();
+        let is_owners = world.choices.owners_turned && !has_known;
+        if !words.is_empty()
+            && !is_owners
+            && !may_be_empty
+            && !words.contains(&&held)
+            && !world.has_frozen(LinkRef::Lead(LeadId(id)))
+        {
+            violations.push(format!("source of lead {id} is {held:?}, last entered were {words:?}"));
         }
     }
 }

@@ -34,7 +34,12 @@ impl Report {
 }
 
 /// What must happen at least once over a set of seeds.
-const NEEDED: [&str; 85] = [
+const NEEDED: [&str; 90] = [
+    "changes of the policy",
+    "sources told",
+    "further leads",
+    "leads closed",
+    "leads handed over",
     "bots started by `moved`",
     "bots started by `made`",
     "bots started by `deleted`",

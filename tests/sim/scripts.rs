@@ -280,7 +280,7 @@ impl World {
         let (contact, client) = self.first();
         let now = self.env.now_ms();
         self.network.amo.lock().unwrap().delete_contact(now, contact);
-        self.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), now);
+        self.bots.ask(Function::AddContactNote, client, "called for nobody".to_owned(), true, now);
         (contact, client)
     }
 

@@ -120,6 +120,107 @@ pub fn timing(sweeps_often: bool, reads_events_often: bool) -> Timing {
     }
 }
 
+/// Where messages are noted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NotedOn {
+    #[default]
+    Contact,
+    /// On the lead, and on the contact of who has none.
+    Lead,
+    Both,
+}
+
+/// What an operator decides otherwise than the policy of most worlds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Choices {
+    /// Only who has a number or an address gets a contact.
+    pub wants_number: bool,
+    pub noted_on: NotedOn,
+    /// Orders follow their leads and never lead.
+    pub orders_follow: bool,
+    /// A field of leads and a variable of clients are carried both ways.
+    pub carries_source: bool,
+    /// Leads make no orders, and people have several of them: variables of their clients speak of the newest open one.
+    pub has_no_orders: bool,
+    /// Owners are the other way round.
+    pub owners_turned: bool,
+    /// Each message is a note of its own.
+    pub joins_nothing: bool,
+    /// What a bot says is not noted.
+    pub hears_people: bool,
+    /// Numbers and job titles go to amoCRM, names and tags to Salebot, and none of them the other way.
+    pub is_one_way: bool,
+}
+
+impl Choices {
+    /// Half of the worlds have none; drawn apart from all else.
+    pub fn drawn(random: &mut Random) -> Choices {
+        if random.chance(50) {
+            return Choices::default();
+        }
+        Choices {
+            wants_number: random.chance(40),
+            noted_on: *random.pick(&[NotedOn::Contact, NotedOn::Lead, NotedOn::Both]),
+            orders_follow: random.chance(30),
+            carries_source: random.chance(50),
+            owners_turned: random.chance(40),
+            joins_nothing: random.chance(30),
+            has_no_orders: random.chance(25),
+            hears_people: random.chance(25),
+            is_one_way: random.chance(25),
+        }
+    }
+
+    /// What of it may be decided otherwise from one start to the next, without changing what becomes of what came before.
+    pub fn before_a_change(self) -> Choices {
+        Choices {
+            wants_number: self.wants_number,
+            noted_on: self.noted_on,
+            has_no_orders: self.has_no_orders,
+            hears_people: self.hears_people,
+            ..Choices::default()
+        }
+    }
+
+    /// Into the policy.
+    pub fn ordain(self, policy: &mut Policy) {
+        if self.wants_number {
+            policy.people.create_contact = CreateContact::WithPhoneOrEmail;
+        }
+        policy.notes.on_contact = self.noted_on != NotedOn::Lead;
+        policy.notes.on_lead = self.noted_on != NotedOn::Contact;
+        if self.orders_follow {
+            policy.orders.direction = Direction::ToSalebot;
+        }
+        policy.orders.enabled &= !self.has_no_orders;
+        if self.carries_source {
+            let amo = format!("lead.field.{}", fixture::FIELD_LEAD_SOURCE);
+            policy.rules.push(rule(&amo, &format!("client.{SOURCE}"), Direction::Both, Owner::Amo));
+        }
+        // Which client a contact names tells whose it is: the first one, here.
+        let is_turned = |rule: &&mut Rule| self.owners_turned && rule.salebot.to_string() != "client.id";
+        for rule in policy.rules.iter_mut().filter(is_turned) {
+            rule.owner = if rule.owner == Owner::Amo { Owner::Salebot } else { Owner::Amo };
+        }
+        for rule in policy.rules.iter_mut().filter(|_| self.is_one_way) {
+            rule.direction = match rule.salebot.to_string().as_str() {
+                "client.phone" | "client.position" => Direction::ToAmo,
+                "client.full" | "client.tags" => Direction::ToSalebot,
+                _ => rule.direction,
+            };
+        }
+        if self.hears_people {
+            policy.notes.outgoing = Outgoing::Operator;
+        }
+        if self.joins_nothing {
+            policy.notes.join_within_ms = 0;
+        }
+    }
+}
+
+/// The variable of [`Choices::carries_source`].
+pub const SOURCE: &str = "source";
+
 /// The last stage of the stages that are mapped.
 pub const STAGE_LAST: u64 = 1002;
 
@@ -137,13 +238,11 @@ fn trigger((on, word): (TriggerEvent, &str)) -> Trigger {
     Trigger { on, pipeline: None, status, callback: format!("{word} {{{{ {record}.id }}}}") }
 }
 
+fn rule(amo: &str, salebot: &str, direction: Direction, owner: Owner) -> Rule {
+    Rule { amo: amo.parse().unwrap(), salebot: salebot.parse().unwrap(), direction, owner }
+}
+
 pub fn policy(loads_clients: bool, callbacks: CallbackDelivery, starts_bots: bool) -> Policy {
-    let rule = |amo: &str, salebot: &str, direction, owner| Rule {
-        amo: amo.parse().unwrap(),
-        salebot: salebot.parse().unwrap(),
-        direction,
-        owner,
-    };
     Policy {
         rules: vec![
             rule("contact.phone", "client.phone", Direction::Both, Owner::Amo),

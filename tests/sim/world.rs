@@ -10,7 +10,9 @@ use crate::kept::Kept;
 use crate::network::{AMO_URL, Network, SALEBOT_URL};
 use crate::points::Points;
 use crate::report::Report;
-use crate::settings::{Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing};
+use crate::settings::{
+    Choices, Listens, amo_options, listens, policy, random_faults, refusals, salebot_options, timing,
+};
 use crate::triggers::{self, Events};
 use salebridge::core::action::LinkRef;
 use salebridge::core::flex::Notices;
@@ -77,6 +79,8 @@ pub struct Person {
     pub twin_at: i64,
     /// There is or was a deal.
     pub had_deal: bool,
+    /// When it was deleted.
+    pub deal_lost_at: Option<i64>,
 }
 
 /// The engine at work.
@@ -88,6 +92,8 @@ pub struct Said {
     pub id: i64,
     pub client: i64,
     pub text: String,
+    /// A bot wrote it.
+    pub by_bot: bool,
     /// Virtual Unix milliseconds.
     pub at: i64,
 }
@@ -130,7 +136,11 @@ pub struct World {
     pub starts_bots: bool,
     /// What becomes of a callback whose answer was lost.
     pub callbacks: CallbackDelivery,
-    /// What is different in the policy of this world.
+    /// What its operator decided otherwise than others.
+    pub choices: Choices,
+    /// When the operator decides otherwise, and starts the daemon anew with what.
+    change_of_mind: Option<(i64, Choices)>,
+    /// What is different in the policy of a world with a script.
     pub ordained: fn(&mut Policy),
     /// The sweep comes every few minutes, and not only at night.
     sweeps_often: bool,
@@ -187,6 +197,12 @@ impl World {
     pub fn new(seed: u64, kept: Kept) -> World {
         let is_lossy = !Random::seeded(seed ^ 0x1055).chance(15);
         let mut world = World::blank(seed, is_lossy, kept);
+        let mut drawn = Random::seeded(seed ^ 0xc401);
+        world.choices = Choices::drawn(&mut drawn);
+        if drawn.chance(30) {
+            world.change_of_mind = Some((START_MS + drawn.between(10_000, BUSY_MS), world.choices));
+            world.choices = world.choices.before_a_change();
+        }
         if world.has_robots {
             // A quarrel takes a while to be noticed.
             world.busy_ms = 240_000;
@@ -250,6 +266,8 @@ impl World {
             is_tidied: random.chance(50),
             sweeps_often: random.chance(50),
             callbacks: if random.chance(50) { CallbackDelivery::AtMostOnce } else { CallbackDelivery::AtLeastOnce },
+            choices: Choices::default(),
+            change_of_mind: None,
             ordained: |_| (),
             has_jumps: random.chance(20),
             has_poison: random.chance(10),
@@ -318,6 +336,13 @@ impl World {
                 daemon = self.start();
                 next_crash = self.next_crash();
                 next_deed = next_deed.max(self.env.now_ms());
+            }
+            if let Some((_, choices)) = self.change_of_mind.take_if(|(at, _)| now >= *at) {
+                drop(daemon);
+                self.report.count("changes of the policy", 1);
+                self.network.note(format!("from now on {choices:?}"));
+                self.choices = choices;
+                daemon = self.start();
             }
             self.post_hooks();
             self.deliver();
@@ -443,7 +468,7 @@ impl World {
             self.post_hooks();
             self.deliver();
             let counts = self.counts();
-            let is_idle = counts.inbox == 0 && counts.outbox == 0 && counts.marks == 0;
+            let is_idle = !self.has_bodies_due() && counts.outbox == 0 && counts.marks == 0;
             // What was lost is missed only by a look that began after it was said.
             let heard = self.heard();
             if self.deliveries.is_empty() && self.hooks.is_empty() && is_idle && heard > heard_since {
@@ -523,10 +548,13 @@ impl World {
 
     /// True where a value of this client's was carried in turns so often that it is left alone until somebody releases it.
     pub fn is_frozen(&self, client: i64) -> bool {
+        self.has_frozen(LinkRef::Client(ClientId(client.unsigned_abs())))
+    }
+
+    pub fn has_frozen(&self, link: LinkRef) -> bool {
         let kept = self.kept.wait(self.kept.store.text(BRIDGE, guard::FROZEN)).expect("never fails");
         let frozen: Vec<Frozen> = guard::kept(kept.as_deref());
-        let is_its = |pair: &Frozen| pair.link == LinkRef::Client(ClientId(client.unsigned_abs()));
-        frozen.iter().any(is_its)
+        frozen.iter().any(|pair| pair.link == link)
     }
 
     /// Until when the daemon says that it heard everything.
@@ -543,6 +571,12 @@ impl World {
             self.kept.wait(self.kept.store.journal(BRIDGE, &subject, 10_000)).expect("never fails")
         });
         lines.filter(|line| line.kind == "recovered").filter_map(|line| line.detail["messages"].as_u64()).sum()
+    }
+
+    /// True while something waits that is looked at before long. Messages of people who get no contact wait for a day.
+    fn has_bodies_due(&self) -> bool {
+        let soon = Millis(self.env.our_now_ms() + REST_MS);
+        !self.kept.wait(self.kept.store.inbox_due(BRIDGE, soon, 1, 1)).expect("never fails").is_empty()
     }
 
     pub fn counts(&self) -> Counts {
@@ -600,6 +634,7 @@ impl World {
             save_lane: lane("variables", 20.0),
         };
         let mut policy = policy(self.loads_clients, self.callbacks, self.starts_bots);
+        self.choices.ordain(&mut policy);
         (self.ordained)(&mut policy);
         let bridge = Bridge::new(Parts {
             name: BRIDGE.to_owned(),
