@@ -53,7 +53,7 @@ impl Word {
 }
 
 /// The contacts of clients.
-type Owners = BTreeMap<ClientId, Option<ContactId>>;
+pub(super) type Owners = BTreeMap<ClientId, Option<ContactId>>;
 
 /// How soon a plan that came too late is made again.
 pub(super) const REPLAN_MS: i64 = 300;
@@ -202,7 +202,7 @@ impl Bridge {
 
     /// Looks at leads of nobody whose contact gets a client in the same moment: each was planned before the other was
     /// recorded, and neither would be looked at again.
-    async fn missed_leads(&self, changes: &[Change], owners: &Owners) -> Stored<Vec<Change>> {
+    pub(super) async fn missed_leads(&self, changes: &[Change], owners: &Owners) -> Stored<Vec<Change>> {
         let (mut met, mut unowned) = (BTreeSet::new(), Vec::new());
         for change in changes {
             match change {

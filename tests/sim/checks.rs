@@ -147,7 +147,10 @@ fn messages_are_lines(
             !is_copied || leads.len() <= 1 && leads.iter().all(|lead| own.contains(lead) || !lead.is_there(amo));
         let places = if is_copied { contacts } else { all.clone() };
         let (there, gone): (Vec<Place>, Vec<Place>) = places.iter().partition(|place| place.is_there(amo));
-        let may_be_gone = person.lost_at.max(person.deal_lost_at).is_some_and(|lost_at| *at <= lost_at);
+        let was_anybodys =
+            |place: &Place| matches!(place, Place::Lead(lead) if world.entered.handed_over.contains(lead));
+        let may_be_gone = person.lost_at.max(person.deal_lost_at).is_some_and(|lost_at| *at <= lost_at)
+            || gone.iter().any(was_anybodys);
         let is_right = match (there.as_slice(), gone.len()) {
             _ if *by_bot && world.choices.hears_people => all.is_empty(),
             ([], 0) => !is_news(world, said) || !gets_contact(world, salebot, person, *client),
@@ -458,7 +461,9 @@ fn variables_speak_of_the_newest(world: &World, amo: &Amo, salebot: &Salebot, vi
         let names = |client: &&i64| variable(salebot, **client, "amo_contact_id") == Some(contact.to_string());
         let own: Vec<i64> = clients.iter().filter(names).copied().collect();
         let open = amo.leads().filter(|lead| lead.contact_ids.first() == Some(&contact) && lead.closed_at == 0);
-        let Some(lead) = open.max_by_key(|lead| lead.card.id).filter(|_| !own.is_empty()) else { continue };
+        // Of one that was given to this contact nothing tells: neither record counts as changed.
+        let is_told = |lead: &&Lead| !own.is_empty() && !world.entered.handed_over.contains(&lead.card.id);
+        let Some(lead) = open.max_by_key(|lead| lead.card.id).filter(is_told) else { continue };
         let source = lead.card.texts(fixture::FIELD_LEAD_SOURCE).concat();
         let has_source = |client: i64| {
             !world.choices.carries_source

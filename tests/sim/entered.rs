@@ -94,7 +94,8 @@ pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Ve
             violations.push(format!("lead {id} got the source of another one: {held:?}"));
         }
         let may_be_empty = world.choices.has_no_orders && !entered.sources.contains_key(&id) && held.is_empty();
-        let is_owners = world.choices.owners_turned && !has_known;
+        // What a client says counts for more where Salebot is the owner, of whichever of several leads it was said.
+        let is_owners = world.choices.owners_turned && (world.choices.has_no_orders || !has_known);
         if !words.is_empty()
             && !is_owners
             && !may_be_empty

@@ -18,6 +18,7 @@ use crate::core::run::{Run, RunKind, WROTE, WroteLine};
 use crate::core::time::Millis;
 use crate::core::undo::OVERTAKEN;
 use crate::engine::looked::MISSING_MS;
+use crate::engine::record::Owners;
 use crate::ports::meter::End;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, Mark, NewAction, OutboxRow, StoreError, Stored, Subject};
@@ -80,6 +81,7 @@ impl Bridge {
         let Some(first) = rows.first() else { return Ok(()) };
         let gate = self.in_flight.lock().await;
         let mut links = self.links_of(rows, &outcomes).await?;
+        let owners: Owners = links.clients.values().map(|link| (link.client.id, link.contact)).collect();
         let mut changes = Vec::new();
         let mut ends = Vec::new();
         for (row, outcome) in rows.iter().zip(outcomes) {
@@ -97,6 +99,7 @@ impl Bridge {
             }
         }
         changes.extend(links.into_changes());
+        changes.extend(self.missed_leads(&changes, &owners).await?);
         self.commit(changes).await?;
         drop(gate);
         for (row, end) in ends {
