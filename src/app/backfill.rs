@@ -120,20 +120,24 @@ impl Backfills {
             let (progress, lost) = self.own_of(bridge, request, asked, kept);
             let counts = self.store.counts(bridge).await?;
             let done_at = progress.as_ref().and_then(|progress| progress.done_at);
-            // What a write led to is marked in its turn. Beside a daemon there are always others' marks.
+            // What a write led to is marked in its turn. Beside a daemon there are always others' marks, which come later.
             let marks = self.store.next_due(bridge).await?.marks;
-            let is_looked_at = marks.is_none_or(|due| due.since(wire::now()) > NEAR_MS);
             let is_written = |done_at: Millis| match self.is_of_daemon() {
-                true => counts.outbox_oldest.is_none_or(|oldest| oldest > done_at),
-                false => counts.outbox == 0 && is_looked_at,
+                true => {
+                    let is_looked_at = marks.is_none_or(|due| due > done_at);
+                    is_looked_at && counts.outbox_oldest.is_none_or(|oldest| oldest > done_at)
+                }
+                false => counts.outbox == 0 && marks.is_none_or(|due| due.since(wire::now()) > NEAR_MS),
             };
+            let is_over = done_at.is_some_and(is_written);
             all.push(Standing {
                 bridge: bridge.clone(),
-                is_over: done_at.is_some_and(is_written),
+                is_over,
                 outbox: counts.outbox,
                 dead_letters: 0,
                 all_dead_letters: counts.dead_letters,
-                fault: self.fault(bridge).await,
+                // A daemon that carried it out may have ended with it.
+                fault: if is_over && self.is_of_daemon() { None } else { self.fault(bridge).await },
                 progress,
                 lost,
             });
