@@ -1,7 +1,7 @@
 //! Opening the file: who may, how, and what is refused.
 
 use super::migrations;
-use super::trouble::{Tried, Trouble, whose};
+use super::trouble::{Tried, Trouble, full_text, whose};
 use crate::ports::store::StoreError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection};
@@ -101,6 +101,9 @@ pub(super) fn lock(path: &Path) -> Tried<File> {
     name.push(".lock");
     let lock_path = PathBuf::from(name);
     let failed = |error: std::io::Error| {
+        if error.kind() == ErrorKind::StorageFull {
+            return Trouble::Told(StoreError::Full(full_text(path)));
+        }
         let what_to_do = match error.kind() {
             ErrorKind::PermissionDenied => format!("; {}", whose(path)),
             _ => String::new(),

@@ -35,6 +35,10 @@ pub(super) fn primary_code(error: &sqlx::Error) -> Option<i32> {
 
 /// `SQLITE_FULL`: the file cannot grow.
 const FULL: i32 = 13;
+/// `SQLITE_IOERR`: reading or writing failed.
+const IO_FAILED: i32 = 10;
+/// What the shared memory of a database takes at its opening.
+const ROOM_BYTES_MIN: u64 = 64 << 10;
 /// `SQLITE_ERROR`: the statement itself is at fault.
 const ERROR: i32 = 1;
 /// `SQLITE_CONSTRAINT`: a row is at fault.
@@ -61,12 +65,26 @@ impl Trouble {
     pub(super) fn told(self, path: &Path) -> StoreError {
         match self {
             Trouble::Told(error) => error,
-            Trouble::Sql(error) if primary_code(&error) == Some(FULL) => StoreError::Full(full_text(path)),
+            Trouble::Sql(error) if is_about_room(&error, path) => StoreError::Full(full_text(path)),
             Trouble::Sql(error) if is_about_rights(&error) && is_closed(path) => {
                 StoreError::Unavailable(format!("{} may not be written by this user; {}", path.display(), whose(path)))
             }
             Trouble::Sql(error) => StoreError::Unavailable(format!("{}: {error}", path.display())),
         }
+    }
+}
+
+/// True where the file cannot grow. A database that is opened on a full file system fails already with the files beside it,
+/// and for SQLite that is any failure of a disk.
+fn is_about_room(error: &sqlx::Error, path: &Path) -> bool {
+    match primary_code(error) {
+        Some(FULL) => true,
+        Some(IO_FAILED) => {
+            let folder = path.parent().unwrap_or(path);
+            rustix::fs::statvfs(folder)
+                .is_ok_and(|state| state.f_bavail.saturating_mul(state.f_frsize) < ROOM_BYTES_MIN)
+        }
+        _ => false,
     }
 }
 
@@ -89,7 +107,7 @@ pub(super) fn whose(path: &Path) -> String {
     )
 }
 
-fn full_text(path: &Path) -> String {
+pub(super) fn full_text(path: &Path) -> String {
     let bytes = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     format!(
         "{} ({} MiB) cannot grow: make room on its file system, nothing is taken in until then",

@@ -178,8 +178,9 @@ struct Full<'a>(&'a Path);
 
 impl Full<'_> {
     /// None where none can be mounted.
-    fn mounted(folder: &Path) -> Option<Full<'_>> {
-        let options = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
+    fn mounted<'a>(folder: &'a Path, size: &str) -> Option<Full<'a>> {
+        let size = format!("size={size}");
+        let options = ["-t", "tmpfs", "-o", &size, "tmpfs"];
         let mounted = Command::new("mount").args(options).arg(folder).output().ok()?.status.success();
         mounted.then_some(Full(folder))
     }
@@ -193,12 +194,27 @@ impl Drop for Full<'_> {
 }
 
 #[test]
+fn a_disk_that_is_full_at_the_start_is_told_with_what_to_do() {
+    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
+    let folder = place.path().join("full");
+    fs::create_dir(&folder).expect("a folder");
+    place.write(&place.config.text().replace("salebridge.db", "full/salebridge.db"));
+    // Only root can mount one.
+    let Some(_full) = is_root().then(|| Full::mounted(&folder, "8m")).flatten() else { return };
+    ended(&place.command(&["migrate"]).output().expect("it runs"), 0, &["up to date"]);
+    assert!(fs::write(folder.join("filling"), vec![0; 16 << 20]).is_err(), "there is room for it");
+    for command in ["run", "status"] {
+        ended(&place.command(&[command]).output().expect("it runs"), 1, &["disk is full", "make room"]);
+    }
+}
+
+#[test]
 fn a_full_disk_is_told_with_what_to_do() {
     let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
     let folder = place.path().join("full");
     fs::create_dir(&folder).expect("a folder");
     place.write(&place.config.text().replace("salebridge.db", "full/salebridge.db"));
-    match is_root().then(|| Full::mounted(&folder)).flatten() {
+    match is_root().then(|| Full::mounted(&folder, "64k")).flatten() {
         Some(_full) => {
             ended(&place.command(&["run"]).output().expect("it runs"), 1, &["disk is full", "make room"]);
             let output = place.command(&["doctor"]).output().expect("it runs");
