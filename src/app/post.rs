@@ -5,7 +5,7 @@ use crate::app::wire::Lanes;
 use crate::core::function::{Answer, Call};
 use crate::core::time::Millis;
 use crate::engine::Bridge;
-use crate::ports::env::Bell;
+use crate::ports::env::Arrivals;
 use crate::ports::function::Functions;
 use crate::ports::meter::Meter;
 use crate::ports::store::{StoreError, Stored};
@@ -29,7 +29,7 @@ pub struct Post {
     /// The bridge's name.
     pub name: String,
     /// Rings when something was stored for it.
-    pub arrived: Arc<Bell>,
+    pub arrived: Arc<Arrivals>,
     current: RwLock<Option<Current>>,
     elsewhere: RwLock<Option<String>>,
     trouble: RwLock<Option<(String, Millis)>>,

@@ -9,7 +9,7 @@ use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
 use crate::engine::{Bridge, Parts, Timing, Watch};
 use crate::inbound::{AmoReader, Door, SalebotDecoder};
-use crate::ports::env::{Bell, Env};
+use crate::ports::env::{Arrivals, Env};
 use crate::ports::function::Functions;
 use crate::ports::meter::{Meter, Sent, Traffic};
 use crate::ports::remote::Amo;
@@ -49,8 +49,8 @@ pub struct Wired {
 pub struct Entrance {
     /// Counts what the bridge does; none: nobody watches.
     pub meter: Option<Arc<dyn Meter>>,
-    /// Rings when a body was received.
-    pub arrived: Arc<Bell>,
+    /// Tells of what was received, and what could not be.
+    pub arrived: Arc<Arrivals>,
     /// Who answers calls of bots; none: the bridge itself.
     pub functions: Option<Arc<dyn Functions>>,
 }

@@ -81,7 +81,7 @@ impl Bridge {
         }
         *self.ground.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(Arc::new(ground));
         self.bells.marks.ring();
-        self.parts.arrived.ring();
+        self.parts.arrived.bell.ring();
     }
 
     /// When a loop that needs the metadata should look again.

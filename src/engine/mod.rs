@@ -48,7 +48,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::policy::Policy;
 use crate::core::retry::RetryPolicy;
 use crate::core::time::Millis;
-use crate::ports::env::{Bell, Env};
+use crate::ports::env::{Arrivals, Bell, Env};
 use crate::ports::meter::{Meter, Traffic, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
 use crate::ports::store::{Store, StoreError};
@@ -82,7 +82,7 @@ pub struct Parts {
     /// Reads pushed bodies.
     pub decoder: Arc<dyn Decoder>,
     /// Rings when a body was received.
-    pub arrived: Arc<Bell>,
+    pub arrived: Arc<Arrivals>,
     /// Ends the bridge: what is under way is finished, nothing new is begun.
     pub stop: CancellationToken,
 }
@@ -280,7 +280,7 @@ impl Bridge {
         self.rescue().await;
         self.load_stops().await;
         let loops: Vec<Loop<'_>> = vec![
-            self.reading(self.drive(&self.parts.arrived, "inbox", || self.inbox_step())),
+            self.reading(self.drive(&self.parts.arrived.bell, "inbox", || self.inbox_step())),
             self.reading(self.drive(&self.bells.marks, "marks", || self.marks_step())),
             self.drive(&self.bells.amo, "amo outbox", || self.amo_step()).boxed(),
             self.drive(&self.bells.salebot, execute::SALEBOT_OUTBOX, || self.salebot_step()).boxed(),
@@ -347,7 +347,7 @@ impl Bridge {
     pub fn wake(&self) {
         let bells = &self.bells;
         let asked = [&bells.guard, &bells.backfill, &bells.undo];
-        for bell in [&*self.parts.arrived, &bells.marks, &bells.amo, &bells.salebot].into_iter().chain(asked) {
+        for bell in [&self.parts.arrived.bell, &bells.marks, &bells.amo, &bells.salebot].into_iter().chain(asked) {
             bell.ring();
         }
     }

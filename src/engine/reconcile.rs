@@ -23,6 +23,8 @@ pub const CLIENTS: &str = "clients";
 const PAGES_MAX: u32 = 2;
 /// Pages read in one look until then; the next look follows at once.
 const CATCH_UP_PAGES_MAX: u32 = 10;
+/// How soon messages are looked for that were turned away.
+const MISSED_MS: i64 = 10_000;
 /// The wait after a look that failed; it doubles, and ends with the schedule.
 const RETRY_MS: i64 = 15_000;
 /// Journal lines and dedupe keys are kept this long …
@@ -75,8 +77,20 @@ impl Bridge {
                     scheduled.min(self.now().plus(RETRY_MS.saturating_mul(1 << failures.saturating_sub(1).min(16))))
                 }
             };
-            self.pause_until(due).await;
+            tokio::select! {
+                biased;
+                () = self.parts.arrived.another_missed() => {
+                    // Whoever was turned away together is looked for together, and not while the store fails.
+                    self.pause_until(self.now().plus(MISSED_MS)).await;
+                }
+                () = self.pause_until(due) => {}
+            }
         }
+    }
+
+    /// True while messages were turned away that no walk that began later has looked for.
+    fn has_missed(&self, listening: &Listening) -> bool {
+        self.parts.arrived.missed() > listening.found
     }
 
     /// One look, and what is told of it.
@@ -91,12 +105,15 @@ impl Bridge {
         if matches!(looked, Ok(Next::Scheduled)) {
             self.health.ends(CLIENTS);
         }
+        let is_complete = |looked: &Result<_, _>, listening: &Listening| {
+            looked.is_ok() && listening.has_caught_up && !listening.is_behind() && !self.has_missed(listening)
+        };
         let hearing = |is_complete| Hearing {
             heard: listening.heard,
             is_complete,
             late_after_ms: gap::late_after_ms(&self.parts.timing.reconcile, self.now()),
         };
-        self.health.hears(hearing(looked.is_ok() && listening.has_caught_up && !listening.is_behind()));
+        self.health.hears(hearing(is_complete(&looked, listening)));
         match looked {
             Ok(next) => {
                 self.worked(CLIENTS);
@@ -130,6 +147,8 @@ impl Bridge {
         let has_pages = listening.round.as_ref().is_some_and(Round::wants_page) && !listening.has_caught_up;
         Ok(match () {
             () if unread => Next::Soon,
+            // A walk that was under way says nothing of what came after its beginning.
+            () if self.has_missed(listening) && listening.round.is_none() => Next::Now,
             () if has_histories || has_pages => Next::Now,
             () => Next::Scheduled,
         })
@@ -154,6 +173,9 @@ impl Bridge {
     /// The newest page every time, and the next ones of the walk.
     async fn list_clients(&self, listening: &mut Listening) -> Result<(), Failure> {
         let pages_max = if listening.has_caught_up { PAGES_MAX } else { CATCH_UP_PAGES_MAX };
+        if listening.round.is_none() {
+            listening.missed = self.parts.arrived.missed();
+        }
         let started_at = self.now();
         let page = self.client_page(0, &mut listening.clock).await?;
         // The service's own clock, where it is behind ours: its times are compared with the cursor.
@@ -220,7 +242,7 @@ impl Bridge {
         self.commit(vec![Change::PutCursor(HEARD, Cursor { at, moved_at: self.now() })]).await?;
         listening.heard = at;
         listening.has_caught_up = true;
-        listening.round = None;
+        listening.ends_round();
         Ok(())
     }
 }

@@ -289,7 +289,7 @@ impl Bridge {
             self.bells.marks.ring();
         }
         if inbox {
-            self.parts.arrived.ring();
+            self.parts.arrived.bell.ring();
         }
         if amo {
             self.bells.amo.ring();

@@ -42,6 +42,10 @@ pub(super) struct Listening {
     pub has_caught_up: bool,
     /// The walk under way.
     pub round: Option<Round>,
+    /// How many messages had been turned away when it began …
+    pub missed: u64,
+    /// … and how many of all have been looked for.
+    pub found: u64,
     /// How the service's times are to be read.
     pub clock: Clock,
     floor: Millis,
@@ -51,6 +55,12 @@ impl Listening {
     /// True while histories wait to be read.
     pub(super) fn is_behind(&self) -> bool {
         self.round.as_ref().is_some_and(|round| round.waiting() > 0)
+    }
+
+    /// A walk came to its end: what was turned away before it began is found.
+    pub(super) fn ends_round(&mut self) {
+        self.round = None;
+        self.found = self.missed;
     }
 }
 
@@ -85,7 +95,15 @@ impl Bridge {
             }
         };
         let clock = self.store().text(self.name(), CLOCK).await?.and_then(|text| Clock::parse(&text));
-        Ok(Listening { heard, has_caught_up: false, round: None, clock: clock.unwrap_or_default(), floor })
+        Ok(Listening {
+            heard,
+            has_caught_up: false,
+            round: None,
+            missed: 0,
+            found: 0,
+            clock: clock.unwrap_or_default(),
+            floor,
+        })
     }
 
     /// Reads some histories; true when one of them could not be read.
@@ -155,7 +173,7 @@ impl Bridge {
         }
         if stored > 0 {
             self.tell(client.id, "recovered", json!({ "messages": stored, "since": since })).await?;
-            self.parts.arrived.ring();
+            self.parts.arrived.bell.ring();
         }
         Ok(stored)
     }

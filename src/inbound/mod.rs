@@ -33,7 +33,7 @@ pub use server::{ServerLimits, serve};
 
 use crate::core::flex::Notices;
 use crate::core::probe::Key;
-use crate::ports::env::{Bell, Env};
+use crate::ports::env::{Arrivals, Env};
 use crate::ports::store::Store;
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
@@ -55,7 +55,7 @@ use tower_http::trace::{DefaultOnFailure, TraceLayer};
 /// The door of one bridge.
 pub struct Door {
     secret: Digest,
-    bell: Arc<Bell>,
+    arrivals: Arc<Arrivals>,
     decoder: SalebotDecoder,
     functions: Option<functions::FunctionDoor>,
     amo: Option<Digest>,
@@ -63,12 +63,12 @@ pub struct Door {
 }
 
 impl Door {
-    /// `secret` is the last part of the webhook's address; `bell` rings after each stored body;
+    /// `secret` is the last part of the webhook's address; `arrivals` tells of bodies;
     /// `notices` tells what is no message.
-    pub fn new(secret: &SecretString, bell: Arc<Bell>, notices: Notices) -> Door {
+    pub fn new(secret: &SecretString, arrivals: Arc<Arrivals>, notices: Notices) -> Door {
         Door {
             secret: Digest::of_secret(secret),
-            bell,
+            arrivals,
             decoder: SalebotDecoder::new(notices),
             functions: None,
             amo: None,

@@ -2,7 +2,7 @@
 
 use super::secret::Digest;
 use super::{Counters, Door, Inbound, body, plain};
-use crate::ports::store::{NewInbox, Received, Stored};
+use crate::ports::store::{NewInbox, Received, Source, Stored};
 use axum::body::Body;
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
@@ -56,7 +56,7 @@ pub(super) async fn keep(state: &Arc<Inbound>, row: NewInbox) -> Response {
 
 /// True when the body is safe.
 async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
-    let (bridge, is_broken) = (row.bridge.clone(), row.broken.is_some());
+    let (bridge, source, is_broken) = (row.bridge.clone(), row.source, row.broken.is_some());
     let received = state.store.receive(row).await;
     count(&state.counters, &received, is_broken);
     match received {
@@ -66,12 +66,16 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
                 tracing::warn!(bridge, "a pushed body cannot be read and is kept as a dead letter");
             }
             if let Some(door) = state.doors.get(&bridge) {
-                door.bell.ring();
+                door.arrivals.bell.ring();
             }
             true
         }
         Err(error) => {
             state.turned_away.failed(&bridge, &error, state.env.now());
+            // What amoCRM told of is found by polls.
+            if let Some(door) = state.doors.get(&bridge).filter(|_| source == Source::Salebot) {
+                door.arrivals.miss();
+            }
             tracing::error!(bridge, "a pushed body could not be stored and was answered 503: {error}");
             false
         }

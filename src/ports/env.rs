@@ -3,6 +3,7 @@
 
 use crate::core::time::Millis;
 use async_trait::async_trait;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
 
 /// Clock, waiting and chance.
@@ -38,5 +39,32 @@ impl Bell {
     /// Comes back at the next ring, or at once if one was kept.
     pub async fn heard(&self) {
         self.0.notified().await;
+    }
+}
+
+/// What the door of a bridge tells who drives it.
+#[derive(Debug, Default)]
+pub struct Arrivals {
+    /// Rings when a body was received.
+    pub bell: Bell,
+    missed: AtomicU64,
+    missed_bell: Bell,
+}
+
+impl Arrivals {
+    /// A body could not be kept, and is not sent again.
+    pub fn miss(&self) {
+        self.missed.fetch_add(1, Ordering::SeqCst);
+        self.missed_bell.ring();
+    }
+
+    /// How often that happened.
+    pub fn missed(&self) -> u64 {
+        self.missed.load(Ordering::SeqCst)
+    }
+
+    /// Comes back when it happens again, or at once if it did and nobody heard of it.
+    pub async fn another_missed(&self) {
+        self.missed_bell.heard().await;
     }
 }

@@ -26,7 +26,7 @@ use salebridge::core::policy::{
 use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
 use salebridge::engine::{Bridge, Parts, Timing};
-use salebridge::ports::env::{Bell, Env};
+use salebridge::ports::env::Env;
 use salebridge::ports::remote::{Decoder, Priority};
 use salebridge::ports::store::{Change, Mark, NewAction, Store, Subject};
 use salebridge::store::memory::MemoryStore;
@@ -161,7 +161,7 @@ impl Shop {
             salebot: Arc::clone(&salebot) as Arc<dyn salebridge::ports::remote::Salebot>,
             env,
             decoder,
-            arrived: Arc::new(Bell::default()),
+            arrived: Arc::default(),
             stop: CancellationToken::new(),
         });
         Shop { store, amo, salebot, bridge }

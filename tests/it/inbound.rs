@@ -9,7 +9,7 @@ use rstest::rstest;
 use salebridge::core::flex::Notices;
 use salebridge::core::id::{ClientId, MessageId};
 use salebridge::inbound::{BodyLimits, Door, Inbound, PushCounts, Readiness, ReadyReport, ServerLimits, router, serve};
-use salebridge::ports::env::Bell;
+use salebridge::ports::env::Arrivals;
 use salebridge::ports::store::Source;
 use secrecy::SecretString;
 use std::net::SocketAddr;
@@ -42,7 +42,7 @@ impl Readiness for Switch {
 struct Site {
     address: SocketAddr,
     store: Arc<InboxDouble>,
-    bell: Arc<Bell>,
+    arrivals: Arc<Arrivals>,
     state: Arc<Inbound>,
     readiness: Arc<Switch>,
     shutdown: CancellationToken,
@@ -56,8 +56,8 @@ impl Site {
 
     async fn with(mood: Mood, body_limits: BodyLimits, server_limits: ServerLimits) -> Site {
         let store = Arc::new(InboxDouble::new(mood));
-        let (bell, readiness) = (Arc::new(Bell::default()), Arc::new(Switch(AtomicBool::new(true))));
-        let door = Door::new(&SecretString::from(SECRET), bell.clone(), Notices::default())
+        let (arrivals, readiness) = (Arc::new(Arrivals::default()), Arc::new(Switch(AtomicBool::new(true))));
+        let door = Door::new(&SecretString::from(SECRET), arrivals.clone(), Notices::default())
             .with_amo_hooks(&SecretString::from("another-long-random-secret"));
         let doors = [("shop".to_owned(), door)].into();
         let state = Arc::new(Inbound::new(doors, store.clone(), Arc::new(SystemEnv), readiness.clone(), body_limits));
@@ -65,7 +65,7 @@ impl Site {
         let address = listener.local_addr().expect("an address");
         let shutdown = CancellationToken::new();
         let server = tokio::spawn(serve(listener, router(state.clone()), shutdown.clone(), server_limits));
-        Site { address, store, bell, state, readiness, shutdown, server }
+        Site { address, store, arrivals, state, readiness, shutdown, server }
     }
 
     async fn connect(&self) -> TcpStream {
@@ -133,7 +133,7 @@ async fn a_message_is_stored_as_it_came_and_rings_the_bell() {
     let sent = message(22_222_222_222, 5);
     let answer = site.post(HOOK, &sent).await;
     assert_eq!((status(&answer), body(&answer)), (200, "ok\n"));
-    within(site.bell.heard()).await;
+    within(site.arrivals.bell.heard()).await;
     let row = site.store.rows().remove(0);
     assert_eq!((row.bridge.as_str(), row.source, row.body), ("shop", Source::Salebot, sent));
     assert_eq!((row.client, row.message), (Some(ClientId(5)), Some(MessageId(22_222_222_222))));
@@ -250,8 +250,9 @@ async fn what_cannot_be_stored_is_answered_503(#[case] mood: Mood) {
     let answer = site.post(HOOK, &message(7, 5)).await;
     assert_eq!(status(&answer), 503);
     assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer}");
-    let ring = tokio::time::timeout(Duration::ZERO, site.bell.heard()).await;
+    let ring = tokio::time::timeout(Duration::ZERO, site.arrivals.bell.heard()).await;
     assert!(ring.is_err(), "the bell rang for nothing");
+    assert_eq!(site.arrivals.missed(), u64::from(mood == Mood::Full), "it is looked for in the history");
     let ready = status(&site.get("/health/ready").await);
     assert_eq!(ready, if mood == Mood::Full { 503 } else { 200 }, "one of ours is no matter of the store");
     // The next one finds the door open.
@@ -316,7 +317,7 @@ async fn a_sender_who_hangs_up_is_stored_all_the_same() {
     assert_eq!(site.store.rows(), []);
     site.store.gate.add_permits(1);
     within(site.store.stored(1)).await;
-    within(site.bell.heard()).await;
+    within(site.arrivals.bell.heard()).await;
     assert_eq!(site.close().await.stored, 1);
 }
 

@@ -167,6 +167,11 @@ fn messages_are_lines(
             violations.push(format!("`{text}` of client {client} stands in notes of {all:?}, those there {own:?}"));
         }
     }
+    dialogues_are_in_order(world, notes, violations);
+}
+
+/// Lines of a client stand in the order in which they were said.
+fn dialogues_are_in_order(world: &World, notes: &BTreeMap<Place, Vec<String>>, violations: &mut Vec<String>) {
     // Notes have the time they were received by our clock, and amoCRM sorts by it.
     if world.is_disorderly || world.has_jumps {
         return;
@@ -177,7 +182,12 @@ fn messages_are_lines(
             said.sort_by_key(|said| said.id);
             let places: BTreeMap<&str, usize> =
                 said.iter().enumerate().map(|(place, said)| (said.text.as_str(), place)).collect();
-            let apart_ms = if world.unheard.contains(client) { CLOSE_MS } else { 0 };
+            // Notes of one second stand in the order of their numbers, and one that follows to the next contact has a later one.
+            let is_moved = person.lost_at.is_some() && world.choices.joins_nothing;
+            let apart_ms = match world.unheard.contains(client) {
+                true => CLOSE_MS,
+                false => i64::from(is_moved) * 1_000,
+            };
             for lines in notes.values() {
                 let read: Vec<&Said> =
                     lines.iter().filter_map(|line| places.get(line.as_str()).map(|place| said[*place])).collect();

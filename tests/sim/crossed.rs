@@ -282,6 +282,21 @@ impl World {
         (both.map(|client| world.variable(client, "amo_contact_id")), contacts)
     }
 
+    /// A message finds the store full. In how many notes it is before the next look by the schedule.
+    pub fn turned_away() -> usize {
+        let (mut world, mut daemon) = World::calm();
+        let minute = 60_000;
+        let begins = world.env.now_ms() / minute * minute + minute + 5_000;
+        world.live(&mut daemon, begins);
+        let (_, client) = world.first();
+        world.network.salebot.lock().unwrap().person_writes(begins, client, Some("nobody took it"), &[]);
+        drop(world.network.salebot.lock().unwrap().take_webhooks());
+        world.arrivals.miss();
+        world.live(&mut daemon, begins + 40_000);
+        let amo = world.network.amo.lock().unwrap();
+        amo.notes().filter(|note| note.words() == "nobody took it").count()
+    }
+
     /// Somebody says what was noted three days ago, and the note is lost on its way. How often it stands there at last.
     pub fn said_again_and_lost() -> usize {
         let (mut world, mut daemon) = World::calm();

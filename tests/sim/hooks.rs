@@ -139,7 +139,7 @@ impl World {
                 broken: None,
             };
             self.kept.wait(self.kept.store.receive(body)).expect("has room");
-            self.bell.ring();
+            self.arrivals.bell.ring();
         }
     }
 
@@ -174,7 +174,7 @@ impl World {
                 broken: None,
             };
             self.kept.wait(self.kept.store.receive(body)).expect("has room");
-            self.bell.ring();
+            self.arrivals.bell.ring();
         }
     }
 }

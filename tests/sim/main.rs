@@ -216,6 +216,12 @@ fn a_note_is_not_taken_for_an_old_one_of_the_same_words() {
     assert_eq!(World::said_again_and_lost(), 2);
 }
 
+/// Nobody waits for the next look by the schedule.
+#[test]
+fn a_message_that_was_turned_away_is_found_at_once() {
+    assert_eq!(World::turned_away(), 1);
+}
+
 /// Where the lead is gone a note goes to the contact, as it would have without one.
 #[test]
 fn a_note_for_a_lead_that_is_gone_goes_to_the_contact() {

@@ -23,7 +23,7 @@ use salebridge::core::retry::RetryPolicy;
 use salebridge::core::time::Millis;
 use salebridge::engine::{Bridge, HEARD, Parts};
 use salebridge::inbound::SalebotDecoder;
-use salebridge::ports::env::{Bell, Env};
+use salebridge::ports::env::{Arrivals, Env};
 use salebridge::ports::remote::{Amo as AmoPort, Decoder};
 use salebridge::ports::store::{Counts, Store};
 use salebridge::remote::amocrm::{AmoV2, AmoV4, Bearer, Dialect, LongLivedToken, Watcher};
@@ -159,7 +159,7 @@ pub struct World {
     /// What people entered by hand.
     pub entered: Entered,
     pub bots: Arc<Bots>,
-    pub bell: Arc<Bell>,
+    pub arrivals: Arc<Arrivals>,
     pub decoder: Arc<SalebotDecoder>,
     pub report: Report,
     crashes_left: u64,
@@ -282,7 +282,7 @@ impl World {
             events: Events::default(),
             entered: Entered::default(),
             bots: Arc::default(),
-            bell: Arc::new(Bell::default()),
+            arrivals: Arc::default(),
             decoder: Arc::new(SalebotDecoder::new(Notices::default())),
             report: Report::default(),
             crashes_left,
@@ -646,7 +646,7 @@ impl World {
             salebot: Arc::new(SalebotApi::new(options, transport, Arc::clone(&env))),
             env,
             decoder: Arc::clone(&self.decoder) as Arc<dyn Decoder>,
-            arrived: Arc::clone(&self.bell),
+            arrived: Arc::clone(&self.arrivals),
             stop: CancellationToken::new(),
         });
         let bridge = match self.watch(watcher) {

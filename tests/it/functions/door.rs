@@ -7,7 +7,6 @@ use async_trait::async_trait;
 use salebridge::core::flex::Notices;
 use salebridge::core::function::{Answer, Call};
 use salebridge::inbound::{BodyLimits, Door, Inbound, Readiness, ReadyReport, ServerLimits, router, serve};
-use salebridge::ports::env::Bell;
 use salebridge::ports::function::Functions;
 use salebridge::ports::store::{StoreError, Stored};
 use secrecy::SecretString;
@@ -63,10 +62,10 @@ impl Site {
             Engine { gate: Semaphore::new(0), entered: AtomicUsize::new(0), left: AtomicUsize::new(0), is_full };
         let engine = Arc::new(engine);
         let token = SecretString::from(TOKEN);
-        let door = Door::new(&SecretString::from("some-webhook-secret"), Arc::new(Bell::default()), Notices::default());
+        let door = Door::new(&SecretString::from("some-webhook-secret"), Arc::default(), Notices::default());
         let doors = [
             ("shop".to_owned(), door.with_functions(&token, Arc::clone(&engine) as Arc<dyn Functions>)),
-            ("closed".to_owned(), Door::new(&token, Arc::new(Bell::default()), Notices::default())),
+            ("closed".to_owned(), Door::new(&token, Arc::default(), Notices::default())),
         ];
         let store = Arc::new(InboxDouble::new(Mood::Takes));
         let state = Inbound::new(doors.into(), store, Arc::new(SystemEnv), Arc::new(Ready), BodyLimits::default());

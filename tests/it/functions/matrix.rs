@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use salebridge::core::flex::Notices;
 use salebridge::core::function::{Answer, Call, Function};
 use salebridge::inbound::{BodyLimits, Door, Inbound, Readiness, ReadyReport, ServerLimits, router, serve};
-use salebridge::ports::env::Bell;
 use salebridge::ports::function::Functions;
 use salebridge::ports::store::Stored;
 use secrecy::SecretString;
@@ -135,7 +134,7 @@ impl Site {
     async fn open() -> Site {
         let engine = Arc::new(Engine::default());
         let token = SecretString::from(TOKEN);
-        let door = Door::new(&SecretString::from("some-webhook-secret"), Arc::new(Bell::default()), Notices::default());
+        let door = Door::new(&SecretString::from("some-webhook-secret"), Arc::default(), Notices::default());
         let door = door.with_functions(&token, Arc::clone(&engine) as Arc<dyn Functions>);
         let store = Arc::new(InboxDouble::new(Mood::Takes));
         let doors = [("shop".to_owned(), door)].into();

@@ -15,7 +15,7 @@ async fn a_hook_is_stored_as_it_came_and_the_same_again_too() {
     for _ in 0..2 {
         assert_eq!(status(&site.post(HOOK, LEAD).await), 200);
     }
-    within(site.bell.heard()).await;
+    within(site.arrivals.bell.heard()).await;
     let rows = site.store.rows();
     assert_eq!(rows.len(), 2, "a pipeline's hook has no time: the same words may be two moves");
     let row = &rows[0];
