@@ -95,9 +95,12 @@ pub fn are_lost(world: &World, amo: &Amo, salebot: &Salebot, violations: &mut Ve
         }
         let may_be_empty = world.choices.has_no_orders && !entered.sources.contains_key(&id) && held.is_empty();
         // What a client says counts for more where Salebot is the owner, of whichever of several leads it was said.
+        // A lead that was made a moment ago gets what a bot says before it knows of that.
+        let may_be_anothers = world.choices.has_no_orders && held.starts_with("heard ");
         let is_owners = world.choices.owners_turned && (world.choices.has_no_orders || !has_known);
         if !words.is_empty()
             && !is_owners
+            && !may_be_anothers
             && !may_be_empty
             && !words.contains(&&held)
             && !world.has_frozen(LinkRef::Lead(LeadId(id)))

@@ -207,6 +207,7 @@ impl World {
             // A quarrel takes a while to be noticed.
             world.busy_ms = 240_000;
         }
+        world.network.note(format!("{:?}, later {:?}", world.choices, world.change_of_mind));
         world.populate();
         world
     }
