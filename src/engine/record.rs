@@ -325,6 +325,10 @@ fn written_link(change: &Change) -> Option<LinkRef> {
 /// True for actions that a plan of values may have written before: their confirmations are in doubt
 /// while an attempt's outcome is unknown.
 pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<crate::core::action::Confirm> {
-    let tried = row.in_doubt || row.attempts > 0 || row.first_attempt_at.is_some();
-    if tried { row.action.confirms().to_vec() } else { Vec::new() }
+    if was_tried(row) { row.action.confirms().to_vec() } else { Vec::new() }
+}
+
+/// True for an action that may have been carried out, also one that may simply be repeated.
+pub(super) fn was_tried(row: &crate::ports::store::OutboxRow) -> bool {
+    row.in_doubt || row.attempts > 0 || row.first_attempt_at.is_some()
 }

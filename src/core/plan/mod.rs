@@ -21,8 +21,9 @@ use super::link::{Base, Bases, Content};
 use super::merge::Merged;
 use super::policy::Rule;
 use super::selector::{AmoField, AmoPart, Entity, SalebotField};
-use super::shape::{Place, Slot};
+use super::shape::{self, Place, Record, Slot};
 use super::text;
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 /// What is to be done about a person or a deal.
@@ -140,6 +141,17 @@ impl Doubts<'_> {
         }
         base
     }
+}
+
+/// Of a write to amoCRM whose outcome is not known, the pairs whose value the record shows: there it has happened, whatever
+/// somebody else did to the rest of the record.
+pub fn happened(rules: &[ResolvedRule], record: Record<'_>, zone: &TimeZone, confirms: &[Confirm]) -> Vec<Confirm> {
+    let is_there = |confirm: &&Confirm| {
+        let rule = rules.iter().find(|rule| rule.key == confirm.rule);
+        let now = rule.map(|rule| shape::read(&rule.slot, record, zone));
+        now.is_some_and(|now| confirm.base.sent_amo.iter().any(|sent| is_met(sent, &now)))
+    };
+    confirms.iter().filter(is_there).cloned().collect()
 }
 
 /// True when a service shows what was sent, or what it may have made of it.

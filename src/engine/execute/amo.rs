@@ -2,16 +2,19 @@
 
 use super::lookup::{Found, LostNote};
 use super::{Bridge, Outcome};
-use crate::core::action::{Action, Edit, NoteTarget};
+use crate::core::action::{Action, Confirm, Edit, NoteTarget};
 use crate::core::apply;
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ContactId, LeadId};
 use crate::core::link::ClientLink;
 use crate::core::model::{Contact, Lead};
-use crate::core::plan::{deal, person};
+use crate::core::plan::ground::Ground;
+use crate::core::plan::{self, ResolvedRule, deal, person};
 use crate::core::policy::CreateContact;
 use crate::core::retry;
+use crate::core::shape::Record;
 use crate::core::time::Millis;
+use crate::engine::record::was_tried;
 use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority};
 use crate::ports::store::{OutboxRow, StoreError};
 use futures::FutureExt;
@@ -169,12 +172,19 @@ impl Bridge {
             return (Outcome::Changed { version: before.updated_at, fingerprint }, None);
         }
         if person::edited_fingerprint(&before, edits) != *seen {
-            let fault = Fault::new(FaultKind::Changed, "somebody changed the contact in the meantime");
-            return (Outcome::Failed(fault), None);
+            let written = self.written(row, |ground| &ground.contact_rules, Record::Contact(&before));
+            return (Outcome::Overtaken(written), None);
         }
         let updated_at = now.seconds().max(before.updated_at + 1);
         let change = Change { id: before.id, edits: edits.clone(), updated_at };
         (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
+    }
+
+    /// What an attempt whose outcome is not known has written.
+    fn written(&self, row: &OutboxRow, rules: fn(&Ground) -> &Vec<ResolvedRule>, record: Record<'_>) -> Vec<Confirm> {
+        let ground = self.ground().filter(|_| was_tried(row));
+        ground
+            .map_or_else(Vec::new, |ground| plan::happened(rules(&ground), record, &ground.zone, row.action.confirms()))
     }
 
     /// The same for leads.
@@ -206,8 +216,8 @@ impl Bridge {
             if before == lead {
                 outcomes.push(Outcome::ChangedLead { version: before.updated_at });
             } else if deal::edited_fingerprint(&before, edits) != *seen {
-                outcomes
-                    .push(Outcome::Failed(Fault::new(FaultKind::Changed, "somebody changed the lead in the meantime")));
+                let written = self.written(row, |ground| &ground.lead_rules, Record::Lead(&before));
+                outcomes.push(Outcome::Overtaken(written));
             } else {
                 let updated_at = now.seconds().max(before.updated_at + 1);
                 outcomes.push(Outcome::ChangedLead { version: updated_at });
@@ -322,7 +332,10 @@ impl Bridge {
 
 /// It was not done, and what stands behind it in its key may not overtake it.
 fn must_wait(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Failed(_) | Outcome::Unclear(_) | Outcome::Waits(..) | Outcome::Untouched)
+    matches!(
+        outcome,
+        Outcome::Failed(_) | Outcome::Overtaken(_) | Outcome::Unclear(_) | Outcome::Waits(..) | Outcome::Untouched
+    )
 }
 
 fn updated_contact(row: &OutboxRow) -> Option<ContactId> {

@@ -17,7 +17,7 @@ mod settle;
 mod under_way;
 
 use super::{Bridge, Step};
-use crate::core::action::{NoteTarget, Side};
+use crate::core::action::{Confirm, NoteTarget, Side};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::function::Call;
 use crate::core::id::{ActionId, ClientId, ContactId, NoteId, OrderId};
@@ -56,6 +56,8 @@ pub(in crate::engine) enum Outcome {
     Superfluous,
     /// It failed.
     Failed(Fault),
+    /// Somebody changed the record meanwhile. Of an attempt whose outcome was not known, these pairs were written.
+    Overtaken(Vec<Confirm>),
     /// Its outcome is still unknown: look again after so many milliseconds.
     Unclear(i64),
     /// What it needs is not there yet: again after so many milliseconds.

@@ -85,7 +85,8 @@ impl Bridge {
         let mut changes = Vec::new();
         let mut ends = Vec::new();
         for (row, outcome) in rows.iter().zip(outcomes) {
-            let (failed, held) = (matches!(outcome, Outcome::Failed(_)), outcome == Outcome::Untouched);
+            let failed = matches!(outcome, Outcome::Failed(_) | Outcome::Overtaken(_));
+            let held = outcome == Outcome::Untouched;
             let before = changes.len();
             self.settle_one(row, outcome, &mut links, &mut changes);
             let end = changes[before..].iter().find_map(|change| end_of(change, failed)).filter(|_| !held);
@@ -152,6 +153,13 @@ impl Bridge {
                 self.function_failed(row, fault, links, changes)
             }
             Outcome::Failed(fault) => self.failed(row, fault, links, changes),
+            Outcome::Overtaken(written) => {
+                for Confirm { link, rule, base, .. } in &written {
+                    self.confirmed(row.action.side(), *link, rule, base, links);
+                }
+                let fault = Fault::new(FaultKind::Changed, "somebody changed the record in the meantime");
+                self.failed(row, fault, links, changes);
+            }
             Outcome::Unclear(wait_ms) => {
                 let fault = row
                     .fault
