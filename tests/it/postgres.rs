@@ -155,6 +155,11 @@ impl Server {
         self.tell("stop");
     }
 
+    /// True while nobody can reach it.
+    pub(crate) fn is_down(&self) -> bool {
+        !self.folder.join(".s.PGSQL.5432").exists()
+    }
+
     /// Ends the server as a loss of power would.
     pub(crate) fn crash(&self) {
         self.tell("crash");

@@ -81,6 +81,7 @@ async fn one_node_lives_through_a_server_that_stops() {
     let url = url.replace("salebridge@", "salebridge:hush-hush@");
     let place = scanning_seldom(Place::of_town(&town).keeping_in(&url));
     server.stop();
+    eventually("nobody can reach the server", async || server.is_down()).await;
     let daemon = place.start();
     eventually("it waits for its database", || async { place.logged().contains("does not answer") }).await;
     server.go_on();
