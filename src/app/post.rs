@@ -28,7 +28,7 @@ pub struct Current {
 pub struct Post {
     /// The bridge's name.
     pub name: String,
-    /// Rings when something was stored for it.
+    /// Tells of what was stored for it, and what could not be.
     pub arrived: Arc<Arrivals>,
     current: RwLock<Option<Current>>,
     elsewhere: RwLock<Option<String>>,

@@ -14,7 +14,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::selector::SalebotField;
 use crate::core::time::Millis;
 use crate::ports::remote::{Priority, Wanted};
-use crate::ports::store::{Change, Mark, OutboxRow, StoreError, Stored, Subject};
+use crate::ports::store::{Change, OutboxRow, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
 
 /// How soon a lead looks again whether another one's values have been told; the longer it takes, the later.
@@ -171,8 +171,7 @@ impl Bridge {
         draft.word = contact.filter(|_| is_current).map(|contact| Word::of(contact, lead.id, &memory.stored));
         if let Some(before) = before {
             let wait_ms = self.now().since(before.created_at).clamp(WORD_MS, WORD_MS_MAX);
-            let due = self.now().plus(wait_ms);
-            draft.changes.push(Change::Mark(Mark { subject: Subject::Lead(lead.id), due, attempts: 0, run: None }));
+            draft.changes.push(self.marked(Subject::Lead(lead.id), wait_ms));
         }
         if let Some(link) = link {
             self.pass_the_word(link, &next, memory, &mut draft);
@@ -192,9 +191,7 @@ impl Bridge {
         }
         if before.open && (has_left || !now.open) {
             let next = deal::next_speaker(before, &memory.by_contact);
-            draft.changes.extend(next.map(|next| {
-                Change::Mark(Mark { subject: Subject::Lead(next), due: self.now(), attempts: 0, run: None })
-            }));
+            draft.changes.extend(next.map(|next| self.marked(Subject::Lead(next), 0)));
         }
     }
 

@@ -91,7 +91,11 @@ impl Bridge {
 
     /// A mark for a record that is to be looked at later.
     pub(super) fn look_again(&self, subject: Subject, wait_ms: i64) -> Draft {
-        let mark = Mark { subject, due: self.now().plus(wait_ms), attempts: 0, run: None };
-        Draft::of(Change::Mark(mark))
+        Draft::of(self.marked(subject, wait_ms))
+    }
+
+    /// The record is to be looked at after so long.
+    pub(super) fn marked(&self, subject: Subject, wait_ms: i64) -> Change {
+        Change::Mark(Mark { subject, due: self.now().plus(wait_ms), attempts: 0, run: None })
     }
 }

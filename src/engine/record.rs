@@ -225,9 +225,7 @@ impl Bridge {
             met.extend(clients.iter().filter(|link| is_person(link)).filter_map(|link| link.contact));
             leads.extend(unowned.iter().filter(|(contact, _)| met.contains(contact)).map(|(_, lead)| *lead));
         }
-        let due = self.now();
-        let mark = |lead| Change::Mark(Mark { subject: Subject::Lead(lead), due, attempts: 0, run: None });
-        Ok(leads.into_iter().map(mark).collect())
+        Ok(leads.into_iter().map(|lead| self.marked(Subject::Lead(lead), 0)).collect())
     }
 
     /// The revisions of the links that these rest on, and whose the clients among them are.

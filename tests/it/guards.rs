@@ -443,19 +443,10 @@ async fn a_look_that_fails_condemns_no_write() {
 
 fn deal(id: u64) -> DealLink {
     DealLink {
-        lead: LeadId(id),
         contact: Some(ContactId(1)),
         client: Some(ClientId(1)),
-        spoke: 0,
-        order: None,
-        ordered: false,
         stage: Some((PipelineId(61), StatusId(1001))),
-        state: None,
-        responsible: None,
-        open: true,
         version: 1,
-        fingerprint: String::new(),
-        bases: Default::default(),
-        revision: 0,
+        ..DealLink::new(LeadId(id))
     }
 }

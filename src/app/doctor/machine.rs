@@ -139,10 +139,9 @@ fn folder_of(path: &Path) -> PathBuf {
 }
 
 fn disk(folder: &Path) -> Need {
-    let Ok(state) = rustix::fs::statvfs(folder) else {
+    let Some(free) = sqlite::free_bytes(folder) else {
         return Need::not_tried(Subject::DISK, format!("{} is not there", folder.display()));
     };
-    let free = state.f_bavail.saturating_mul(state.f_frsize);
     let found = format!("{} MiB free at {}", free >> 20, folder.display());
     let remedy = "make room there, or set store.url to a file on another disk";
     match free {

@@ -32,7 +32,7 @@ pub use super::Access;
 pub use crate::store::counters::WriterCounters;
 pub use copying::SqliteCopy;
 pub use examine::{Examined, driver, examine, is_driven};
-pub use trouble::is_closed;
+pub use trouble::{free_bytes, is_closed};
 
 /// Memory that bodies on their way to the disk may take together, in KiB. A burst of the largest
 /// bodies must not take more than a small server has.

@@ -79,13 +79,15 @@ impl Trouble {
 fn is_about_room(error: &sqlx::Error, path: &Path) -> bool {
     match primary_code(error) {
         Some(FULL) => true,
-        Some(IO_FAILED) => {
-            let folder = path.parent().unwrap_or(path);
-            rustix::fs::statvfs(folder)
-                .is_ok_and(|state| state.f_bavail.saturating_mul(state.f_frsize) < ROOM_BYTES_MIN)
-        }
+        Some(IO_FAILED) => free_bytes(path).is_some_and(|free| free < ROOM_BYTES_MIN),
         _ => false,
     }
+}
+
+/// How many bytes there is room for where this file or folder lies; none where it is not there.
+pub fn free_bytes(path: &Path) -> Option<u64> {
+    let state = rustix::fs::statvfs(path).ok()?;
+    Some(state.f_bavail.saturating_mul(state.f_frsize))
 }
 
 /// `SQLITE_READONLY` and `SQLITE_CANTOPEN`.

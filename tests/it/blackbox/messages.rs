@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 /// The user that owns nothing.
@@ -193,12 +193,18 @@ impl Drop for Full<'_> {
     }
 }
 
-#[test]
-fn a_disk_that_is_full_at_the_start_is_told_with_what_to_do() {
+/// A place whose database has a folder of its own, and that folder.
+fn with_folder() -> (Place, PathBuf) {
     let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
     let folder = place.path().join("full");
     fs::create_dir(&folder).expect("a folder");
     place.write(&place.config.text().replace("salebridge.db", "full/salebridge.db"));
+    (place, folder)
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_start_is_told_with_what_to_do() {
+    let (place, folder) = with_folder();
     // Only root can mount one.
     let Some(_full) = is_root().then(|| Full::mounted(&folder, "8m")).flatten() else { return };
     ended(&place.command(&["migrate"]).output().expect("it runs"), 0, &["up to date"]);
@@ -210,10 +216,7 @@ fn a_disk_that_is_full_at_the_start_is_told_with_what_to_do() {
 
 #[test]
 fn a_full_disk_is_told_with_what_to_do() {
-    let place = Place::new("http://127.0.0.1:9", "http://127.0.0.1:9");
-    let folder = place.path().join("full");
-    fs::create_dir(&folder).expect("a folder");
-    place.write(&place.config.text().replace("salebridge.db", "full/salebridge.db"));
+    let (place, folder) = with_folder();
     match is_root().then(|| Full::mounted(&folder, "64k")).flatten() {
         Some(_full) => {
             ended(&place.command(&["run"]).output().expect("it runs"), 1, &["disk is full", "make room"]);

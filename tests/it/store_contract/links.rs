@@ -58,22 +58,7 @@ fn link(client: u64, contact: Option<u64>) -> ClientLink {
 }
 
 fn deal(lead: u64, contact: Option<u64>) -> DealLink {
-    DealLink {
-        lead: LeadId(lead),
-        contact: contact.map(ContactId),
-        client: None,
-        spoke: 0,
-        order: None,
-        ordered: false,
-        stage: None,
-        state: None,
-        responsible: None,
-        open: false,
-        version: 0,
-        fingerprint: String::new(),
-        bases: Bases::new(),
-        revision: 0,
-    }
+    DealLink { contact: contact.map(ContactId), open: false, ..DealLink::new(LeadId(lead)) }
 }
 
 fn phone(number: u32) -> MatchKey {

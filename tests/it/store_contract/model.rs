@@ -95,20 +95,13 @@ fn link() -> impl Strategy<Value = Change> {
     let deal = (1..3u64, option::of(1..4u64), any::<bool>()).prop_map(|(lead, contact, open)| {
         let base = Base { amo: Some(vec!["a".to_owned()]), ..Base::default() };
         Change::PutDeal(Box::new(DealLink {
-            lead: LeadId(lead),
             contact: contact.map(ContactId),
-            client: None,
-            spoke: 0,
-            order: None,
             ordered: open,
-            stage: None,
-            state: None,
-            responsible: None,
             open,
             version: 1,
             fingerprint: "f".to_owned(),
             bases: Bases::from([("rule".to_owned(), base)]),
-            revision: 0,
+            ..DealLink::new(LeadId(lead))
         }))
     });
     prop_oneof![client, deal]
