@@ -73,6 +73,17 @@ pub struct Standing {
     pub lost: Option<String>,
 }
 
+/// How what is asked for stands to what was asked for before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begun {
+    /// It begins.
+    Anew,
+    /// The very same is under way in a daemon: it is watched.
+    Joined,
+    /// An unfinished one is gone on with.
+    GoesOn,
+}
+
 /// Backfills of one or several bridges.
 pub struct Backfills {
     opened: Opened,
@@ -84,9 +95,8 @@ pub struct Backfills {
 }
 
 impl Backfills {
-    /// Asks for backfills, and drives the bridges unless a daemon does. True in the second place for each bridge
-    /// where an unfinished one is gone on with.
-    pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, bool)>)> {
+    /// Asks for backfills, and drives the bridges unless a daemon does. With each bridge stands how it begins there.
+    pub async fn begin(config: &Config, wish: &Wish) -> anyhow::Result<(Backfills, Vec<(String, Begun)>)> {
         let bridges: Vec<String> =
             crate::app::dead_letters::bridges(config, wish.bridge.as_deref())?.into_iter().map(str::to_owned).collect();
         let (opened, is_driven) = driven::reach(config, &bridges).await?;
@@ -100,7 +110,7 @@ impl Backfills {
             }
         };
         let own = if is_driven { None } else { Some(driven::drive(config, &bridges, &opened, Task::Backfill)?) };
-        let told = asked.iter().map(|(bridge, _, goes_on)| (bridge.clone(), *goes_on)).collect();
+        let told = asked.iter().map(|(bridge, _, begun)| (bridge.clone(), *begun)).collect();
         let bridges = asked.into_iter().map(|(bridge, request, _)| (bridge, request)).collect();
         Ok((Backfills { opened, store, bridges, own, done: Mutex::default() }, told))
     }
@@ -220,23 +230,23 @@ impl Backfills {
     }
 }
 
-/// Asks for all bridges or for none. True with each where an unfinished one is gone on with.
+/// Asks for all bridges or for none.
 async fn ask_all(
     store: &dyn Store,
     bridges: &[String],
     wish: &Wish,
     is_driven: bool,
-) -> anyhow::Result<Vec<(String, Request, bool)>> {
+) -> anyhow::Result<Vec<(String, Request, Begun)>> {
     for bridge in bridges {
         may_ask(store, bridge, wish, is_driven).await?;
     }
-    let mut asked: Vec<(String, Request, bool)> = Vec::new();
+    let mut asked: Vec<(String, Request, Begun)> = Vec::new();
     for bridge in bridges {
         match ask(store, bridge, wish, is_driven, wire::now()).await {
-            Ok((request, goes_on)) => asked.push((bridge.clone(), request, goes_on)),
+            Ok((request, begun)) => asked.push((bridge.clone(), request, begun)),
             Err(error) => {
                 // Nobody would watch those.
-                for (bridge, request, _) in asked.iter().filter(|(_, _, goes_on)| !goes_on) {
+                for (bridge, request, _) in asked.iter().filter(|(_, _, begun)| *begun == Begun::Anew) {
                     asked::take_back(store, bridge, REQUEST, request).await?;
                 }
                 return Err(error);
@@ -269,28 +279,28 @@ fn in_the_way(bridge: &str, asked: &Request) -> anyhow::Error {
     )
 }
 
-/// Asks for one bridge. True when an unfinished one is gone on with.
+/// Asks for one bridge.
 async fn ask(
     store: &dyn Store,
     bridge: &str,
     wish: &Wish,
     is_driven: bool,
     now: Millis,
-) -> anyhow::Result<(Request, bool)> {
+) -> anyhow::Result<(Request, Begun)> {
     if let Some(asked) = may_ask(store, bridge, wish, is_driven).await? {
-        return Ok((asked, true));
+        return Ok((asked, if is_driven { Begun::Joined } else { Begun::GoesOn }));
     }
     let request = wish.request(now);
     let text = store.text(bridge, PROGRESS).await?;
     let left = backfill::kept::<Progress>(text.as_deref())
         .filter(|left| left.done_at.is_none() && left.request.is_like(&request) && !wish.restart && !wish.dry_run);
-    let goes_on = left.is_some();
+    let begun = if left.is_some() { Begun::GoesOn } else { Begun::Anew };
     let request = left.map_or(request, |left| left.request);
     store.commit(bridge, vec![Change::PutText(REQUEST, serde_json::to_string(&request)?)]).await?;
     // Of two who ask at once the last one has it.
     match backfill::kept::<Request>(store.text(bridge, REQUEST).await?.as_deref()) {
         Some(asked) if asked != request => Err(in_the_way(bridge, &asked)),
-        _ => Ok((request, goes_on)),
+        _ => Ok((request, begun)),
     }
 }
 
@@ -330,10 +340,13 @@ mod tests {
     #[tokio::test]
     async fn one_that_runs_is_joined_by_the_same_and_replaced_by_no_other() {
         let store = MemoryStore::default();
-        let (first, goes_on) = ask(&store, "shop", &wish(false), true, Millis(1)).await.expect("nothing is asked for");
-        assert!(!goes_on);
+        let (first, begun) = ask(&store, "shop", &wish(false), true, Millis(1)).await.expect("nothing is asked for");
+        assert_eq!(begun, Begun::Anew);
         // Before its first page, too.
-        assert_eq!(ask(&store, "shop", &wish(false), true, Millis(2)).await.expect("alike"), (first.clone(), true));
+        assert_eq!(
+            ask(&store, "shop", &wish(false), true, Millis(2)).await.expect("alike"),
+            (first.clone(), Begun::Joined)
+        );
         let recent = Wish { since: Some(Millis(5)), ..wish(false) };
         for other in [wish(true), recent] {
             let error = ask(&store, "shop", &other, true, Millis(3)).await.expect_err("another one runs").to_string();
@@ -355,12 +368,12 @@ mod tests {
     async fn what_was_killed_where_no_daemon_runs_keeps_its_place_but_a_dry_run_has_none() {
         let store = MemoryStore::default();
         ask(&store, "shop", &wish(true), false, Millis(1)).await.expect("nothing is asked for");
-        let (real, goes_on) =
+        let (real, begun) =
             ask(&store, "shop", &wish(false), false, Millis(2)).await.expect("nobody watches the other");
-        assert_eq!((real.asked_at, goes_on), (Millis(2), false));
+        assert_eq!((real.asked_at, begun), (Millis(2), Begun::Anew));
         let error = ask(&store, "shop", &wish(true), false, Millis(3)).await.expect_err("its place would be lost");
         assert!(error.to_string().contains("--restart"), "{error}");
-        assert_eq!(ask(&store, "shop", &wish(false), false, Millis(4)).await.expect("the same"), (real, true));
+        assert_eq!(ask(&store, "shop", &wish(false), false, Millis(4)).await.expect("the same"), (real, Begun::GoesOn));
     }
 
     #[tokio::test]

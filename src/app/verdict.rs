@@ -75,8 +75,11 @@ fn rest(bridges: usize) -> String {
 }
 
 fn at_work(bridges: &[Value]) -> String {
-    let sum = |key: &str| bridges.iter().filter_map(|bridge| bridge[key].as_u64()).sum::<u64>();
-    format!("At work: {} messages to look at, {} changes to write.", sum("inbox"), sum("outbox"))
+    let sum = |key: &str| bridges.iter().map(|bridge| count(&bridge[key])).sum::<u64>();
+    match (sum("inbox"), sum("outbox")) {
+        (0, 0) => "At work: records and dialogues are read.".to_owned(),
+        (inbox, outbox) => format!("At work: {inbox} messages to look at, {outbox} changes to write."),
+    }
 }
 
 fn count(value: &Value) -> u64 {
@@ -233,6 +236,8 @@ mod tests {
             bridge["outbox"] = json!(12);
         });
         assert_eq!(busy.headline, "All is well. At work: 0 messages to look at, 12 changes to write.");
+        let reading = judged(|bridge| bridge["idle"] = json!(false));
+        assert_eq!(reading.headline, "All is well. At work: records and dialogues are read.");
     }
 
     #[test]

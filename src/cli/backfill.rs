@@ -1,7 +1,7 @@
 //! `salebridge backfill`: a first import, or a repair, of everything or of a part.
 
 use super::Failure;
-use crate::app::backfill::{Backfills, Standing, Wish};
+use crate::app::backfill::{Backfills, Begun, Standing, Wish};
 use crate::app::dead_letters::Since;
 use crate::app::driven::with_remedy;
 use crate::app::wire;
@@ -92,8 +92,18 @@ pub(super) async fn run(path: &Path, arguments: &Arguments) -> Result<ExitCode, 
     }
     let config = super::settings(path)?;
     let (backfills, asked) = Backfills::begin(&config, &wish).await?;
-    for (bridge, _) in asked.iter().filter(|(_, goes_on)| *goes_on) {
-        anstream::eprintln!("{bridge}: the backfill goes on where it was left; --restart begins anew.");
+    for (bridge, begun) in &asked {
+        match begun {
+            Begun::Anew => {}
+            Begun::Joined => {
+                anstream::eprintln!(
+                    "{bridge}: the daemon is at it already, and this tells how far it is; --restart begins anew."
+                )
+            }
+            Begun::GoesOn => {
+                anstream::eprintln!("{bridge}: the backfill goes on where it was left; --restart begins anew.")
+            }
+        }
     }
     let ended = watch(&backfills).await;
     let standings = backfills.ended().await?;

@@ -123,7 +123,7 @@ fn refuse_conflicts(output: &Path, name: &str, force: bool) -> anyhow::Result<()
 async fn amo(arguments: &Arguments, asks: bool) -> anyhow::Result<(AmoAnswers, AmoSeen)> {
     let mut url = match &arguments.amo_url {
         Some(url) => url.clone(),
-        None if asks => line("amoCRM's address, for example https://example.amocrm.ru", None)?,
+        None if asks => sound_line("amoCRM's address, for example https://example.amocrm.ru", None, fault_of_address)?,
         None => bail!("amoCRM's address is missing: --amo-url https://example.amocrm.ru"),
     };
     let api = match arguments.api {
@@ -136,7 +136,7 @@ async fn amo(arguments: &Arguments, asks: bool) -> anyhow::Result<(AmoAnswers, A
         None if asks => {
             while let Err(refused) = init::look_for_amo(&url, api).await {
                 again(&refused, asks)?;
-                url = line("amoCRM's address", Some(&url))?;
+                url = corrected("amoCRM's address", &url)?;
             }
             hidden("amoCRM's long-lived token (not shown)")?
         }
@@ -152,7 +152,7 @@ async fn amo(arguments: &Arguments, asks: bool) -> anyhow::Result<(AmoAnswers, A
         if refused.is_about_key {
             token = hidden("amoCRM's long-lived token (not shown)")?;
         } else {
-            url = line("amoCRM's address", Some(&url))?;
+            url = corrected("amoCRM's address", &url)?;
         }
     }
 }
@@ -176,7 +176,7 @@ async fn salebot(arguments: &Arguments, asks: bool) -> anyhow::Result<(SalebotAn
         if refused.is_about_key {
             api_key = hidden("The API key of the Salebot project (not shown)")?;
         } else {
-            url = line("Salebot's address", Some(&url))?;
+            url = corrected("Salebot's address", &url)?;
         }
     }
 }
@@ -204,8 +204,11 @@ fn given(file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<Option<S
     Ok(Some(SecretString::from(text.trim())))
 }
 
-fn line(prompt: &str, default: Option<&str>) -> anyhow::Result<String> {
-    sound_line(prompt, default, |_| None)
+/// A refused answer stands there to be corrected: a key pressed too early must not give it once more.
+fn corrected(prompt: &str, refused: &str) -> anyhow::Result<String> {
+    let input = Input::<String>::new().with_prompt(prompt).with_initial_text(refused);
+    let sound = |text: &String| fault_of_address(text.trim()).map_or(Ok(()), Err);
+    Ok(input.validate_with(sound).interact_text()?.trim().to_owned())
 }
 
 /// Asks until nothing is wrong with the answer.

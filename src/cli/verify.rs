@@ -5,6 +5,7 @@ use crate::app::dead_letters::bridges;
 use crate::app::inspect::{self, Ended, Reader};
 use crate::app::verify::{self, Cause, Difference, Report};
 use crate::app::wire;
+use crate::core::text;
 use comfy_table::{Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -128,11 +129,7 @@ fn row(difference: &Difference) -> [String; 7] {
     ]
 }
 
-/// One line of at most so many signs, without what would move a terminal's cursor.
+/// As much of a value as a line holds.
 pub(super) fn shortened(text: &str) -> String {
-    let plain: String = text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
-    match plain.char_indices().nth(VALUE_CHARS_MAX) {
-        Some((at, _)) => format!("{}…", &plain[..at]),
-        None => plain,
-    }
+    text::one_line(text, VALUE_CHARS_MAX)
 }

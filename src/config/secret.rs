@@ -48,14 +48,17 @@ impl Checker<'_> {
             }
             Secret::File(_) | Secret::Env(_) if self.checks.secrets == Secrets::Shape => return Some(Fetched::Unread),
             Secret::File(path) => {
-                self.sources
-                    .push(SecretSource { key: secret.place.path.clone(), file: Some(self.folder.join(&path.value)) });
-                let Some(value) = self.fetch_file(path) else { return self.unread() };
+                let value = self.fetch_file(path);
+                let file = Some(self.folder.join(&path.value));
+                self.sources.push(SecretSource { key: secret.place.path.clone(), file, is_read: value.is_some() });
+                let Some(value) = value else { return self.unread() };
                 value
             }
             Secret::Env(name) => {
-                self.sources.push(SecretSource { key: secret.place.path.clone(), file: None });
-                let Some(value) = self.fetch_variable(name) else { return self.unread() };
+                let value = self.fetch_variable(name);
+                let key = secret.place.path.clone();
+                self.sources.push(SecretSource { key, file: None, is_read: value.is_some() });
+                let Some(value) = value else { return self.unread() };
                 value
             }
         };

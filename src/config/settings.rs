@@ -30,6 +30,8 @@ pub struct SecretSource {
     pub key: String,
     /// Its file; none for an environment variable.
     pub file: Option<PathBuf>,
+    /// False where it could not be read, which is a fault of its own.
+    pub is_read: bool,
 }
 
 /// Which database, and where.

@@ -4,7 +4,9 @@
 
 use super::action::{Action, Edit};
 use super::estimate::Gallop;
-use super::run::{Run, RunKind};
+use super::link::Content;
+use super::run::{Run, RunKind, Written, WroteLine};
+use super::text;
 use super::time::Millis;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +19,8 @@ pub const PROGRESS: &str = "backfill.progress";
 pub const KNOWN: &str = "backfill.known";
 /// Most lines of a dry run's sample.
 pub const SAMPLE_MAX: usize = 20;
+/// Longest value in it.
+const VALUE_CHARS_MAX: usize = 60;
 
 /// What is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -224,28 +228,54 @@ pub fn kept<T: for<'de> Deserialize<'de>>(text: Option<&str>) -> Option<T> {
     serde_json::from_str(text?).ok()
 }
 
-/// What an action would do, with its values.
+/// What an action would do: each value with what stands there now, or what a new record is made with.
 fn would(action: &Action) -> String {
-    let edits = |edits: &[Edit]| {
-        let one = |edit: &Edit| format!("{} := {}", edit.place(), serde_json::to_string(edit).unwrap_or_default());
-        edits.iter().map(one).collect::<Vec<_>>().join(", ")
-    };
+    if let Some(line) = WroteLine::of(action) {
+        let one = |value: &Written| {
+            let before = value.before.as_ref().map_or_else(|| "?".to_owned(), |before| quoted(before));
+            format!("{} {before} → {}", line.target.place(&value.rule), quoted(&value.after))
+        };
+        return line.values.iter().map(one).collect::<Vec<_>>().join(", ");
+    }
     match action {
-        Action::UpdateContact { edits: changed, .. } | Action::UpdateLead { edits: changed, .. } => edits(changed),
-        Action::CreateContact { edits: made, .. } => format!("a new contact with {}", edits(made)),
-        Action::SaveVariables { variables, .. } | Action::SetOrderVariables { variables, .. } => {
-            variables.iter().map(|(name, value)| format!("{name} := {value:?}")).collect::<Vec<_>>().join(", ")
+        Action::CreateContact { edits, .. } => {
+            let made: Vec<String> =
+                edits.iter().map(|edit| format!("{} {}", edit.place(), quoted(&held(edit)))).collect();
+            format!("a new contact with {}", made.join(", "))
         }
-        Action::CreateOrder { lead, name, .. } => format!("an order for lead {lead}, {name:?}"),
+        Action::CreateOrder { lead, name, .. } => {
+            format!("an order for lead {lead}, {}", quoted(std::slice::from_ref(name)))
+        }
         Action::SetOrderState { order, state, .. } => format!("order {order} to stage {state}"),
         other => other.name().to_owned(),
     }
 }
 
+/// The values of an edit as people read them.
+fn held(edit: &Edit) -> Content {
+    match edit {
+        Edit::Name(text) | Edit::FirstName(text) | Edit::LastName(text) | Edit::CompanyName(text) => vec![text.clone()],
+        Edit::Tags(tags) => tags.iter().cloned().collect(),
+        Edit::Responsible(user) => vec![user.to_string()],
+        Edit::Contact(contact) => vec![contact.to_string()],
+        Edit::Price(price) => vec![price.to_string()],
+        Edit::Stage { status, .. } => vec![status.to_string()],
+        Edit::Field { elements, .. } => elements.iter().map(|element| element.value.clone()).collect(),
+    }
+}
+
+/// A value in quotes, on one line and not longer than a line.
+fn quoted(content: &[String]) -> String {
+    format!("\"{}\"", text::one_line(&content.join(" | "), VALUE_CHARS_MAX))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::id::{ClientId, LeadId};
+    use crate::core::action::{Confirm, LinkRef, Replaced};
+    use crate::core::id::{ClientId, FieldId, LeadId};
+    use crate::core::link::{Base, Bases};
+    use crate::core::model::{Element, FieldKind, Variables};
 
     fn request() -> Request {
         let (since_span, until_span) = (None, None);
@@ -319,5 +349,40 @@ mod tests {
         let mut wet = Progress::new(Request { dry_run: false, ..request() }, Millis(5));
         wet.plans(&action);
         assert!(wet.sample.is_empty());
+    }
+
+    #[test]
+    fn a_sample_tells_what_a_value_replaces() {
+        let replaced = |before: Option<&str>, after: &str| {
+            let content = |text: &str| vec![text.to_owned()];
+            Some(Replaced { before: before.map(content), after: content(after) })
+        };
+        let confirm = |rule: &str, replaced| Confirm {
+            link: LinkRef::Client(ClientId(5)),
+            rule: rule.to_owned(),
+            base: Base::default(),
+            replaced,
+        };
+        let confirms = vec![
+            confirm("contact.name=client.name", replaced(Some("Anna\n"), &"x".repeat(99))),
+            confirm("contact.field.7=client.city", replaced(None, "Минск")),
+            confirm("contact.id=client.amo_contact_id", None),
+        ];
+        let action = Action::SaveVariables { client: ClientId(5), variables: Variables::new(), confirms };
+        let long = format!("{}…", "x".repeat(60));
+        assert_eq!(would(&action), format!("client.name \"Anna \" → \"{long}\", client.city ? → \"Минск\""));
+        let phones = ["+7999", "+7998"].map(Element::text).into();
+        let edits = vec![
+            Edit::Name("Anna".to_owned()),
+            Edit::Field { id: FieldId(9), kind: FieldKind::Multitext, elements: phones },
+        ];
+        let made = Action::CreateContact {
+            edits,
+            created_at: 0,
+            clients: [ClientId(5)].into(),
+            keys: BTreeSet::new(),
+            bases: Bases::new(),
+        };
+        assert_eq!(would(&made), "a new contact with name \"Anna\", field.9 \"+7999 | +7998\"");
     }
 }

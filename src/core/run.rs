@@ -172,6 +172,15 @@ impl Target {
             | Action::Function(_) => None,
         }
     }
+
+    /// The side of a pair (`Rule::key`) that is written here: `contact.phone` or `client.phone`.
+    pub fn place(self, rule: &str) -> &str {
+        let (amo, salebot) = rule.rsplit_once('=').unwrap_or((rule, rule));
+        match self {
+            Target::Contact(_) | Target::Lead(_) => amo,
+            Target::Client(_) | Target::Order(..) => salebot,
+        }
+    }
 }
 
 impl fmt::Display for Target {

@@ -5,7 +5,7 @@
 use super::id::{PipelineId, StatusId};
 use super::model::{Account, FieldInfo, FieldKind, Variables};
 use super::nearest::nearest;
-use super::policy::{Policy, Rule};
+use super::policy::{Direction, Policy, Rule};
 use super::selector::{AmoField, AmoPart, Entity, FieldRef, SalebotField};
 use super::shape::{self, Form, Slot};
 use super::text;
@@ -37,9 +37,10 @@ const NAMES_MAX: usize = 12;
 /// Longest text that is repeated from a record.
 const QUOTE_CHARS_MAX: usize = 40;
 
-/// Mapped fields that are missing, of a type that cannot be written, or of a name that two fields have.
+/// Mapped fields that are missing, of a type that cannot be written, of a name that two fields have, or mapped so that
+/// two variables stand for one element.
 pub fn fields(policy: &Policy, account: &Account) -> Vec<Finding> {
-    let mut found = Vec::new();
+    let mut found = twins(policy, account);
     for rule in &policy.rules {
         match shape::resolve(&rule.amo, account) {
             Err(reason) => found.push(Finding::fault(reason, missing_remedy(&rule.amo, account))),
@@ -139,6 +140,38 @@ fn without_choices(rule: &Rule, slot: &Slot) -> Option<Finding> {
             "add its choices in amoCRM".to_owned(),
         )
     })
+}
+
+/// Variables that stand for the first element of one list: who fills in the second one replaces the first number.
+fn twins(policy: &Policy, account: &Account) -> Vec<Finding> {
+    let mut lists: Vec<(Entity, Slot, Vec<&Rule>)> = Vec::new();
+    for rule in policy.rules.iter().filter(|rule| rule.direction == Direction::Both) {
+        let Ok(slot) = shape::resolve(&rule.amo, account) else { continue };
+        if !matches!(slot.form, Form::Phones | Form::Emails | Form::Several) {
+            continue;
+        }
+        let entity = rule.amo.entity;
+        match lists.iter_mut().find(|(of, list, _)| *of == entity && list.place == slot.place) {
+            Some((_, _, rules)) => rules.push(rule),
+            None => lists.push((entity, slot, vec![rule])),
+        }
+    }
+    let told = |(_, _, rules): &(Entity, Slot, Vec<&Rule>)| {
+        let names: Vec<String> = rules.iter().map(|rule| format!("`{}`", rule.salebot)).collect();
+        let [_, second, ..] = rules.as_slice() else { return None };
+        Some(Finding::doubt(
+            format!(
+                "{} all hold the first value of `{}`, and an edit of any of them changes that one",
+                listed(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+                second.amo
+            ),
+            format!(
+                "set direction = \"to_amo\" for `{}`: what it is told is added to the list; or map it to a field of its own",
+                second.salebot
+            ),
+        ))
+    };
+    lists.iter().filter_map(told).collect()
 }
 
 /// Rows of the stage table, and filters of triggers, that the account has no stage for; stages of the table's
@@ -261,11 +294,7 @@ pub fn choices(policy: &Policy, account: &Account, variables: &Variables) -> Vec
 }
 
 fn quoted(value: &str) -> String {
-    let value = text::without_controls(value);
-    match value.char_indices().nth(QUOTE_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value,
-    }
+    text::one_line(value, QUOTE_CHARS_MAX)
 }
 
 /// A few of them, and how many more there are.

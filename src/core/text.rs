@@ -190,6 +190,15 @@ pub fn without_controls(text: &str) -> String {
     text.chars().filter(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t')).collect()
 }
 
+/// One line of at most so many signs, without what would move a terminal's cursor.
+pub fn one_line(text: &str, chars_max: usize) -> String {
+    let plain: String = text.chars().map(|sign| if sign.is_control() { ' ' } else { sign }).collect();
+    match plain.char_indices().nth(chars_max) {
+        Some((at, _)) => format!("{}…", &plain[..at]),
+        None => plain,
+    }
+}
+
 /// True when `seen` is what a service may have made of `sent`: spaces trimmed or joined, characters
 /// beyond U+FFFF dropped, or the text cut at the first of them or at a length limit. Case matters,
 /// and nothing may have been added: people edit right after we write.

@@ -98,6 +98,11 @@ fn keys(config: &Config) -> std::collections::BTreeMap<String, Key> {
 }
 
 fn secrets(config: &Config) -> Need {
+    let unread: Vec<&str> =
+        config.secrets.iter().filter(|source| !source.is_read).map(|source| source.key.as_str()).collect();
+    if !unread.is_empty() {
+        return Need::not_tried(Subject::SECRETS, format!("not all can be read: {}", unread.join(", ")));
+    }
     if !config.warnings.is_empty() {
         let (what, remedy): (Vec<&str>, Vec<&str>) = config
             .warnings

@@ -86,7 +86,7 @@ pub struct Earlier {
 impl Earlier {
     /// It wrote these, or is about to, or came too late to.
     pub fn wrote(&mut self, line: &WroteLine) {
-        let places = line.values.iter().map(|value| (line.target, place_of(line.target, &value.rule).to_owned()));
+        let places = line.values.iter().map(|value| (line.target, line.target.place(&value.rule).to_owned()));
         self.wrote.extend(places);
     }
 
@@ -131,7 +131,7 @@ pub fn gathered(ground: &Ground, lines: impl IntoIterator<Item = WroteLine>) -> 
         let mut written = BTreeSet::new();
         // The identifiers are kept whatever anybody does.
         for value in line.values.into_iter().filter(|value| !kept.contains(&value.rule)) {
-            let place = (line.target, place_of(line.target, &value.rule).to_owned());
+            let place = (line.target, line.target.place(&value.rule).to_owned());
             if written.insert(place.1.clone()) {
                 add(ground, places.entry(place), value);
             }
@@ -169,15 +169,6 @@ fn slot_of(ground: &Ground, rule: &str) -> Result<Slot, String> {
     shape::resolve(&amo, &ground.account)
 }
 
-/// The written side of a pair's name: `contact.phone` or `client.phone`.
-fn place_of(target: Target, rule: &str) -> &str {
-    let (amo, salebot) = rule.rsplit_once('=').unwrap_or((rule, rule));
-    match target {
-        Target::Contact(_) | Target::Lead(_) => amo,
-        Target::Client(_) | Target::Order(..) => salebot,
-    }
-}
-
 /// Decides about one record; `now`: none where its service does not have it any more.
 pub fn decide(
     ground: &Ground,
@@ -189,7 +180,7 @@ pub fn decide(
     let mut decided = Decided::default();
     let mut writes = Writes::default();
     for changed in changed {
-        let place = place_of(target, &changed.rule);
+        let place = target.place(&changed.rule);
         let held = Held::find(ground, place, &changed.rule, now);
         let (what, told) = judge(ground, changed, &held, around);
         let current = held.as_ref().ok().map(|held| held.content.clone());
@@ -369,7 +360,7 @@ fn standing_on<'a>(
         let mut rules = ground.contact_rules.iter().chain(&ground.lead_rules);
         slot.is_some_and(|slot| rules.any(|rule| rule.key == key && rule.slot.place == *slot))
     };
-    let stands = |key: &String| place_of(target, key) == place || is_same_slot(key);
+    let stands = |key: &String| target.place(key) == place || is_same_slot(key);
     let of = |link: LinkRef, bases: &'a Bases| {
         bases
             .iter()

@@ -145,3 +145,36 @@ fn a_value_that_is_no_choice_is_told_with_the_nearest() {
     assert!(with("Постоянный покупатель")[0].remedy.contains("Новый, VIP"));
     assert!(with(&"я".repeat(500))[0].what.chars().count() < 150, "a long value is cut");
 }
+
+#[test]
+fn variables_that_stand_for_one_number_are_told() {
+    let mut account = account();
+    let phones = FieldInfo {
+        name: "Телефон".to_owned(),
+        kind: FieldKind::Multitext,
+        code: Some("PHONE".to_owned()),
+        choices: BTreeMap::new(),
+    };
+    account.contact_fields.insert(FieldId(20), phones);
+    let told = |second: &str, direction| {
+        let pairs = [
+            ("contact.phone", "client.phone", Direction::Both),
+            (second, "client.phone2", direction),
+            ("contact.field.12", "client.city", Direction::Both),
+        ];
+        fields(&policy(&pairs), &account)
+    };
+    for second in ["contact.phone", "contact.field.20"] {
+        let found = told(second, Direction::Both);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(
+            !found[0].is_fault && found[0].what.starts_with("`client.phone`, `client.phone2` all hold"),
+            "{found:?}"
+        );
+        assert!(found[0].remedy.contains("\"to_amo\" for `client.phone2`"), "{found:?}");
+    }
+    // One that only adds, one that only shows, and another field.
+    assert_eq!(told("contact.phone", Direction::ToAmo), []);
+    assert_eq!(told("contact.phone", Direction::ToSalebot), []);
+    assert_eq!(told("contact.field.4396817", Direction::Both), []);
+}

@@ -53,6 +53,23 @@ fn two_numbers_that_come_at_once_are_both_kept() {
 }
 
 #[test]
+fn a_second_variable_that_only_tells_adds_its_number() {
+    let second = rule("contact.phone", "client.phone2", Direction::ToAmo, Owner::Amo);
+    let ground = ground_of(vec![both("contact.phone", "client.phone"), second]);
+    let mut world = world(1);
+    put(&mut world.contact, PHONE, texts(&["+79990000011"]));
+    world.settle(&ground);
+    assert!(!world.clients[&ClientId(5)].1.contains_key("phone2"), "it does not follow the first number");
+    for number in ["+79990000012", "+79990000013"] {
+        perform(&mut world, Deed::Variable(5, "phone2", Some(number.to_owned())));
+        world.settle(&ground);
+        let held: Vec<&str> = world.contact.fields[&PHONE].iter().map(|element| element.value.as_str()).collect();
+        assert_eq!(held, ["+79990000011", number]);
+        assert_eq!(world.clients[&ClientId(5)].1["phone"], "+79990000011");
+    }
+}
+
+#[test]
 fn tags_of_a_lead_come_from_its_order_and_from_the_client() {
     let ground =
         ground_of(vec![both("lead.tags", "order.tags"), rule("lead.tags", "client.tag", Direction::ToAmo, Owner::Amo)]);
