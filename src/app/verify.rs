@@ -435,10 +435,6 @@ fn cause(
         }
         (Why::NotCarried | Why::Refused(_), _) => (Cause::NotCarried, pair.why.told()),
         (Why::Unread, _) => (Cause::Unread, pair.why.told()),
-        (Why::AsSeen, _) if pair.direction == Direction::ToAmo && looked.clients.len() > 1 => (
-            Cause::NotCarried,
-            "the contact has several clients, and what another of them says, or an edit, stands there".to_owned(),
-        ),
         // What is carried was not edited since; so the side that is only written to was.
         (Why::AsSeen, _) if pair.direction != Direction::Both => (
             Cause::NotCarried,

@@ -61,6 +61,8 @@ pub enum Why {
     Refused(String),
     /// The pair travels the other way, or there is nothing to carry.
     NotCarried,
+    /// The pair only writes to amoCRM, where what another client of the contact says stands: one value holds one of them.
+    Another,
     /// Both sides are as they were last seen, and yet they differ.
     AsSeen,
 }
@@ -80,6 +82,7 @@ impl Why {
             Why::Decided => "it was decided before and is not done yet".to_owned(),
             Why::Refused(reason) => format!("it cannot be carried over: {reason}"),
             Why::NotCarried => "the pair does not carry this difference".to_owned(),
+            Why::Another => "what another client of the contact says stands there".to_owned(),
             Why::AsSeen => "both sides are as they were last seen, and differ".to_owned(),
         }
     }
@@ -97,7 +100,19 @@ pub fn person(ground: &Ground, seen: PersonSeen<'_>, plan: &Plan) -> Vec<Compare
             all.push(compared(ground, rule, link, (amo, salebot), base, plan));
         }
     }
+    agree_by_another(&mut all);
     all
+}
+
+/// Of several clients one speaks for a value that only amoCRM is written to. The others differ from it for good, and that is
+/// no difference between the sides.
+fn agree_by_another(all: &mut [Compared]) {
+    let spoken: BTreeSet<String> =
+        all.iter().filter(|pair| pair.agrees && !pair.amo.is_empty()).map(|pair| pair.rule.clone()).collect();
+    let silent = |pair: &&mut Compared| pair.direction == Direction::ToAmo && pair.why == Why::AsSeen;
+    for pair in all.iter_mut().filter(silent).filter(|pair| spoken.contains(&pair.rule)) {
+        (pair.agrees, pair.why) = (true, Why::Another);
+    }
 }
 
 /// The pairs of a lead: with its order, with its client where they speak of this lead, and its stage.

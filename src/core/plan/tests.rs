@@ -20,6 +20,7 @@ use crate::core::time::Millis;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
+mod inspect;
 mod lists;
 mod undo;
 mod word;
