@@ -161,8 +161,9 @@ fn twins(policy: &Policy, account: &Account) -> Vec<Finding> {
         let [_, second, ..] = rules.as_slice() else { return None };
         Some(Finding::doubt(
             format!(
-                "{} all hold the first value of `{}`, and an edit of any of them changes that one",
+                "{} {} hold the first value of `{}`, and an edit of any of them changes that one",
                 listed(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+                if names.len() == 2 { "both" } else { "all" },
                 second.amo
             ),
             format!(

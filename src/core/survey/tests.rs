@@ -168,7 +168,7 @@ fn variables_that_stand_for_one_number_are_told() {
         let found = told(second, Direction::Both);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
-            !found[0].is_fault && found[0].what.starts_with("`client.phone`, `client.phone2` all hold"),
+            !found[0].is_fault && found[0].what.starts_with("`client.phone`, `client.phone2` both hold"),
             "{found:?}"
         );
         assert!(found[0].remedy.contains("\"to_amo\" for `client.phone2`"), "{found:?}");
