@@ -82,6 +82,10 @@ fn run_all(seeds: std::ops::Range<u64>) -> Report {
                         Ok(one) => report.add(&one),
                         Err(failure) => drop(failures.insert(seed, failure)),
                     }
+                    let failed = failures.len();
+                    if (seed - seeds.start + 1).is_multiple_of(PROGRESS_EVERY) {
+                        println!("seed {seed} of {} to {}: {failed} failed", seeds.start, seeds.end - 1);
+                    }
                 }
             });
         }
@@ -96,6 +100,9 @@ fn run_all(seeds: std::ops::Range<u64>) -> Report {
     );
     report
 }
+
+/// A run of hours tells how far it is, and whether waiting for its end is of any use.
+const PROGRESS_EVERY: u64 = 1_000;
 
 /// Played in every run of the tests.
 const DEFAULT_SEEDS: std::ops::Range<u64> = 0..500;
