@@ -206,20 +206,23 @@ fn given(file: Option<&Path>, variable: Option<&str>) -> anyhow::Result<Option<S
 
 /// A refused answer stands there to be corrected: a key pressed too early must not give it once more.
 fn corrected(prompt: &str, refused: &str) -> anyhow::Result<String> {
-    let input = Input::<String>::new().with_prompt(prompt).with_initial_text(refused);
-    let sound = |text: &String| fault_of_address(text.trim()).map_or(Ok(()), Err);
-    Ok(input.validate_with(sound).interact_text()?.trim().to_owned())
+    sound(Input::new().with_prompt(prompt).with_initial_text(refused), fault_of_address)
 }
 
-/// Asks until nothing is wrong with the answer.
+/// Asks for one line; with a default, an empty one is that.
 fn sound_line(prompt: &str, default: Option<&str>, fault: fn(&str) -> Option<String>) -> anyhow::Result<String> {
-    let sound = |text: &String| fault(text.trim()).map_or(Ok(()), Err);
-    let input = Input::<String>::new().with_prompt(prompt).validate_with(sound);
+    let input = Input::new().with_prompt(prompt);
     let input = match default {
         Some(default) => input.default(default.to_owned()),
         None => input,
     };
-    Ok(input.interact_text()?.trim().to_owned())
+    sound(input, fault)
+}
+
+/// Asks until nothing is wrong with the answer.
+fn sound(input: Input<'_, String>, fault: fn(&str) -> Option<String>) -> anyhow::Result<String> {
+    let is_sound = move |text: &String| fault(text.trim()).map_or(Ok(()), Err);
+    Ok(input.validate_with(is_sound).interact_text()?.trim().to_owned())
 }
 
 /// Before anybody is asked for anything else.

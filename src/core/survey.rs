@@ -287,15 +287,12 @@ pub fn choices(policy: &Policy, account: &Account, variables: &Variables) -> Vec
                 Some(near) => format!("did you mean \"{near}\"? Write it so in the bot, or add the choice in amoCRM"),
                 None => format!("its choices are {}: write one of them in the bot, or add it", listed(&names)),
             };
-            let what = format!("client.{name} holds \"{}\", which is no choice of `{}`", quoted(value), rule.amo);
+            let value = text::one_line(value, QUOTE_CHARS_MAX);
+            let what = format!("client.{name} holds \"{value}\", which is no choice of `{}`", rule.amo);
             found.push(Finding::doubt(what, remedy));
         }
     }
     found
-}
-
-fn quoted(value: &str) -> String {
-    text::one_line(value, QUOTE_CHARS_MAX)
 }
 
 /// A few of them, and how many more there are.

@@ -4,8 +4,7 @@ use super::Bridge;
 use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
-use crate::core::plan::{Notice, Plan, identifiers};
-use crate::core::policy::Rule;
+use crate::core::plan::{Notice, Plan, is_identifier};
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, JournalEntry, Mark, NewAction, Store, Stored, Subject};
@@ -115,14 +114,12 @@ impl Bridge {
     /// A line for the list of runs, for each that decided to change values.
     fn runs_of(&self, changes: &[Change]) -> Vec<Change> {
         let mut runs: BTreeMap<Run, usize> = BTreeMap::new();
-        // The identifiers are kept whatever anybody does: an undo leaves them.
-        let kept: Vec<String> = identifiers().iter().map(Rule::key).collect();
         for change in changes {
             if let Change::AddAction(new) = change
                 && let Some(run) = new.run
                 && let Some(line) = WroteLine::of(&new.action)
             {
-                let values = line.values.iter().filter(|value| !kept.contains(&value.rule)).count();
+                let values = line.values.iter().filter(|value| !is_identifier(&value.rule)).count();
                 if values > 0 {
                     *runs.entry(run).or_default() += values;
                 }

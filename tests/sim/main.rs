@@ -82,9 +82,8 @@ fn run_all(seeds: std::ops::Range<u64>) -> Report {
                         Ok(one) => report.add(&one),
                         Err(failure) => drop(failures.insert(seed, failure)),
                     }
-                    let failed = failures.len();
                     if (seed - seeds.start + 1).is_multiple_of(PROGRESS_EVERY) {
-                        println!("seed {seed} of {} to {}: {failed} failed", seeds.start, seeds.end - 1);
+                        println!("seed {seed} of {} to {}: {} failed", seeds.start, seeds.end - 1, failures.len());
                     }
                 }
             });

@@ -25,6 +25,7 @@ use super::shape::{self, Place, Record, Slot};
 use super::text;
 use jiff::tz::TimeZone;
 use serde_json::json;
+use std::sync::LazyLock;
 
 /// What is to be done about a person or a deal.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -109,6 +110,12 @@ pub fn identifiers() -> Vec<Rule> {
         kept(Entity::Contact, "amo_client_id"),
         kept(Entity::Lead, "amo_lead_id"),
     ]
+}
+
+/// True for the name (`Rule::key`) of one of the [`identifiers`]: kept whatever anybody does, so an undo leaves them.
+pub fn is_identifier(rule: &str) -> bool {
+    static KEYS: LazyLock<Vec<String>> = LazyLock::new(|| identifiers().iter().map(Rule::key).collect());
+    KEYS.iter().any(|key| key == rule)
 }
 
 /// Writes to one pair that were tried and whose outcome is not known.

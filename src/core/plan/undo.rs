@@ -7,7 +7,7 @@
 
 use super::ground::Ground;
 use super::stage::STAGE_PAIR;
-use super::{deal, identifiers, person, push_edit};
+use super::{deal, is_identifier, person, push_edit};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, Replaced, Side};
 use crate::core::id::{ClientId, OrderId};
 use crate::core::link::{Base, Bases, ClientLink, Content, DealLink};
@@ -125,12 +125,10 @@ const EDITED: &str = "it was edited since";
 /// between: then their edit is what stood there before.
 pub fn gathered(ground: &Ground, lines: impl IntoIterator<Item = WroteLine>) -> BTreeMap<Target, Vec<Changed>> {
     let mut places: BTreeMap<(Target, String), Changed> = BTreeMap::new();
-    let kept: Vec<String> = identifiers().iter().map(|rule| rule.key()).collect();
     for line in lines {
         // Several pairs may stand on one place; it was written once.
         let mut written = BTreeSet::new();
-        // The identifiers are kept whatever anybody does.
-        for value in line.values.into_iter().filter(|value| !kept.contains(&value.rule)) {
+        for value in line.values.into_iter().filter(|value| !is_identifier(&value.rule)) {
             let place = (line.target, line.target.place(&value.rule).to_owned());
             if written.insert(place.1.clone()) {
                 add(ground, places.entry(place), value);
