@@ -137,9 +137,14 @@ fn client_of(seen: &DealSeen<'_>) -> Option<ClientId> {
     if seen.link.is_some_and(|link| link.ordered) { bound.or(now) } else { now.or(bound) }
 }
 
-/// Its place among those that have had the word, once it is planned.
+/// True once its client is not the one whose variables it spoke in.
+fn is_with_another_client(seen: &DealSeen<'_>, link: &DealLink) -> bool {
+    !link.ordered && link.client.zip(seen.client).is_some_and(|(before, now)| before != now.client.id)
+}
+
+/// Its place among those that have had the word, once it is planned; in the variables of another client it has had none.
 fn place(seen: &DealSeen<'_>) -> u64 {
-    let before = seen.link.map_or(0, |link| link.spoke);
+    let before = seen.link.filter(|link| !is_with_another_client(seen, link)).map_or(0, |link| link.spoke);
     let speaks = seen.is_current && seen.client.is_some();
     if speaks && before <= seen.spoken() { seen.spoken().saturating_add(1) } else { before }
 }
@@ -164,9 +169,8 @@ impl<'a> DealSeen<'a> {
 /// True for a lead that was known and has the word in these variables again, or for the first time in this client's: what
 /// they hold is not about it.
 fn takes_the_word(seen: &DealSeen<'_>) -> bool {
-    let (Some(link), Some(client), true) = (seen.link, seen.client, seen.is_current) else { return false };
-    let is_anothers = !link.ordered && link.client.is_some_and(|before| before != client.client.id);
-    is_anothers || link.spoke == 0 || link.spoke < seen.spoken()
+    let (Some(link), Some(_), true) = (seen.link, seen.client, seen.is_current) else { return false };
+    is_with_another_client(seen, link) || link.spoke == 0 || link.spoke < seen.spoken()
 }
 
 /// True where what the variable holds was left there by another lead: it says nothing of this one, which never told it

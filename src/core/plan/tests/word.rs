@@ -178,6 +178,26 @@ fn what_a_lead_said_that_went_to_another_contact_is_not_written_to_the_one_that_
 }
 
 #[test]
+fn what_another_lead_left_in_the_variables_of_its_new_client_is_not_written_to_one_that_came_later() {
+    let mut talk = Talk::new();
+    for rule in &mut talk.ground.lead_rules {
+        rule.rule.owner = Owner::Salebot;
+    }
+    talk.make(1, 50_000);
+    let came = talk.leads.remove(&LeadId(1)).unwrap();
+    // With this contact another lead has the word; the one that comes had it before, with its former client.
+    talk.client.client.id = ClientId(6);
+    talk.variables = Variables::new();
+    talk.make(2, 1_000);
+    talk.leads.insert(LeadId(1), came);
+    talk.look(1);
+    assert_eq!((talk.says("sum"), talk.says("amo_lead_id")), ("1000", "2"));
+    talk.close(2);
+    talk.look(1);
+    assert_eq!((talk.price(1), talk.says("sum"), talk.says("amo_lead_id")), (50_000, "50000", "1"));
+}
+
+#[test]
 fn what_was_said_of_the_older_lead_replaces_nothing_in_a_new_one() {
     let mut talk = Talk::new();
     for rule in &mut talk.ground.lead_rules {
