@@ -2,7 +2,7 @@
 
 use super::Bridge;
 use super::people::Clients;
-use crate::core::action::{client_key, contact_key};
+use crate::core::action::{client_key, contact_key, new_contact_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::model::Contact;
@@ -20,7 +20,7 @@ const LEADS_MAX: usize = 50;
 pub(super) struct Around {
     /// How they were seen before.
     pub(super) seen: BTreeMap<ContactId, ContactSeen>,
-    /// Writes to them and to their clients that wait or are under way, by key.
+    /// Writes to them and to their clients, and contacts being made for these, that wait or are under way, by key.
     pending: BTreeMap<String, Vec<OutboxRow>>,
     /// Their newest leads.
     deals: BTreeMap<LeadId, DealLink>,
@@ -57,7 +57,7 @@ impl Bridge {
         let mut around = Around { seen, keys, found, ..Around::default() };
         let with_clients: BTreeSet<ContactId> = clients.all().filter_map(|link| link.contact).collect();
         if !with_clients.is_empty() {
-            let own = clients.all().map(|link| client_key(link.client.id));
+            let own = clients.all().flat_map(keys_of_client);
             let keys: Vec<String> = with_clients.into_iter().map(contact_key).chain(own).collect();
             for row in self.store().pending(self.name(), &keys).await? {
                 around.pending.entry(row.action.key()).or_default().push(row);
@@ -97,12 +97,12 @@ impl Around {
         self.found.contains(&client)
     }
 
-    /// Writes to this contact, if it has clients, and to them.
+    /// Writes to this contact, if it has clients, and to them; also the making of a contact for one of them.
     pub(super) fn pending_of(&self, contact: ContactId, clients: &[&ClientLink]) -> Vec<&OutboxRow> {
         if clients.is_empty() {
             return Vec::new();
         }
-        let own = clients.iter().map(|link| client_key(link.client.id));
+        let own = clients.iter().flat_map(|link| keys_of_client(link));
         let mut rows: Vec<&OutboxRow> =
             own.chain([contact_key(contact)]).filter_map(|key| self.pending.get(&key)).flatten().collect();
         rows.sort_unstable_by_key(|row| row.id);
@@ -129,6 +129,11 @@ impl Around {
         let is_known = |lead: &LeadId| self.deals.get(lead).is_some_and(|deal| deal.contact == Some(contact.id));
         newest_leads(contact).take(LEADS_MAX).filter(|lead| is_met || !is_known(lead)).collect()
     }
+}
+
+/// Under these keys there is what waits for a client.
+fn keys_of_client(link: &ClientLink) -> [String; 2] {
+    [client_key(link.client.id), new_contact_key(link.client.id)]
 }
 
 /// The leads of a contact that are asked about, newest first.

@@ -1,9 +1,9 @@
 //! The one way into the store for what was decided.
 
 use super::Bridge;
-use crate::core::action::{LinkRef, Side, client_key, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, Side, client_key, contact_key, lead_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
-use crate::core::link::{ClientLink, ContactSeen, DealLink};
+use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
 use crate::core::plan::{Notice, Plan, is_identifier};
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
 use crate::ports::remote::Priority;
@@ -323,10 +323,26 @@ fn written_link(change: &Change) -> Option<LinkRef> {
     }
 }
 
-/// True for actions that a plan of values may have written before: their confirmations are in doubt
-/// while an attempt's outcome is unknown.
-pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<crate::core::action::Confirm> {
-    if was_tried(row) { row.action.confirms().to_vec() } else { Vec::new() }
+/// What both sides agree on if an action was carried out of which that is not known: of one that was tried. A contact that
+/// was made is met in a listing before its answer is: then it is no stranger's.
+pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<Confirm> {
+    match &row.action {
+        _ if !was_tried(row) => Vec::new(),
+        Action::CreateContact { clients, bases, .. } => {
+            let own = |client: &ClientId| {
+                let link = LinkRef::Client(*client);
+                let agreed = |(rule, base): (&String, &Base)| Confirm {
+                    link,
+                    rule: rule.clone(),
+                    base: base.clone(),
+                    replaced: None,
+                };
+                bases.iter().map(agreed).collect()
+            };
+            clients.first().map(own).unwrap_or_default()
+        }
+        action => action.confirms().to_vec(),
+    }
 }
 
 /// True for an action that may have been carried out, also one that may simply be repeated.

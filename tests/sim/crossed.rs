@@ -3,6 +3,7 @@
 
 use crate::scripts::{DOUBT_MS, LOOK_MS};
 use crate::world::{Daemon, World};
+use salebridge::core::policy::Owner;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
 use salebridge::sandbox::amo::records::{Element, ElementKind};
@@ -42,6 +43,12 @@ impl World {
         }
         self.post_hooks();
         self.deliver();
+    }
+
+    /// Nobody works for so long.
+    fn idle(&mut self, by_ms: i64) {
+        let mut nobody: Daemon = Box::pin(std::future::pending());
+        let _ = self.env.run_until(&mut nobody, self.env.now_ms() + by_ms);
     }
 
     /// Lets everybody live until so long after the next tick of the polls.
@@ -255,6 +262,35 @@ impl World {
         [position, (name, world.variable(client, "full"))]
     }
 
+    /// The daemon is killed before it hears that a newcomer's contact was made, the bot learns another position meanwhile, our
+    /// clock is set back, and the first listing shows the contact. Position on both sides at last: the contact's, the client's.
+    pub fn told_while_its_contact_is_in_doubt() -> (String, String) {
+        let (mut world, mut daemon) = World::calm_with(|world| {
+            world.ordained = |policy| policy.rules.iter_mut().for_each(|rule| rule.owner = Owner::Amo);
+        });
+        let (now, client) = (world.env.now_ms(), world.newcomer());
+        for (name, value) in [("phone", "+79990000050"), ("position", "clerk")] {
+            world.network.salebot.lock().unwrap().set_variable(now, client, &format!("client.{name}"), value);
+        }
+        world.pass_tick(&mut daemon, 1_000);
+        let late = Fault::Slow { ms: LATE_MS };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, late).on("/contacts").by("POST"));
+        world.says(client, "hello");
+        world.until(&mut daemon, "the contact is made", World::is_spoilt);
+        drop(daemon);
+        world.idle(2 * SHOWN_MS);
+        let now = world.env.now_ms();
+        world.network.salebot.lock().unwrap().set_variable(now, client, "client.position", "foreman");
+        // What is to be looked for waits for its time, which comes later now.
+        world.env.jump(-600_000);
+        let mut daemon = world.start();
+        world.until(&mut daemon, "a listing shows whose it is", |world| world.counts().links == 3);
+        assert!(World::waits(&world), "its making is still in doubt");
+        world.pass(&mut daemon, DOUBT_MS);
+        let contact = world.variable(client, "amo_contact_id").parse().expect("it has a contact");
+        (world.position(contact), world.variable(client, "position"))
+    }
+
     /// Two people of one name and no number write at the same moment, the daemon is killed before it hears that their contacts
     /// were made, and nothing in a contact tells whose it is. The contact of each, and how many there are more.
     pub fn namesakes_whose_contacts_are_in_doubt() -> ([String; 2], usize) {
@@ -273,9 +309,8 @@ impl World {
         drop(daemon);
         let made = world.network.amo.lock().unwrap().contact_count() - before;
         assert_eq!(made, 2, "in one request");
-        // Nobody works until listings show both.
-        let mut nobody: Daemon = Box::pin(std::future::pending());
-        let _ = world.env.run_until(&mut nobody, world.env.now_ms() + 2 * SHOWN_MS);
+        // Until listings show both.
+        world.idle(2 * SHOWN_MS);
         let mut daemon = world.start();
         world.pass(&mut daemon, DOUBT_MS);
         let contacts = world.network.amo.lock().unwrap().contact_count() - before;

@@ -165,6 +165,13 @@ fn a_contact_that_is_made_by_hand_meanwhile_is_met_and_not_ours() {
     assert_eq!(World::made_by_hand_while_it_is_in_doubt(), [both("foreman"), both("By hand")]);
 }
 
+/// One of ours that a listing shows before its answer comes is no stranger's: what was said since is an edit.
+#[test]
+fn a_contact_that_is_listed_before_it_is_known_to_be_made_is_ours() {
+    let both = "foreman".to_owned();
+    assert_eq!(World::told_while_its_contact_is_in_doubt(), (both.clone(), both));
+}
+
 /// Which of two names is ours counts also where nobody knows yet whether it was written.
 #[test]
 fn a_value_in_doubt_is_no_edit_of_a_manager() {
