@@ -11,24 +11,41 @@ const BACK_MS: i64 = 1_000;
 /// Remembers when the clock was last found set.
 #[derive(Debug, Default)]
 pub(super) struct ClockWatch {
+    first: AtomicI64,
     last: AtomicI64,
     set_at: AtomicI64,
+    back_ms: AtomicI64,
 }
 
 impl ClockWatch {
     /// A glance at the clock.
     pub(super) fn saw(&self, now: Millis) {
         let last = self.last.swap(now.0, Ordering::Relaxed);
+        if last == 0 {
+            self.first.store(now.0, Ordering::Relaxed);
+        }
         if last != 0 && !(-BACK_MS..=GAP_MS).contains(&(now.0 - last)) {
             self.set_at.store(now.0, Ordering::Relaxed);
+            self.went_back((last - now.0).max(0));
         }
     }
 
+    /// It was set back by so much, and nobody has acted upon it.
+    pub(super) fn went_back(&self, by_ms: i64) {
+        self.back_ms.fetch_add(by_ms, Ordering::Relaxed);
+    }
+
+    /// By how much it was set back since the last call; none: it was not.
+    pub(super) fn take_back(&self) -> Option<i64> {
+        Some(self.back_ms.swap(0, Ordering::Relaxed)).filter(|by_ms| *by_ms > 0)
+    }
+
     /// The time as far as it can be compared with now: of one from before the clock was set, or from a time to come, nobody knows
-    /// how long ago it was, but not before the setting.
+    /// how long ago it was, but not before the setting. Where nobody saw that, it was before the first glance.
     pub(super) fn comparable(&self, at: Millis, now: Millis) -> Millis {
         match self.set_at() {
             Some(set_at) if at < set_at || at > now => set_at,
+            None if at > now => Millis(self.first.load(Ordering::Relaxed)).min(now),
             _ => at,
         }
     }
@@ -53,8 +70,10 @@ mod tests {
         assert_eq!(watch.set_at(), None);
         watch.saw(Millis(3_600_000));
         assert_eq!(watch.set_at(), Some(Millis(3_600_000)));
+        assert_eq!(watch.take_back(), None);
         watch.saw(Millis(3_000_000));
         assert_eq!(watch.set_at(), Some(Millis(3_000_000)));
+        assert_eq!((watch.take_back(), watch.take_back()), (Some(600_000), None));
     }
 
     #[test]
@@ -62,6 +81,8 @@ mod tests {
         let watch = ClockWatch::default();
         watch.saw(Millis(900_000));
         assert_eq!(watch.comparable(Millis(800_000), Millis(900_000)), Millis(800_000));
+        watch.saw(Millis(905_000));
+        assert_eq!(watch.comparable(Millis(999_000), Millis(905_000)), Millis(900_000), "set before we started");
         watch.saw(Millis(700_000));
         let now = Millis(760_000);
         for (at, compared) in [(650_000, 700_000), (750_000, 750_000), (800_000, 700_000)] {

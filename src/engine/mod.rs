@@ -51,7 +51,7 @@ use crate::core::time::Millis;
 use crate::ports::env::{Arrivals, Bell, Env};
 use crate::ports::meter::{Meter, Traffic, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
-use crate::ports::store::{Store, StoreError};
+use crate::ports::store::{Change, Store, StoreError, Stored};
 use futures::future::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
@@ -355,7 +355,13 @@ impl Bridge {
     /// Actions that were under way when we last stopped may have been carried out.
     async fn rescue(&self) {
         while !self.is_stopping() {
-            match self.parts.store.rescue(&self.parts.name).await {
+            // It may have been set back while we were away.
+            let set_back = Change::SetBack { now: self.now(), by_ms: 0 };
+            let rescued = match self.parts.store.commit(self.name(), vec![set_back]).await {
+                Ok(_) => self.parts.store.rescue(self.name()).await,
+                Err(error) => Err(error),
+            };
+            match rescued {
                 Ok(0) => return,
                 Ok(rescued) => {
                     tracing::info!(
@@ -377,7 +383,11 @@ impl Bridge {
         S: Future<Output = Result<Step, StoreError>> + Send,
     {
         while !self.is_stopping() {
-            match step().await {
+            let done = match self.follow_clock().await {
+                Ok(()) => step().await,
+                Err(error) => Err(error),
+            };
+            match done {
                 Ok(Step::More) => self.worked(name),
                 Ok(Step::Idle(until)) => {
                     self.worked(name);
@@ -386,6 +396,19 @@ impl Bridge {
                 Err(error) => self.store_failed(name, &error).await,
             }
         }
+    }
+
+    /// After our clock was set back nothing that is put off waits for it to catch up.
+    async fn follow_clock(&self) -> Stored<()> {
+        let now = self.now();
+        let Some(by_ms) = self.clock.take_back() else { return Ok(()) };
+        tracing::warn!(
+            bridge = self.name(),
+            seconds = by_ms / 1_000,
+            "this machine's clock was set back; what waits is not put off by it"
+        );
+        let set_back = self.parts.store.commit(self.name(), vec![Change::SetBack { now, by_ms }]).await;
+        set_back.map(drop).inspect_err(|_| self.clock.went_back(by_ms))
     }
 
     async fn rest(&self, bell: &Bell, until: Option<Millis>) {

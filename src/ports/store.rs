@@ -300,6 +300,14 @@ pub enum Change {
         /// When.
         at: Millis,
     },
+    /// Our clock was set back: what is put off until later than now waits as long as it would have, and not until the clock
+    /// has caught up. Running and dead ones stay as they are. Alone in its commit.
+    SetBack {
+        /// What it shows now.
+        now: Millis,
+        /// By so many milliseconds at least; by as many more as something that waits came later than now.
+        by_ms: i64,
+    },
     /// Adds a line to the journal.
     Journal(JournalEntry),
     /// Moves a cursor.

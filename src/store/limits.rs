@@ -57,6 +57,7 @@ pub(super) fn check_change(change: &Change) -> Stored<()> {
         | Change::ActionDone(_)
         | Change::ActionRetry { .. }
         | Change::ActionDead { .. }
+        | Change::SetBack { .. }
         | Change::Journal(_)
         | Change::PutCursor(..)
         | Change::PutText(..) => Ok(()),

@@ -38,7 +38,9 @@ pub(super) fn table(change: &Change) -> Table {
         | Change::CancelSlot(_)
         | Change::ActionDone(_)
         | Change::ActionRetry { .. }
-        | Change::ActionDead { .. } => Table::Outbox,
+        | Change::ActionDead { .. }
+        // Of every queue, and alone in its commit.
+        | Change::SetBack { .. } => Table::Outbox,
         Change::Journal(_) => Table::Journal,
         Change::PutCursor(..) => Table::Cursors,
         Change::PutText(..) => Table::Texts,

@@ -5,6 +5,7 @@
 
 mod actions;
 mod chains;
+mod clock;
 mod copying;
 mod databases;
 mod files;

@@ -317,6 +317,33 @@ impl World {
         (both.map(|client| world.variable(client, "amo_contact_id")), contacts)
     }
 
+    /// Somebody has just written, amoCRM answers nobody, and our clock is set back by an hour, beneath a running daemon or
+    /// between two. How often each of two messages is noted some minutes after amoCRM answers again.
+    pub fn said_before_the_clock_was_set_back(crashes: bool) -> [usize; 2] {
+        let (mut world, mut daemon) = World::calm();
+        let (_, client) = world.first();
+        let away = Fault::Status { code: 503, body: None, retry_after: None };
+        world.network.faults.lock().unwrap().add(ScriptedFault::once(ServiceName::Amo, away).times(u64::MAX));
+        world.says(client, "said before");
+        world.pass(&mut daemon, 20_000);
+        world.says(client, "said just before");
+        world.pass(&mut daemon, 4_000);
+        if crashes {
+            drop(daemon);
+            daemon = Box::pin(std::future::pending());
+        }
+        world.env.jump(-3_600_000);
+        if crashes {
+            daemon = world.start();
+        }
+        world.pass(&mut daemon, 20_000);
+        world.network.faults.lock().unwrap().stop();
+        world.pass(&mut daemon, DOUBT_MS);
+        let amo = world.network.amo.lock().unwrap();
+        let notes: Vec<&str> = amo.notes().map(|note| note.words()).collect();
+        ["said before", "said just before"].map(|text| notes.iter().map(|note| note.matches(text).count()).sum())
+    }
+
     /// A message finds the store full. In how many notes it is before the next look by the schedule.
     pub fn turned_away() -> usize {
         let (mut world, mut daemon) = World::calm();

@@ -278,6 +278,14 @@ fn a_call_that_finds_a_contact_gone_goes_to_the_next_one() {
     assert_eq!(noted.iter().map(u64::to_string).collect::<Vec<_>>(), named.into_iter().collect::<Vec<_>>());
 }
 
+/// Nothing that waits does so until the clock has caught up.
+#[test]
+fn what_was_said_before_the_clock_was_set_back_is_noted_soon() {
+    for crashes in [false, true] {
+        assert_eq!(World::said_before_the_clock_was_set_back(crashes), [1, 1], "crashes: {crashes}");
+    }
+}
+
 /// Polls come to a dozen; nothing is asked twice a second until the clock has caught up.
 #[test]
 fn a_call_from_before_the_clock_was_set_back_is_no_storm() {

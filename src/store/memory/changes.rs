@@ -43,10 +43,22 @@ impl Bridge {
                 let (at, subject, kind, detail) = (entry.at, entry.subject, entry.kind.to_owned(), entry.detail);
                 self.journal.push(JournalRow { at, subject, kind, detail });
             }
+            Change::SetBack { now, by_ms } => self.set_back(now, by_ms),
             Change::PutCursor(name, cursor) => drop(self.cursors.insert(name.to_owned(), cursor)),
             Change::PutText(name, text) => drop(self.texts.insert(name.to_owned(), text)),
         }
         None
+    }
+
+    fn set_back(&mut self, now: Millis, by_ms: i64) {
+        let newest = self.inbox.newest().max(self.outbox.newest());
+        let by_ms = newest.map_or(by_ms, |newest| by_ms.max(newest.since(now)));
+        if by_ms <= 0 {
+            return;
+        }
+        let dues = self.marks.values_mut().map(|row| &mut row.mark.due);
+        let dues = dues.chain(self.inbox.dues()).chain(self.outbox.dues());
+        dues.filter(|due| **due > now).for_each(|due| *due = due.minus(by_ms).max(now));
     }
 
     fn mark(&mut self, mut mark: Mark, last_id: &mut i64) {

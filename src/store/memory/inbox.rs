@@ -40,6 +40,16 @@ impl Inbox {
         self.waiting.values().map(|body| body.received_at).min()
     }
 
+    /// When the newest waiting one came.
+    pub(super) fn newest(&self) -> Option<Millis> {
+        self.waiting.values().map(|body| body.received_at).max()
+    }
+
+    /// When each waiting one is due.
+    pub(super) fn dues(&mut self) -> impl Iterator<Item = &mut Millis> {
+        self.waiting.values_mut().map(|body| &mut body.due)
+    }
+
     /// When the next one is due.
     pub(super) fn next_due(&self) -> Option<Millis> {
         self.waiting.values().map(|body| body.due).min()

@@ -111,6 +111,17 @@ impl Outbox {
         rescued
     }
 
+    /// When the newest waiting or running one was decided.
+    pub(super) fn newest(&self) -> Option<Millis> {
+        self.entries.values().filter(|entry| is_alive(&entry.row)).map(|entry| entry.row.created_at).max()
+    }
+
+    /// When each waiting one may be sent.
+    pub(super) fn dues(&mut self) -> impl Iterator<Item = &mut Millis> {
+        let waiting = self.entries.values_mut().filter(|entry| entry.row.state == ActionState::Ready);
+        waiting.map(|entry| &mut entry.row.not_before)
+    }
+
     /// Waiting and running actions by key, each key's oldest first.
     fn chains(&self) -> BTreeMap<&str, Vec<&OutboxRow>> {
         let mut chains: BTreeMap<&str, Vec<&OutboxRow>> = BTreeMap::new();

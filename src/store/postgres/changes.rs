@@ -7,7 +7,7 @@
 use super::rows::{json, storable};
 use super::trouble::Tried;
 use super::writer::{Request, Transaction};
-use super::{inbox, links, marks, outbox};
+use super::{clock, inbox, links, marks, outbox};
 use crate::core::id::{ActionId, ClientId, ContactId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
 use crate::core::time::Millis;
@@ -140,6 +140,7 @@ impl Applying<'_, '_> {
                     outbox::retry(self.tx, retry).await?;
                 }
                 Change::ActionDead { id, fault, at } => outbox::dead(self.tx, *id, fault, *at).await?,
+                Change::SetBack { now, by_ms } => clock::set_back(self.tx, *now, *by_ms).await?,
                 Change::PutCursor(name, cursor) => self.put_cursor(name, *cursor).await?,
                 Change::PutText(name, text) => self.put_text(name, text).await?,
                 Change::ForgetContact(_)

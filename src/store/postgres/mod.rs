@@ -2,6 +2,7 @@
 
 mod bodies;
 mod changes;
+mod clock;
 mod copying;
 mod inbox;
 mod lease;

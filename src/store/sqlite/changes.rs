@@ -7,7 +7,7 @@
 use super::rows::json;
 use super::trouble::Tried;
 use super::writer::{Request, Transaction};
-use super::{inbox, links, marks, outbox};
+use super::{clock, inbox, links, marks, outbox};
 use crate::core::id::{ActionId, ClientId, ContactId};
 use crate::core::time::Millis;
 use crate::ports::store::{Change, Cursor, JournalEntry, Mark, NewAction, Subject};
@@ -133,6 +133,7 @@ impl Applying<'_, '_> {
                     outbox::retry(self.tx, self.bridge, retry).await?;
                 }
                 Change::ActionDead { id, fault, at } => outbox::dead(self.tx, self.bridge, *id, fault, *at).await?,
+                Change::SetBack { now, by_ms } => clock::set_back(self.tx, self.bridge, *now, *by_ms).await?,
                 Change::PutCursor(name, cursor) => self.put_cursor(name, *cursor).await?,
                 Change::PutText(name, text) => self.put_text(name, text).await?,
                 Change::ForgetContact(_)

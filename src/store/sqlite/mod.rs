@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file, one writer with group commit, a few readers.
 
 mod changes;
+mod clock;
 mod copying;
 mod examine;
 mod inbox;

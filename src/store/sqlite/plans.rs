@@ -1,11 +1,15 @@
 //! The planner's choices: no hot query may read a table from end to end.
 
 use super::{Access, SqliteOptions, SqliteStore};
-use super::{inbox, links, marks, outbox, prune, reads};
+use super::{clock, inbox, links, marks, outbox, prune, reads};
 use sqlx::Row;
 
 /// Every statement that runs in a pass, a claim or for a webhook.
 const HOT: &[&str] = &[
+    clock::BY,
+    clock::BODIES,
+    clock::MARKS,
+    clock::ACTIONS,
     inbox::COUNT_WAITING,
     inbox::DELETE_DONE,
     inbox::EMPTY_DONE,

@@ -38,6 +38,7 @@ enum Step {
     Commit(Vec<Op>),
     Claim { side: Side, now: i64, rows_max: u32 },
     Rescue,
+    SetBack { now: i64, by_ms: i64 },
     Prune { before: i64, rows_max: u32 },
 }
 
@@ -174,6 +175,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => vec(op(), 1..6).prop_map(Step::Commit),
         3 => (side, time(), 0..5u32).prop_map(|(side, now, rows_max)| Step::Claim { side, now, rows_max }),
         1 => Just(Step::Rescue),
+        1 => (time(), 0..6i64).prop_map(|(now, by_ms)| Step::SetBack { now, by_ms }),
         1 => (time(), 0..4u32).prop_map(|(before, rows_max)| Step::Prune { before, rows_max }),
     ]
 }
@@ -218,6 +220,10 @@ impl Player {
             Step::Claim { side, now, rows_max } => {
                 let rows = store.claim(&bridge, side, Millis(now), rows_max).await.expect("claims");
                 self.rows(rows)
+            }
+            Step::SetBack { now, by_ms } => {
+                let change = Change::SetBack { now: Millis(now), by_ms };
+                format!("{:?}", store.commit(&bridge, vec![change]).await)
             }
             Step::Rescue => format!("{:?}", store.rescue(&bridge).await),
             Step::Prune { before, rows_max } => {
