@@ -3,6 +3,7 @@
 
 use crate::scripts::{DOUBT_MS, LOOK_MS};
 use crate::world::{Daemon, World};
+use salebridge::core::function::Function;
 use salebridge::core::policy::Owner;
 use salebridge::sandbox::amo::edit::{ContactDraft, LeadDraft};
 use salebridge::sandbox::amo::fixture;
@@ -315,6 +316,28 @@ impl World {
         world.pass(&mut daemon, DOUBT_MS);
         let contacts = world.network.amo.lock().unwrap().contact_count() - before;
         (both.map(|client| world.variable(client, "amo_contact_id")), contacts)
+    }
+
+    /// A bot's call makes a note whose answer is lost, the contact is deleted, and our clock is set back: the next contact is
+    /// dated before the call. How often the note is there, or was.
+    pub fn called_on_a_contact_that_is_made_again() -> usize {
+        let (mut world, mut daemon) = World::calm();
+        let (contact, client) = world.first();
+        world.pass_tick(&mut daemon, 1_000);
+        world.spoil(ScriptedFault::once(ServiceName::Amo, Fault::LostAnswer).on("/notes").by("POST"));
+        let now = world.env.now_ms();
+        world.bots.ask(Function::AddContactNote, client, "called once".to_owned(), true, now);
+        world.until(&mut daemon, "the note is made", World::is_spoilt);
+        let now = world.env.now_ms();
+        world.network.amo.lock().unwrap().delete_contact(now, contact);
+        world.env.jump(-3_600_000);
+        world.says(client, "still here");
+        world.pass(&mut daemon, DOUBT_MS);
+        let next = world.variable(client, "amo_contact_id");
+        assert_ne!(next, contact.to_string(), "there is a new contact");
+        let amo = world.network.amo.lock().unwrap();
+        let again = amo.notes().filter(|note| note.words() == "called once" && note.element.id.to_string() == next);
+        1 + again.count()
     }
 
     /// Somebody has just written, amoCRM answers nobody, and our clock is set back by an hour, beneath a running daemon or

@@ -243,7 +243,7 @@ impl Bridge {
                     taken.insert(id);
                     outcomes[place] = Outcome::Ended(Box::new(Ending::made(call, target, id)));
                 }
-                Ok(Found::NotDone) if is_no_survivor(records.get(target), call) => {
+                Ok(Found::NotDone) if self.is_no_survivor(records.get(target), call) => {
                     outcomes[place] = Outcome::ended(uncertain());
                 }
                 Ok(Found::NotDone) => left.push((place, call, target)),
@@ -266,6 +266,14 @@ impl Bridge {
             }
         }
         Ok(())
+    }
+
+    /// True where the call brought its doubt along and its contact is, or may be, a new one: what was made on the one before is
+    /// not there. Which of the two came first cannot be told once our clock was set.
+    fn is_no_survivor(&self, record: Option<Record<'_>>, call: &Call) -> bool {
+        let is_uneven = call.at > self.now() || self.clock.set_at().is_some();
+        let is_new = |record: Record<'_>| matches!(record, Record::Contact(contact) if is_uneven || contact.created_at >= call.at.seconds());
+        call.in_doubt && record.is_some_and(is_new)
     }
 
     /// All of one kind, since a batch is.
@@ -381,13 +389,6 @@ fn called(place: usize, row: &OutboxRow) -> Option<(usize, &Call, NoteTarget)> {
         Action::Function(call) => Some((place, call, call.target?)),
         _ => None,
     }
-}
-
-/// True where the call brought its doubt along and its contact is a new one: what was made on the one before is not there.
-fn is_no_survivor(record: Option<Record<'_>>, call: &Call) -> bool {
-    let is_new =
-        |record: Record<'_>| matches!(record, Record::Contact(contact) if contact.created_at >= call.at.seconds());
-    call.in_doubt && record.is_some_and(is_new)
 }
 
 fn draft(ground: &Ground, call: &Call, contact: ContactId) -> Draft {
