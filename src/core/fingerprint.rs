@@ -12,7 +12,12 @@ pub fn of(value: &impl Serialize) -> String {
     hash.update([VERSION]);
     // Our own types always serialize; one that does not gets a fingerprint that matches nothing of use.
     hash.update(serde_json::to_vec(value).unwrap_or_default());
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize().iter().take(16).flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect()
+}
+
+/// A hexadecimal digit. A first import has several fingerprints for each record: sixteen texts for each of them show.
+fn digit(nibble: u8) -> char {
+    char::from_digit(u32::from(nibble), 16).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -273,6 +273,9 @@ fn add_callbacks(
     pending: &[&OutboxRow],
     plan: &mut Plan,
 ) -> bool {
+    if clients.is_empty() || ground.policy.triggers.is_empty() {
+        return false;
+    }
     let is_new = before.is_none() && is_made_since(contact.created_at, news_since);
     let is_on_its_way = |action: &Action| pending.iter().any(|row| row.action == *action);
     // A contact that was made by us, and a client that was just linked, get their first values: no change.

@@ -253,7 +253,11 @@ impl Bridge {
         last: Option<Change>,
         swept: &mut Swept,
     ) -> Result<(), Stop> {
-        let seen = self.contacts_seen(&rows).await?;
+        // What is asked for is looked at, known or not.
+        let seen = match listing.asked {
+            Some(_) => BTreeMap::new(),
+            None => self.contacts_seen(&rows).await?,
+        };
         let has_news = |contact: &Contact| {
             listing.wants(contact.updated_at, || contact_has_news(ground, contact, seen.get(&contact.id)))
         };
@@ -294,7 +298,7 @@ impl Bridge {
         last: Option<Change>,
         swept: &mut Swept,
     ) -> Result<(), Stop> {
-        let ids: Vec<_> = rows.iter().map(|lead| lead.id).collect();
+        let ids: Vec<_> = rows.iter().filter(|_| listing.asked.is_none()).map(|lead| lead.id).collect();
         let deals = self.store().deals(self.name(), &ids).await?;
         let deals: BTreeMap<_, _> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
         let has_news =

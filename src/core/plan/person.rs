@@ -40,7 +40,8 @@ pub fn plan(ground: &Ground, seen: PersonSeen<'_>) -> Plan {
     clients.sort_by_key(|client| client.link.client.id);
     let mut writes = Writes::default();
     let mut plan = Plan::default();
-    for rule in &ground.contact_rules {
+    // Without a client there is nothing to compare with; most contacts of a first import have none.
+    for rule in ground.contact_rules.iter().filter(|_| !clients.is_empty()) {
         let at = Standing { seen: &seen, contact: writes.applied_to(seen.contact) };
         plan_rule(ground, rule, &at, &clients, &mut writes, &mut plan);
     }

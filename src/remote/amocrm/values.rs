@@ -221,8 +221,8 @@ fn part(kind: &str, number: &Text, name: Option<&str>) -> Option<AddressPart> {
 /// A moment with its offset as Unix seconds, which mean the same in every zone (v4 custom fields page: dates are Unix
 /// seconds or RFC 3339).
 fn unzoned(kind: &str, value: String) -> String {
-    match value.parse::<Timestamp>() {
-        Ok(moment) if is_date(kind) => moment.as_second().to_string(),
-        _ => value,
+    if !is_date(kind) {
+        return value;
     }
+    value.parse::<Timestamp>().map_or(value, |moment| moment.as_second().to_string())
 }

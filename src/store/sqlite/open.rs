@@ -172,6 +172,8 @@ pub(super) fn readers(path: &Path, connections_max: u32) -> SqlitePool {
         .disable_statement_logging();
     SqlitePoolOptions::new()
         .max_connections(connections_max)
+        // A connection to a file of our own does not break while nobody uses it, and each asking is a way to its thread and back.
+        .test_before_acquire(false)
         .acquire_timeout(READER_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)

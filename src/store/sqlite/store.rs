@@ -82,26 +82,41 @@ impl Store for SqliteStore {
     }
 
     async fn clients(&self, bridge: &str, ids: &[ClientId]) -> Stored<Vec<ClientLink>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(ids.iter().map(|id| id.0));
         self.rows(query(links::CLIENTS).bind(bridge.to_owned()).bind(ids), links::client_row).await
     }
 
     async fn clients_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<ClientLink>> {
+        if contacts.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(contacts.iter().map(|id| id.0));
         self.rows(query(links::CLIENTS_OF).bind(bridge.to_owned()).bind(ids), links::client_row).await
     }
 
     async fn deals(&self, bridge: &str, leads: &[LeadId]) -> Stored<Vec<DealLink>> {
+        if leads.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(leads.iter().map(|id| id.0));
         self.rows(query(links::DEALS).bind(bridge.to_owned()).bind(ids), links::deal_row).await
     }
 
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>> {
+        if contacts.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(contacts.iter().map(|id| id.0));
         self.rows(query(links::DEALS_OF).bind(bridge.to_owned()).bind(ids), links::deal_row).await
     }
 
     async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>> {
+        if clients.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(clients.iter().map(|id| id.0));
         self.rows(query(links::DEALS_OF_CLIENTS).bind(bridge.to_owned()).bind(ids), links::deal_row).await
     }
@@ -117,11 +132,17 @@ impl Store for SqliteStore {
     }
 
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
         let ids = list(ids.iter().map(|id| id.0));
         self.rows(query(links::CONTACTS).bind(bridge.to_owned()).bind(ids), links::contact_row).await
     }
 
     async fn contacts_by_key(&self, bridge: &str, keys: &[MatchKey]) -> Stored<Vec<(MatchKey, ContactId)>> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
         let names: Vec<String> = keys.iter().map(MatchKey::text).collect();
         let query = query(links::BY_KEY).bind(bridge.to_owned()).bind(texts(names.iter().map(String::as_str)));
         let found: BTreeMap<String, ContactId> = self.rows(query, links::key_row).await?.into_iter().collect();
