@@ -34,7 +34,7 @@ impl Flips {
             Some(before) if before != to => {}
             _ => return Flips { last, ..self },
         }
-        let is_over = self.count == 0 || now.since(self.since) > WINDOW_MS;
+        let is_over = self.count == 0 || !now.is_near(self.since, WINDOW_MS + 1);
         let (count, since) = if is_over { (1, now) } else { (self.count.saturating_add(1), self.since) };
         Flips { last, count, since, frozen: count > limit }
     }
@@ -61,6 +61,7 @@ mod tests {
     #[case::at_the_edge_of_the_window(&[(Amo, 0), (Salebot, 1), (Amo, 2), (Salebot, 11)], 3, true)]
     #[case::slowly(&[(Amo, 0), (Salebot, 1), (Amo, 2), (Salebot, 12)], 1, false)]
     #[case::a_new_window_begins_with_its_turn(&[(Amo, 0), (Salebot, 1), (Amo, 12), (Salebot, 13), (Amo, 14)], 3, true)]
+    #[case::from_before_the_clock_was_set_back(&[(Amo, 100), (Salebot, 101), (Amo, 2), (Salebot, 3)], 2, false)]
     fn too_many_turns_in_a_window_freeze(#[case] writes: &[(Side, i64)], #[case] count: u32, #[case] frozen: bool) {
         let flips = after(writes);
         assert_eq!((flips.count, flips.frozen), (count, frozen));

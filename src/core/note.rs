@@ -95,7 +95,9 @@ pub fn compose(notes: &Notes, lines: &[Line], zone: &TimeZone, now: Millis) -> C
     }
     if let Some(note) = open {
         let closes = closes(notes, &note);
-        if closes <= now {
+        // What came before the clock was set back is from a time to come, and no window is as long as that.
+        let is_from_afar = closes.since(now) > notes.join_within_ms.saturating_add(GRID_MAX_MS);
+        if closes <= now || is_from_afar {
             composed.notes.push(note);
         } else {
             composed.wait_until = Some(closes);
@@ -223,6 +225,15 @@ mod tests {
         let later = compose(&notes(30_000), &lines, &TimeZone::UTC, Millis(60_000));
         assert_eq!(later.notes.iter().map(|note| note.lines.clone()).collect::<Vec<_>>(), [vec![0, 1], vec![2]]);
         assert_eq!(later.wait_until, None);
+    }
+
+    #[test]
+    fn a_window_of_a_time_to_come_is_over() {
+        let lines = [line(1, 3_600_000, "a"), line(2, 3_605_000, "b")];
+        let composed = compose(&notes(30_000), &lines, &TimeZone::UTC, Millis(10_000));
+        assert_eq!((composed.notes.len(), composed.wait_until), (1, None), "our clock was set back by an hour");
+        let early = compose(&notes(30_000), &lines, &TimeZone::UTC, Millis(3_604_000));
+        assert_eq!((early.notes.len(), early.wait_until), (0, Some(Millis(3_630_000))), "and by a second here");
     }
 
     #[test]

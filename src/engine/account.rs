@@ -31,10 +31,7 @@ impl Bridge {
                     RETRY_MS
                 }
             };
-            let until = self.now().plus(wait);
-            while self.now() < until && !self.is_stopping() {
-                self.rest(&self.bells.ground, Some(until)).await;
-            }
+            self.pause_until(self.now().plus(wait)).await;
         }
     }
 

@@ -170,7 +170,7 @@ impl Bridge {
         };
         let gate = self.in_flight.lock().await;
         let (freed, still): (Vec<Frozen>, Vec<Frozen>) =
-            self.kept_frozen().await?.into_iter().partition(|pair| pair.since <= asked_at);
+            self.kept_frozen().await?.into_iter().partition(|pair| self.is_released(pair.since, asked_at));
         let mut changes = self.thawed(&freed).await?;
         let passes = self.release_stops(asked_at);
         changes.push(Change::PutText(guard::STOPS, self.guards.text()));
@@ -190,10 +190,15 @@ impl Bridge {
         Ok(Step::More)
     }
 
+    /// What came after it was asked for is not meant; what seems to come later than now did so before our clock was set back.
+    fn is_released(&self, since: Millis, asked_at: Millis) -> bool {
+        since <= asked_at || since > self.now()
+    }
+
     fn release_stops(&self, asked_at: Millis) -> Vec<String> {
         let now = self.now();
         let mut stops = self.guards.stops();
-        let asked = stops.values_mut().filter(|stop| stop.since <= asked_at);
+        let asked = stops.values_mut().filter(|stop| self.is_released(stop.since, asked_at));
         asked
             .map(|stop| {
                 stop.released_at = Some(now);

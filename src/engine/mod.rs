@@ -149,8 +149,6 @@ struct Bells {
     marks: Bell,
     amo: Bell,
     salebot: Bell,
-    /// The account's metadata is there, or is to be read again.
-    ground: Bell,
     /// Something may be released.
     guard: Bell,
     /// A sweep is to begin now.
@@ -355,10 +353,12 @@ impl Bridge {
     /// Actions that were under way when we last stopped may have been carried out.
     async fn rescue(&self) {
         while !self.is_stopping() {
-            // It may have been set back while we were away.
-            let set_back = Change::SetBack { now: self.now(), by_ms: 0 };
-            let rescued = match self.parts.store.commit(self.name(), vec![set_back]).await {
-                Ok(_) => self.parts.store.rescue(self.name()).await,
+            let rescued = match self.parts.store.rescue(self.name()).await {
+                // Our clock may have been set back while we were away; what was under way has its time of then.
+                Ok(rescued) => {
+                    let set_back = Change::SetBack { now: self.now(), by_ms: 0 };
+                    self.parts.store.commit(self.name(), vec![set_back]).await.map(|_| rescued)
+                }
                 Err(error) => Err(error),
             };
             match rescued {

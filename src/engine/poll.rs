@@ -128,7 +128,7 @@ impl Bridge {
             if self.is_held(cursor) {
                 self.health.ends(cursor);
             } else {
-                let recheck = self.now().since(rechecked_at) >= self.parts.timing.recheck_every_ms;
+                let recheck = !self.now().is_near(rechecked_at, self.parts.timing.recheck_every_ms);
                 if self.list_from_cursor(cursor, recheck).await && recheck {
                     rechecked_at = self.now();
                 }
