@@ -72,7 +72,8 @@ impl Bridge {
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(Client::unknown(id)));
             let keys = ground.client_keys(&link.client, &variables);
             let Some(contact) = keys.iter().find_map(|key| wanted.get(key)) else { continue };
-            owned.links.push(ClientLink { contact: Some(contact.id), unmatched: false, ..link });
+            let bases = Default::default();
+            owned.links.push(ClientLink { contact: Some(contact.id), unmatched: false, bases, ..link });
             owned.variables.insert(id, variables);
         }
         Ok(owned)

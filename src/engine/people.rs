@@ -5,7 +5,7 @@ use super::around::Around;
 use super::finding::Found;
 use super::looked::{AGAIN_MS, Looked, MISSING_MS};
 use super::poll::is_made_since;
-use super::record::{Draft, doubts};
+use super::record::{Draft, doubts, doubts_of_making};
 use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
@@ -152,7 +152,8 @@ impl Bridge {
     ) -> Draft {
         let before = around.seen.get(&contact.id);
         let pending = around.pending_of(contact.id, clients);
-        let in_doubt: Vec<Confirm> = pending.iter().copied().flat_map(doubts).collect();
+        let mut in_doubt: Vec<Confirm> = pending.iter().copied().flat_map(doubts).collect();
+        in_doubt.extend(pending.iter().flat_map(|row| doubts_of_making(row, contact, clients)));
         let variables =
             |link: &ClientLink| read.get(&link.client.id).and_then(|read| read.as_ref().ok()).and_then(Option::as_ref);
         let seen: Vec<ClientSeen<'_>> =
@@ -213,6 +214,8 @@ impl Bridge {
             links.iter().filter(|link| link.contact == Some(contact)).map(|link| link.client.id).collect();
         for link in links.iter().filter(|link| link.contact == Some(contact)) {
             draft.rests_on_client(link);
+            // What waits to be told of this contact is not told any more: it would count as agreed on with the next one.
+            draft.changes.push(Change::CancelSlot(person::slot_of_client(link.client.id)));
             let next = successors.get(&link.client.id).copied();
             draft.put_client(ClientLink { contact: next, unmatched: false, bases: Default::default(), ..link.clone() });
             if let Some(next) = next {

@@ -4,6 +4,7 @@ use super::Bridge;
 use crate::core::action::{Action, Confirm, LinkRef, Side, client_key, contact_key, lead_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
+use crate::core::model::Contact;
 use crate::core::plan::{Notice, Plan, is_identifier};
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
 use crate::ports::remote::Priority;
@@ -323,26 +324,27 @@ fn written_link(change: &Change) -> Option<LinkRef> {
     }
 }
 
-/// What both sides agree on if an action was carried out of which that is not known: of one that was tried. A contact that
-/// was made is met in a listing before its answer is: then it is no stranger's.
+/// True for actions that a plan of values may have written before: their confirmations are in doubt
+/// while an attempt's outcome is unknown.
 pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<Confirm> {
-    match &row.action {
-        _ if !was_tried(row) => Vec::new(),
-        Action::CreateContact { clients, bases, .. } => {
-            let own = |client: &ClientId| {
-                let link = LinkRef::Client(*client);
-                let agreed = |(rule, base): (&String, &Base)| Confirm {
-                    link,
-                    rule: rule.clone(),
-                    base: base.clone(),
-                    replaced: None,
-                };
-                bases.iter().map(agreed).collect()
-            };
-            clients.first().map(own).unwrap_or_default()
-        }
-        action => action.confirms().to_vec(),
-    }
+    if was_tried(row) { row.action.confirms().to_vec() } else { Vec::new() }
+}
+
+/// The same of a contact's making that is in doubt, for a client that is linked with it just now: one that was made is met in
+/// a listing before its answer is, and is no stranger's then. It was made when we said, and nothing was agreed on since.
+pub(super) fn doubts_of_making(
+    row: &crate::ports::store::OutboxRow,
+    contact: &Contact,
+    clients: &[&ClientLink],
+) -> Vec<Confirm> {
+    let Action::CreateContact { clients: of, bases, created_at, .. } = &row.action else { return Vec::new() };
+    let is_ours = row.in_doubt && (contact.created_at - created_at).abs() <= 1;
+    let is_met = |link: &&&ClientLink| of.first() == Some(&link.client.id) && link.bases.is_empty();
+    let Some(link) = clients.iter().find(is_met).filter(|_| is_ours) else { return Vec::new() };
+    let link = LinkRef::Client(link.client.id);
+    let agreed =
+        |(rule, base): (&String, &Base)| Confirm { link, rule: rule.clone(), base: base.clone(), replaced: None };
+    bases.iter().map(agreed).collect()
 }
 
 /// True for an action that may have been carried out, also one that may simply be repeated.

@@ -20,6 +20,8 @@ const SHOWN_MS: i64 = 20_000;
 /// A note as people write it.
 const NOTE_TYPE: u64 = 4;
 const DAY_MS: i64 = 86_400_000;
+/// So long is amoCRM away.
+const AWAY_MS: i64 = 240_000;
 /// How late an answer comes: less than anybody's patience, longer than anything else takes.
 const LATE_MS: u64 = 8_000;
 
@@ -263,8 +265,8 @@ impl World {
         [position, (name, world.variable(client, "full"))]
     }
 
-    /// The daemon is killed before it hears that a newcomer's contact was made, the bot learns another position meanwhile, our
-    /// clock is set back, and the first listing shows the contact. Position on both sides at last: the contact's, the client's.
+    /// The daemon is killed before it hears that a newcomer's contact was made, the bot learns another position meanwhile, and
+    /// the first listing shows the contact. Position on both sides at last: the contact's, the client's.
     pub fn told_while_its_contact_is_in_doubt() -> (String, String) {
         let (mut world, mut daemon) = World::calm_with(|world| {
             world.ordained = |policy| policy.rules.iter_mut().for_each(|rule| rule.owner = Owner::Amo);
@@ -282,9 +284,12 @@ impl World {
         world.idle(2 * SHOWN_MS);
         let now = world.env.now_ms();
         world.network.salebot.lock().unwrap().set_variable(now, client, "client.position", "foreman");
-        // What is to be looked for waits for its time, which comes later now.
-        world.env.jump(-600_000);
+        // The look for it is turned away so often that it comes back less and less; a listing comes first.
+        let away = Fault::Status { code: 502, body: None, retry_after: None };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, away).times(u64::MAX));
         let mut daemon = world.start();
+        world.pass(&mut daemon, AWAY_MS);
+        world.network.faults.lock().unwrap().stop();
         world.until(&mut daemon, "a listing shows whose it is", |world| world.counts().links == 3);
         assert!(World::waits(&world), "its making is still in doubt");
         world.pass(&mut daemon, DOUBT_MS);

@@ -272,9 +272,14 @@ impl Writes {
                 variables,
                 confirms,
             });
-            plan.fill(format!("{}/contact", client_key(id)), save);
+            plan.fill(slot_of_client(id), save);
         }
     }
+}
+
+/// The slot of what a client is to be told of its contact.
+pub fn slot_of_client(client: ClientId) -> String {
+    format!("{}/contact", client_key(client))
 }
 
 /// Fingerprint of what a contact holds in the places that edits are to change: equal as long as
