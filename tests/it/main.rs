@@ -15,6 +15,7 @@ mod hostile;
 mod inbound;
 mod inbound_store;
 mod postgres;
+mod safeguards;
 mod salebot_adapter;
 mod salebot_contract;
 mod salebot_redaction;
