@@ -84,6 +84,13 @@ impl ClientLink {
             revision: 0,
         }
     }
+
+    /// The same client, now of this contact or of none. What was agreed on with another one counts no more, and who has none
+    /// agrees with nobody.
+    #[must_use]
+    pub fn of_contact(self, contact: Option<ContactId>) -> ClientLink {
+        ClientLink { contact, unmatched: false, bases: Bases::new(), ..self }
+    }
 }
 
 /// A lead, the order it became, and what both were last seen to have.

@@ -131,9 +131,10 @@ impl Around {
     }
 }
 
-/// Under these keys there is what waits for a client.
-fn keys_of_client(link: &ClientLink) -> [String; 2] {
-    [client_key(link.client.id), new_contact_key(link.client.id)]
+/// Under these keys there is what waits for a client; of who agrees with nobody yet a contact may be being made.
+fn keys_of_client(link: &ClientLink) -> impl Iterator<Item = String> + use<> {
+    let id = link.client.id;
+    std::iter::once(client_key(id)).chain(link.bases.is_empty().then(|| new_contact_key(id)))
 }
 
 /// The leads of a contact that are asked about, newest first.

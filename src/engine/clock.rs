@@ -11,7 +11,6 @@ const BACK_MS: i64 = 1_000;
 /// Remembers when the clock was last found set.
 #[derive(Debug, Default)]
 pub(super) struct ClockWatch {
-    first: AtomicI64,
     last: AtomicI64,
     set_at: AtomicI64,
     back_ms: AtomicI64,
@@ -21,9 +20,6 @@ impl ClockWatch {
     /// A glance at the clock.
     pub(super) fn saw(&self, now: Millis) {
         let last = self.last.swap(now.0, Ordering::Relaxed);
-        if last == 0 {
-            self.first.store(now.0, Ordering::Relaxed);
-        }
         if last != 0 && !(-BACK_MS..=GAP_MS).contains(&(now.0 - last)) {
             self.set_at.store(now.0, Ordering::Relaxed);
             self.went_back((last - now.0).max(0));
@@ -41,11 +37,11 @@ impl ClockWatch {
     }
 
     /// The time as far as it can be compared with now: of one from before the clock was set, or from a time to come, nobody knows
-    /// how long ago it was, but not before the setting. Where nobody saw that, it was before the first glance.
-    pub(super) fn comparable(&self, at: Millis, now: Millis) -> Millis {
+    /// how long ago it was, but not before the setting. Where nobody saw that, it was before `started_at`.
+    pub(super) fn comparable(&self, at: Millis, now: Millis, started_at: Option<Millis>) -> Millis {
         match self.set_at() {
             Some(set_at) if at < set_at || at > now => set_at,
-            None if at > now => Millis(self.first.load(Ordering::Relaxed)).min(now),
+            None if at > now => started_at.map_or(now, |started_at| started_at.min(now)),
             _ => at,
         }
     }
@@ -80,13 +76,14 @@ mod tests {
     fn times_from_before_the_clock_was_set_are_no_older_than_that() {
         let watch = ClockWatch::default();
         watch.saw(Millis(900_000));
-        assert_eq!(watch.comparable(Millis(800_000), Millis(900_000)), Millis(800_000));
-        watch.saw(Millis(905_000));
-        assert_eq!(watch.comparable(Millis(999_000), Millis(905_000)), Millis(900_000), "set before we started");
+        let started_at = Some(Millis(900_000));
+        assert_eq!(watch.comparable(Millis(800_000), Millis(900_000), started_at), Millis(800_000));
+        let now = Millis(905_000);
+        assert_eq!(watch.comparable(Millis(999_000), now, started_at), Millis(900_000), "set before we started");
         watch.saw(Millis(700_000));
         let now = Millis(760_000);
         for (at, compared) in [(650_000, 700_000), (750_000, 750_000), (800_000, 700_000)] {
-            assert_eq!(watch.comparable(Millis(at), now), Millis(compared), "{at}");
+            assert_eq!(watch.comparable(Millis(at), now, started_at), Millis(compared), "{at}");
         }
     }
 }

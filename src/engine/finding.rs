@@ -72,8 +72,7 @@ impl Bridge {
             let link = links.remove(&id).unwrap_or_else(|| ClientLink::new(Client::unknown(id)));
             let keys = ground.client_keys(&link.client, &variables);
             let Some(contact) = keys.iter().find_map(|key| wanted.get(key)) else { continue };
-            let bases = Default::default();
-            owned.links.push(ClientLink { contact: Some(contact.id), unmatched: false, bases, ..link });
+            owned.links.push(link.of_contact(Some(contact.id)));
             owned.variables.insert(id, variables);
         }
         Ok(owned)

@@ -52,7 +52,7 @@ use crate::ports::env::{Arrivals, Bell, Env};
 use crate::ports::meter::{Meter, Traffic, Unmetered};
 use crate::ports::remote::{Amo, Decoder, Salebot};
 use crate::ports::store::{Change, Store, StoreError, Stored};
-use futures::future::FutureExt;
+use futures::future::{FutureExt, TryFutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -353,15 +353,9 @@ impl Bridge {
     /// Actions that were under way when we last stopped may have been carried out.
     async fn rescue(&self) {
         while !self.is_stopping() {
-            let rescued = match self.parts.store.rescue(self.name()).await {
-                // Our clock may have been set back while we were away; what was under way has its time of then.
-                Ok(rescued) => {
-                    let set_back = Change::SetBack { now: self.now(), by_ms: 0 };
-                    self.parts.store.commit(self.name(), vec![set_back]).await.map(|_| rescued)
-                }
-                Err(error) => Err(error),
-            };
-            match rescued {
+            let rescued = self.store().rescue(self.name());
+            // Our clock may have been set back while we were away; what was under way has its time of then.
+            match rescued.and_then(|rescued| self.set_back(0).map_ok(move |()| rescued)).await {
                 Ok(0) => return,
                 Ok(rescued) => {
                     tracing::info!(
@@ -383,11 +377,7 @@ impl Bridge {
         S: Future<Output = Result<Step, StoreError>> + Send,
     {
         while !self.is_stopping() {
-            let done = match self.follow_clock().await {
-                Ok(()) => step().await,
-                Err(error) => Err(error),
-            };
-            match done {
+            match self.follow_clock().and_then(|()| step()).await {
                 Ok(Step::More) => self.worked(name),
                 Ok(Step::Idle(until)) => {
                     self.worked(name);
@@ -400,15 +390,18 @@ impl Bridge {
 
     /// After our clock was set back nothing that is put off waits for it to catch up.
     async fn follow_clock(&self) -> Stored<()> {
-        let now = self.now();
+        self.now();
         let Some(by_ms) = self.clock.take_back() else { return Ok(()) };
         tracing::warn!(
             bridge = self.name(),
             seconds = by_ms / 1_000,
             "this machine's clock was set back; what waits is not put off by it"
         );
-        let set_back = self.parts.store.commit(self.name(), vec![Change::SetBack { now, by_ms }]).await;
-        set_back.map(drop).inspect_err(|_| self.clock.went_back(by_ms))
+        self.set_back(by_ms).await.inspect_err(|_| self.clock.went_back(by_ms))
+    }
+
+    async fn set_back(&self, by_ms: i64) -> Stored<()> {
+        self.commit(vec![Change::SetBack { now: self.now(), by_ms }]).await
     }
 
     async fn rest(&self, bell: &Bell, until: Option<Millis>) {

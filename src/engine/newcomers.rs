@@ -209,9 +209,7 @@ impl Bridge {
         let now = self.now();
         let mut draft = Draft::about(Subject::Client(id));
         draft.rests_on_client(link);
-        // Somebody without a contact agrees with none.
-        let bases = Default::default();
-        draft.put_client(ClientLink { contact: Some(contact), unmatched: false, bases, ..link.clone() });
+        draft.put_client(link.clone().of_contact(Some(contact)));
         draft.changes.push(Change::Mark(Mark { subject: Subject::Client(id), due: now, attempts: 0, run: None }));
         draft.changes.push(Change::InboxHold(id, now));
         draft.changes.push(self.link_told(id, contact, others));

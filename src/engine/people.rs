@@ -217,7 +217,7 @@ impl Bridge {
             // What waits to be told of this contact is not told any more: it would count as agreed on with the next one.
             draft.changes.push(Change::CancelSlot(person::slot_of_client(link.client.id)));
             let next = successors.get(&link.client.id).copied();
-            draft.put_client(ClientLink { contact: next, unmatched: false, bases: Default::default(), ..link.clone() });
+            draft.put_client(link.clone().of_contact(next));
             if let Some(next) = next {
                 let mark = Mark { subject: Subject::Client(link.client.id), due: self.now(), attempts: 0, run: None };
                 let detail = json!({ "linked": next, "instead_of": contact });

@@ -298,8 +298,11 @@ impl Bridge {
         last: Option<Change>,
         swept: &mut Swept,
     ) -> Result<(), Stop> {
-        let ids: Vec<_> = rows.iter().filter(|_| listing.asked.is_none()).map(|lead| lead.id).collect();
-        let deals = self.store().deals(self.name(), &ids).await?;
+        let ids: Vec<_> = rows.iter().map(|lead| lead.id).collect();
+        let deals = match listing.asked {
+            Some(_) => Vec::new(),
+            None => self.store().deals(self.name(), &ids).await?,
+        };
         let deals: BTreeMap<_, _> = deals.into_iter().map(|deal| (deal.lead, deal)).collect();
         let has_news =
             |lead: &Lead| listing.wants(lead.updated_at, || lead_has_news(ground, lead, deals.get(&lead.id)));

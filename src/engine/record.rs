@@ -1,14 +1,14 @@
 //! The one way into the store for what was decided.
 
 use super::Bridge;
-use crate::core::action::{Action, Confirm, LinkRef, Side, client_key, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, Side, client_key, contact_key, lead_key, new_contact_key};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
 use crate::core::model::Contact;
 use crate::core::plan::{Notice, Plan, is_identifier};
 use crate::core::run::{DECIDED, RUNS, Run, RunKind, WroteLine};
 use crate::ports::remote::Priority;
-use crate::ports::store::{Change, JournalEntry, Mark, NewAction, Store, Stored, Subject};
+use crate::ports::store::{Change, JournalEntry, Mark, NewAction, OutboxRow, Store, Stored, Subject};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -73,7 +73,7 @@ impl Draft {
     pub(super) fn rests_on_client(&mut self, link: &ClientLink) {
         self.keys.insert(client_key(link.client.id));
         // A contact that is being made for it at this moment.
-        self.keys.insert(format!("new:{}", link.client.id));
+        self.keys.insert(new_contact_key(link.client.id));
         self.keys.extend(link.contact.map(contact_key));
         self.revisions.push((LinkRef::Client(link.client.id), link.revision));
     }
@@ -326,28 +326,24 @@ fn written_link(change: &Change) -> Option<LinkRef> {
 
 /// True for actions that a plan of values may have written before: their confirmations are in doubt
 /// while an attempt's outcome is unknown.
-pub(super) fn doubts(row: &crate::ports::store::OutboxRow) -> Vec<Confirm> {
+pub(super) fn doubts(row: &OutboxRow) -> Vec<Confirm> {
     if was_tried(row) { row.action.confirms().to_vec() } else { Vec::new() }
 }
 
 /// The same of a contact's making that is in doubt, for a client that is linked with it just now: one that was made is met in
 /// a listing before its answer is, and is no stranger's then. It was made when we said, and nothing was agreed on since.
-pub(super) fn doubts_of_making(
-    row: &crate::ports::store::OutboxRow,
-    contact: &Contact,
-    clients: &[&ClientLink],
-) -> Vec<Confirm> {
+pub(super) fn doubts_of_making(row: &OutboxRow, contact: &Contact, clients: &[&ClientLink]) -> Vec<Confirm> {
     let Action::CreateContact { clients: of, bases, created_at, .. } = &row.action else { return Vec::new() };
     let is_ours = row.in_doubt && (contact.created_at - created_at).abs() <= 1;
-    let is_met = |link: &&&ClientLink| of.first() == Some(&link.client.id) && link.bases.is_empty();
-    let Some(link) = clients.iter().find(is_met).filter(|_| is_ours) else { return Vec::new() };
-    let link = LinkRef::Client(link.client.id);
+    let is_met = clients.iter().any(|link| of.first() == Some(&link.client.id) && link.bases.is_empty());
+    let Some(client) = of.first().filter(|_| is_ours && is_met) else { return Vec::new() };
+    let link = LinkRef::Client(*client);
     let agreed =
         |(rule, base): (&String, &Base)| Confirm { link, rule: rule.clone(), base: base.clone(), replaced: None };
     bases.iter().map(agreed).collect()
 }
 
 /// True for an action that may have been carried out, also one that may simply be repeated.
-pub(super) fn was_tried(row: &crate::ports::store::OutboxRow) -> bool {
+pub(super) fn was_tried(row: &OutboxRow) -> bool {
     row.in_doubt || row.attempts > 0 || row.first_attempt_at.is_some()
 }

@@ -43,13 +43,18 @@ fn list() -> Vec<Safeguard> {
 }
 
 impl Safeguard {
-    /// Puts the edits into the sources below `root`, or takes them back.
-    fn apply(&self, root: &Path, back: bool) {
+    /// Puts the edits into the sources below `root`.
+    fn take_out(&self, root: &Path) {
         for Edit { file, old, new } in &self.edit {
-            let path = if back { Path::new(ROOT).join(file) } else { root.join(file) };
+            let path = root.join(file);
             let text = std::fs::read_to_string(&path).expect("the source is there");
-            let text = if back { text } else { text.replacen(old, new, 1) };
-            std::fs::write(root.join(file), text).expect("the copy is written");
+            std::fs::write(&path, text.replacen(old, new, 1)).expect("the copy is written");
+        }
+    }
+
+    fn put_back(&self, root: &Path) {
+        for Edit { file, .. } in &self.edit {
+            std::fs::copy(Path::new(ROOT).join(file), root.join(file)).expect("the file is copied");
         }
     }
 
@@ -88,9 +93,9 @@ fn each_safeguard_that_is_taken_out_is_noticed() {
     copy_folder(Path::new(ROOT), &copy, &skipped);
     let mut unnoticed = Vec::new();
     for safeguard in list().iter().filter(|safeguard| safeguard.what.contains(&wanted)) {
-        safeguard.apply(&copy, false);
+        safeguard.take_out(&copy);
         let noticed = noticed(&copy, &place.join("target"), safeguard.seed + FURTHER);
-        safeguard.apply(&copy, true);
+        safeguard.put_back(&copy);
         match noticed {
             Ok(Some((seed, why))) => println!("{}\n    {why}", safeguard.row(seed)),
             Ok(None) => unnoticed.push(format!("{}: no seed noticed", safeguard.what)),

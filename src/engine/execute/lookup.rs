@@ -70,16 +70,17 @@ pub(super) type Look<T> = Result<Result<Found<T>, Fault>, StoreError>;
 impl Bridge {
     pub(super) fn not_found<T>(&self, row: &OutboxRow) -> Found<T> {
         let now = self.now();
+        let started_at = self.started_at.get().copied();
         // The last attempt counts, and one that a crash cut short is no older than this start.
         let attempts = [
             row.fault.as_ref().and_then(|fault| fault.at),
             row.first_attempt_at,
-            self.started_at.get().copied(),
+            started_at,
             // It was made before the call lost the record it was about.
             has_brought_doubt(row).then_some(row.created_at),
         ];
         // Each by itself: a start that the clock has left in the future must not hide the attempt of a moment ago.
-        let doubted_at = attempts.into_iter().flatten().map(|at| self.clock.comparable(at, now)).max();
+        let doubted_at = attempts.into_iter().flatten().map(|at| self.clock.comparable(at, now, started_at)).max();
         let age_ms = doubted_at.map_or(i64::MAX, |at| now.since(at));
         if age_ms >= SHOWS_UP_MS { Found::NotDone } else { Found::Later(look_again_ms(age_ms)) }
     }

@@ -4,6 +4,7 @@ use super::changes::Commit;
 use super::outbox::{Claim, Rescue, outbox_row};
 use super::prune::Prune;
 use super::rows::Reading;
+use super::trouble::Tried;
 use super::{SqliteStore, links, marks, reads};
 use crate::core::action::Side;
 use crate::core::id::{ActionId, ClientId, ContactId, LeadId};
@@ -34,6 +35,22 @@ fn place(after: Option<u64>) -> i64 {
 
 fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> String {
     serde_json::Value::from_iter(texts).to_string()
+}
+
+impl SqliteStore {
+    /// What there is of these ids; nobody is asked about none.
+    async fn of_ids<T>(
+        &self,
+        text: &'static str,
+        bridge: &str,
+        ids: impl ExactSizeIterator<Item = u64>,
+        read: impl Fn(&SqliteRow) -> Tried<T>,
+    ) -> Stored<Vec<T>> {
+        if ids.len() == 0 {
+            return Ok(Vec::new());
+        }
+        self.rows(query(text).bind(bridge.to_owned()).bind(list(ids)), read).await
+    }
 }
 
 #[async_trait]
@@ -82,43 +99,23 @@ impl Store for SqliteStore {
     }
 
     async fn clients(&self, bridge: &str, ids: &[ClientId]) -> Stored<Vec<ClientLink>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(ids.iter().map(|id| id.0));
-        self.rows(query(links::CLIENTS).bind(bridge.to_owned()).bind(ids), links::client_row).await
+        self.of_ids(links::CLIENTS, bridge, ids.iter().map(|id| id.0), links::client_row).await
     }
 
     async fn clients_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<ClientLink>> {
-        if contacts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(contacts.iter().map(|id| id.0));
-        self.rows(query(links::CLIENTS_OF).bind(bridge.to_owned()).bind(ids), links::client_row).await
+        self.of_ids(links::CLIENTS_OF, bridge, contacts.iter().map(|id| id.0), links::client_row).await
     }
 
     async fn deals(&self, bridge: &str, leads: &[LeadId]) -> Stored<Vec<DealLink>> {
-        if leads.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(leads.iter().map(|id| id.0));
-        self.rows(query(links::DEALS).bind(bridge.to_owned()).bind(ids), links::deal_row).await
+        self.of_ids(links::DEALS, bridge, leads.iter().map(|id| id.0), links::deal_row).await
     }
 
     async fn deals_of(&self, bridge: &str, contacts: &[ContactId]) -> Stored<Vec<DealLink>> {
-        if contacts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(contacts.iter().map(|id| id.0));
-        self.rows(query(links::DEALS_OF).bind(bridge.to_owned()).bind(ids), links::deal_row).await
+        self.of_ids(links::DEALS_OF, bridge, contacts.iter().map(|id| id.0), links::deal_row).await
     }
 
     async fn deals_of_clients(&self, bridge: &str, clients: &[ClientId]) -> Stored<Vec<DealLink>> {
-        if clients.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(clients.iter().map(|id| id.0));
-        self.rows(query(links::DEALS_OF_CLIENTS).bind(bridge.to_owned()).bind(ids), links::deal_row).await
+        self.of_ids(links::DEALS_OF_CLIENTS, bridge, clients.iter().map(|id| id.0), links::deal_row).await
     }
 
     async fn linked_contacts(&self, bridge: &str, after: Option<ContactId>, rows_max: u32) -> Stored<Vec<ContactId>> {
@@ -132,11 +129,7 @@ impl Store for SqliteStore {
     }
 
     async fn contacts(&self, bridge: &str, ids: &[ContactId]) -> Stored<Vec<ContactSeen>> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = list(ids.iter().map(|id| id.0));
-        self.rows(query(links::CONTACTS).bind(bridge.to_owned()).bind(ids), links::contact_row).await
+        self.of_ids(links::CONTACTS, bridge, ids.iter().map(|id| id.0), links::contact_row).await
     }
 
     async fn contacts_by_key(&self, bridge: &str, keys: &[MatchKey]) -> Stored<Vec<(MatchKey, ContactId)>> {

@@ -18,6 +18,12 @@ impl Talk {
         Talk::of(Direction::Both)
     }
 
+    fn owned_by_salebot() -> Talk {
+        let mut talk = Talk::new();
+        talk.ground.lead_rules.iter_mut().for_each(|rule| rule.rule.owner = Owner::Salebot);
+        talk
+    }
+
     fn of(direction: Direction) -> Talk {
         let orders = Orders { enabled: false, ..ground(Owner::Amo).policy.orders };
         let rules = vec![rule("lead.price", "client.sum", direction, Owner::Amo)];
@@ -179,10 +185,7 @@ fn what_a_lead_said_that_went_to_another_contact_is_not_written_to_the_one_that_
 
 #[test]
 fn what_another_lead_left_in_the_variables_of_its_new_client_is_not_written_to_one_that_came_later() {
-    let mut talk = Talk::new();
-    for rule in &mut talk.ground.lead_rules {
-        rule.rule.owner = Owner::Salebot;
-    }
+    let mut talk = Talk::owned_by_salebot();
     talk.make(1, 50_000);
     let came = talk.leads.remove(&LeadId(1)).unwrap();
     // With this contact another lead has the word; the one that comes had it before, with its former client.
@@ -199,10 +202,7 @@ fn what_another_lead_left_in_the_variables_of_its_new_client_is_not_written_to_o
 
 #[test]
 fn what_was_said_of_the_older_lead_replaces_nothing_in_a_new_one() {
-    let mut talk = Talk::new();
-    for rule in &mut talk.ground.lead_rules {
-        rule.rule.owner = Owner::Salebot;
-    }
+    let mut talk = Talk::owned_by_salebot();
     talk.make(1, 50_000);
     talk.variables.insert("sum".to_owned(), "700".to_owned());
     talk.make(2, 1_000);
