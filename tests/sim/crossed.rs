@@ -27,7 +27,7 @@ const LATE_MS: u64 = 8_000;
 
 impl World {
     /// Lets everybody live until it is so.
-    fn until(&mut self, daemon: &mut Daemon, what: &str, mut holds: impl FnMut(&World) -> bool) {
+    pub fn until(&mut self, daemon: &mut Daemon, what: &str, mut holds: impl FnMut(&World) -> bool) {
         let deadline = self.env.now_ms() + DOUBT_MS;
         while !holds(self) {
             assert!(self.env.now_ms() < deadline, "not so in time: {what}");

@@ -138,6 +138,13 @@ fn an_edit_in_the_second_of_our_own_write_is_carried() {
     assert_eq!(World::renamed_in_the_second_of_a_write("Renamed at once").as_deref(), Some("Renamed at once"));
 }
 
+/// A write does not make the rest of its second look like a state that a listing shows late: in a minute a poll has told it.
+#[test]
+fn an_edit_just_after_our_own_write_comes_with_the_next_poll() {
+    let taken = World::renamed_after_a_write_beside_a_remark("Renamed at once");
+    assert!(taken < 61_000, "{taken} ms");
+}
+
 /// A plan of the first listing that comes too late, as its client wrote meanwhile, does not hide whose number it is.
 #[test]
 fn nobody_who_writes_during_the_first_listing_is_made_anew() {

@@ -20,6 +20,9 @@ use crate::ports::store::{OutboxRow, StoreError};
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A change of a record that was changed a moment ago.
+const SAME_SECOND: &str = "the record was changed in this very second; the next change of it waits for the next one";
+
 /// A note whose contact is gone, and whose person has no other yet.
 const NO_CONTACT: &str = "the person has no contact in amoCRM any more; the note waits for the next one";
 /// The same where none is ever made …
@@ -175,9 +178,25 @@ impl Bridge {
             let written = self.written(row, |ground| &ground.contact_rules, Record::Contact(&before));
             return (Outcome::Overtaken(written), None);
         }
+        if let Some(wait) = self.in_its_second(row, before.updated_at, now) {
+            return (wait, None);
+        }
         let updated_at = now.seconds().max(before.updated_at + 1);
         let change = Change { id: before.id, edits: edits.clone(), updated_at };
         (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
+    }
+
+    /// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
+    /// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
+    /// that a listing shows late. So the change waits for the next second, once: a server's clock may stand.
+    fn in_its_second(&self, row: &OutboxRow, dated: i64, server_now: Millis) -> Option<Outcome> {
+        let has_waited = row.fault.as_ref().is_some_and(|fault| fault.reason == SAME_SECOND);
+        if dated != server_now.seconds() || has_waited {
+            return None;
+        }
+        let now = self.now();
+        let passed_ms = if now.seconds() == dated { now.0.rem_euclid(1_000) } else { 0 };
+        Some(Outcome::Waits(Fault::new(FaultKind::Interrupted, SAME_SECOND), 1_000 - passed_ms))
     }
 
     /// What an attempt whose outcome is not known has written.
@@ -218,6 +237,8 @@ impl Bridge {
             } else if deal::edited_fingerprint(&before, edits) != *seen {
                 let written = self.written(row, |ground| &ground.lead_rules, Record::Lead(&before));
                 outcomes.push(Outcome::Overtaken(written));
+            } else if let Some(wait) = self.in_its_second(row, before.updated_at, now) {
+                outcomes.push(wait);
             } else {
                 let updated_at = now.seconds().max(before.updated_at + 1);
                 outcomes.push(Outcome::ChangedLead { version: updated_at });
