@@ -2,10 +2,11 @@
 
 use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
-use super::record::{Draft, Word, doubts};
+use super::record::{Draft, Word, doubts, was_tried};
 use super::{Bridge, Failure};
-use crate::core::action::{Action, Confirm, LinkRef, client_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, lead_key, leads_key};
 use crate::core::fault::Fault;
+use crate::core::function::Call;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::model::{Contact, Lead, Order, OrderStatus, Variables};
@@ -67,6 +68,10 @@ impl Bridge {
             let link = memory.deals.get(&lead.id);
             let version = link.map(|link| link.version);
             if self.is_shown_older(Subject::Lead(lead.id), lead.updated_at, version, looked) {
+                continue;
+            }
+            if link.is_none() && self.is_being_made(lead, &memory).await? {
+                looked.drafts.push(self.look_again(Subject::Lead(lead.id), WORD_MS));
                 continue;
             }
             match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {
@@ -164,6 +169,7 @@ impl Bridge {
         let mut draft = Draft::about(Subject::Lead(lead.id));
         draft.keys.insert(lead_key(lead.id));
         draft.keys.extend(client.map(|client| client_key(client.client.id)));
+        draft.keys.extend(deal::former_client(&seen).map(client_key));
         match link {
             Some(link) => draft.rests_on_deal(link),
             None => draft.revisions.push((LinkRef::Lead(lead.id), 0)),
@@ -257,11 +263,29 @@ impl Bridge {
         Ok(Speech { variables, order, order_status })
     }
 
+    /// True for a lead that a bot's call is making, or has made as far as we know: it is the bot's, and no news, once that is
+    /// told or found out.
+    async fn is_being_made(&self, lead: &Lead, memory: &Memory) -> Stored<bool> {
+        let clients = memory.clients.iter().filter(|link| link.contact.is_some() && link.contact == lead.person());
+        let keys: Vec<String> = clients.map(|link| leads_key(link.client.id)).collect();
+        if keys.is_empty() {
+            return Ok(false);
+        }
+        let pending = self.store().pending(self.name(), &keys).await?;
+        Ok(pending.iter().any(|row| was_tried(row) && makes(&row.action, lead)))
+    }
+
     /// What waits to be written to a lead and its client.
     async fn deal_pending(&self, lead: LeadId, client: Option<&ClientLink>) -> Stored<Vec<OutboxRow>> {
         let Some(client) = client else { return Ok(Vec::new()) };
         self.store().pending(self.name(), &[lead_key(lead), client_key(client.client.id)]).await
     }
+}
+
+/// True for a call that may have made this lead for its contact.
+fn makes(action: &Action, lead: &Lead) -> bool {
+    let is_for = |call: &Call| call.target.is_some() && call.target == lead.person().map(NoteTarget::Contact);
+    matches!(action, Action::Function(call) if is_for(call) && call.may_have_made(lead))
 }
 
 /// True for what a client's variables are to be told of another lead.

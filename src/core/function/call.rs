@@ -7,6 +7,7 @@ use crate::core::action::NoteTarget;
 use crate::core::fingerprint;
 use crate::core::flex::{Flex, Kind, Object};
 use crate::core::id::{ClientId, ContactId, LeadId, PipelineId, StatusId, UserId};
+use crate::core::model::Lead;
 use crate::core::text;
 use crate::core::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,12 @@ pub enum Wanted {
 type Read<T> = Result<T, Answer>;
 
 impl Call {
+    /// True for a lead that this call may have made: dated as we date it, and named as the bot said.
+    pub fn may_have_made(&self, lead: &Lead) -> bool {
+        let Work::Lead { name, .. } = &self.work else { return false };
+        (lead.created_at - self.at.seconds()).abs() <= 1 && text::is_rewritten(name, &lead.name)
+    }
+
     /// Understands the arguments of a function. The error is the answer to the bot.
     pub fn read(function: Function, arguments: &Arguments, now: Millis) -> Read<Call> {
         let reader = Reader { function, arguments };

@@ -48,6 +48,8 @@ pub struct DealSeen<'a> {
 pub fn plan(ground: &Ground, seen: DealSeen<'_>) -> (Plan, DealLink) {
     let mut plan = Plan::default();
     let mut link = next_link(ground, &seen);
+    // What waits to be told to its former client would count as agreed on with this one.
+    plan.emptied.extend(former_client(&seen).map(|former| slot_of_client(former, seen.lead.id)));
     if let Some(client) = seen.client {
         plan_values(ground, &seen, client.client.id, &mut plan);
         if ground.policy.orders.enabled {
@@ -113,6 +115,11 @@ pub fn plan_gone(
 fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
     let lead = seen.lead;
     let before = seen.link;
+    let mut bases = before.map(|link| link.bases.clone()).unwrap_or_default();
+    if before.is_some_and(|link| is_with_another_client(seen, link)) {
+        // Pairs that are not mapped at present: should they be again, the former client's words are none of this one's.
+        bases.retain(|key, _| !speaks_of_client(key) || ground.lead_rules.iter().any(|rule| rule.key == *key));
+    }
     DealLink {
         lead: lead.id,
         contact: lead.person(),
@@ -126,9 +133,14 @@ fn next_link(ground: &Ground, seen: &DealSeen<'_>) -> DealLink {
         open: lead.is_open(),
         version: lead.updated_at,
         fingerprint: ground.lead_fingerprint(lead),
-        bases: before.map(|link| link.bases.clone()).unwrap_or_default(),
+        bases,
         revision: before.map_or(0, |link| link.revision),
     }
+}
+
+/// True for the key of a pair with something of the client.
+fn speaks_of_client(rule: &str) -> bool {
+    rule.rsplit_once('=').is_some_and(|(_, salebot)| salebot.starts_with("client."))
 }
 
 /// Whose order it is, else whose variables speak of it.
@@ -142,6 +154,11 @@ fn is_with_another_client(seen: &DealSeen<'_>, link: &DealLink) -> bool {
     !link.ordered && link.client.zip(seen.client).is_some_and(|(before, now)| before != now.client.id)
 }
 
+/// The client whose variables it spoke in, once that is another one.
+pub fn former_client(seen: &DealSeen<'_>) -> Option<ClientId> {
+    seen.link.filter(|link| is_with_another_client(seen, link)).and_then(|link| link.client)
+}
+
 /// Its place among those that have had the word, once it is planned; in the variables of another client it has had none.
 fn place(seen: &DealSeen<'_>) -> u64 {
     let before = seen.link.filter(|link| !is_with_another_client(seen, link)).map_or(0, |link| link.spoke);
@@ -150,9 +167,11 @@ fn place(seen: &DealSeen<'_>) -> u64 {
 }
 
 impl<'a> DealSeen<'a> {
-    /// The contact's other leads that have had the word.
+    /// The contact's other leads that have had the word in this client's variables.
     fn speakers(&self) -> impl Iterator<Item = &'a DealLink> {
-        siblings(self.lead.id, self.lead.person(), self.siblings).filter(|deal| deal.spoke > 0)
+        let client = self.client.map(|client| client.client.id);
+        let others = siblings(self.lead.id, self.lead.person(), self.siblings);
+        others.filter(move |deal| deal.spoke > 0 && deal.client == client)
     }
 
     /// The place of the last of them; 0: there is none.
@@ -299,13 +318,18 @@ fn plan_values(ground: &Ground, seen: &DealSeen<'_>, client: ClientId, plan: &mu
     plan.fill(format!("{}/values", lead_key(lead)), update);
     let (variables, confirms) = of_client;
     let save = (!variables.is_empty()).then_some(Action::SaveVariables { client, variables, confirms });
-    plan.fill(format!("{}/{}", client_key(client), lead_key(lead)), save);
+    plan.fill(slot_of_client(client, lead), save);
     if let Some(order) = seen.link.and_then(|link| link.order) {
         let (variables, confirms) = of_order;
         let set =
             (!variables.is_empty()).then_some(Action::SetOrderVariables { client, order, lead, variables, confirms });
         plan.fill(format!("order:{order}/values"), set);
     }
+}
+
+/// The slot of what a client is to be told of a lead.
+fn slot_of_client(client: ClientId, lead: LeadId) -> String {
+    format!("{}/{}", client_key(client), lead_key(lead))
 }
 
 /// What Salebot has for a pair of a lead: `None` where the other side of it does not exist, or speaks of another lead;
@@ -530,10 +554,11 @@ fn siblings(lead: LeadId, contact: Option<ContactId>, deals: &[DealLink]) -> imp
     deals.iter().filter(move |deal| deal.contact == contact && deal.lead != lead)
 }
 
-/// Those who had the word with the contact before a lead did that is with another one now: what the variables hold is not
-/// about them.
+/// Those who had the word in the same variables before a lead did that is with another contact now: what the variables hold
+/// is not about them.
 pub fn outspoken<'a>(before: &'a DealLink, deals: &'a [DealLink]) -> impl Iterator<Item = &'a DealLink> {
-    siblings(before.lead, before.contact, deals).filter(|deal| (1..before.spoke).contains(&deal.spoke))
+    let others = siblings(before.lead, before.contact, deals).filter(|deal| deal.client == before.client);
+    others.filter(|deal| (1..before.spoke).contains(&deal.spoke))
 }
 
 /// The newest open lead of the contact of one that is closed.

@@ -328,9 +328,7 @@ impl Bridge {
             (Work::Task { text, minutes, .. }, _) => {
                 self.look_for_task(row, target, text, call.due_at(*minutes), taken).await
             }
-            (Work::Lead { name, .. }, Some(Record::Contact(contact))) => {
-                self.look_for_lead(row, call, contact, name, taken).await
-            }
+            (Work::Lead { .. }, Some(Record::Contact(contact))) => self.look_for_lead(row, call, contact, taken).await,
             _ => Ok(Ok(Found::NotDone)),
         }
     }
@@ -355,14 +353,7 @@ impl Bridge {
     }
 
     /// Among the contact's leads, one that was made when we said and has the name we gave it.
-    async fn look_for_lead(
-        &self,
-        row: &OutboxRow,
-        call: &Call,
-        contact: &Contact,
-        name: &str,
-        taken: &BTreeSet<u64>,
-    ) -> Look<u64> {
+    async fn look_for_lead(&self, row: &OutboxRow, call: &Call, contact: &Contact, taken: &BTreeSet<u64>) -> Look<u64> {
         let ids: Vec<LeadId> = contact.leads.iter().rev().take(AMO_IDS_MAX).copied().collect();
         let leads = match self.parts.amo.leads_by_id(&ids, Priority::Person).await {
             _ if ids.is_empty() => Vec::new(),
@@ -374,11 +365,7 @@ impl Bridge {
         if let Some(lost) = call.lost {
             known.extend(self.accounted_for(lost, "lead").await?);
         }
-        let same = |lead: &&Lead| {
-            (lead.created_at - call.at.seconds()).abs() <= 1
-                && text::is_rewritten(name, &lead.name)
-                && !known.contains(&lead.id.0)
-        };
+        let same = |lead: &&Lead| call.may_have_made(lead) && !known.contains(&lead.id.0);
         let found = leads.iter().filter(same).map(|lead| lead.id.0).min();
         Ok(Ok(found.map_or_else(|| self.not_found(row), Found::Done)))
     }

@@ -69,6 +69,12 @@ impl Talk {
         }
     }
 
+    /// Another client of the contact talks from now on; the variables of the one that did are given back.
+    fn turn_to(&mut self, client: u64, variables: Variables) -> Variables {
+        self.client.client.id = ClientId(client);
+        std::mem::replace(&mut self.variables, variables)
+    }
+
     fn close(&mut self, id: u64) {
         self.leads.get_mut(&LeadId(id)).unwrap().0.status = StatusId::WON;
         self.look(id);
@@ -198,6 +204,82 @@ fn what_another_lead_left_in_the_variables_of_its_new_client_is_not_written_to_o
     talk.close(2);
     talk.look(1);
     assert_eq!((talk.price(1), talk.says("sum"), talk.says("amo_lead_id")), (50_000, "50000", "1"));
+}
+
+#[test]
+fn what_one_clients_bot_says_of_a_new_lead_was_not_left_there_by_the_lead_of_another_client() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.turn_to(6, Variables::from([("sum".to_owned(), "50000".to_owned())]));
+    talk.make(2, 0);
+    assert_eq!((talk.price(1), talk.price(2), talk.says("sum")), (50_000, 50_000, "50000"));
+}
+
+#[test]
+fn what_a_client_says_of_its_lead_while_that_of_another_one_has_the_word_is_not_overwritten() {
+    let mut talk = Talk::new();
+    talk.make(1, 100);
+    let first = talk.turn_to(6, Variables::new());
+    talk.make(2, 7);
+    // The first one's bot says something that nobody asks for yet.
+    let second = talk.turn_to(5, first);
+    talk.variables.insert("sum".to_owned(), "150".to_owned());
+    let first = talk.turn_to(6, second);
+    talk.close(2);
+    talk.turn_to(5, first);
+    talk.look(1);
+    assert_eq!((talk.price(1), talk.price(2), talk.says("sum")), (150, 7, "150"));
+}
+
+#[test]
+fn an_order_that_was_given_to_another_contact_has_left_nothing_with_that_ones_client() {
+    let mut talk = Talk::new();
+    let order = DealLink {
+        ordered: true,
+        spoke: 1,
+        contact: Some(ContactId(101)),
+        client: Some(ClientId(9)),
+        ..DealLink::new(LeadId(1))
+    };
+    let left =
+        Base { salebot: Some(vec!["700".to_owned()]), sent_salebot: vec![vec!["700".to_owned()]], ..Base::default() };
+    let order = DealLink { bases: [("lead.price=client.sum".to_owned(), left)].into(), ..order };
+    talk.leads.insert(LeadId(1), (Lead { id: LeadId(1), price: 700, status: StatusId::WON, ..lead() }, Some(order)));
+    talk.variables = Variables::from([("sum".to_owned(), "700".to_owned())]);
+    talk.make(2, 0);
+    assert_eq!((talk.price(2), talk.says("sum")), (700, "700"));
+}
+
+#[test]
+fn what_waits_for_the_former_client_is_not_told_once_the_lead_has_another_one() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    talk.turn_to(6, Variables::new());
+    let (lead, link) = talk.leads[&LeadId(1)].clone();
+    let look = |link: &DealLink| {
+        let variables = Variables::new();
+        let seen =
+            DealSeen { variables: Some(&variables), is_current: true, ..seen(&lead, Some(link), &talk.client, None) };
+        (deal::former_client(&seen), deal::plan(&talk.ground, seen))
+    };
+    let (former, (plan, next)) = look(link.as_ref().unwrap());
+    assert_eq!(former, Some(ClientId(5)));
+    assert!(plan.emptied.contains(&"client:5/lead:1".to_owned()), "{:?}", plan.emptied);
+    let (former, (plan, _)) = look(&next);
+    assert_eq!(former, None);
+    assert!(!plan.emptied.contains(&"client:6/lead:1".to_owned()), "{:?}", plan.emptied);
+}
+
+#[test]
+fn a_pair_that_is_taken_out_while_its_lead_changes_clients_begins_anew_once_it_is_back() {
+    let mut talk = Talk::new();
+    talk.make(1, 50_000);
+    let rules = std::mem::take(&mut talk.ground.lead_rules);
+    talk.turn_to(6, Variables::from([("sum".to_owned(), "70".to_owned())]));
+    talk.look(1);
+    talk.ground.lead_rules = rules;
+    talk.look(1);
+    assert_eq!((talk.price(1), talk.says("sum")), (50_000, "50000"), "no edit of what was agreed on with another one");
 }
 
 #[test]
