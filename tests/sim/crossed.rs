@@ -2,6 +2,7 @@
 //! chance hardly ever needs.
 
 use crate::scripts::{DOUBT_MS, LOOK_MS};
+use crate::settings;
 use crate::world::{Daemon, World};
 use salebridge::core::function::Function;
 use salebridge::core::policy::Owner;
@@ -295,6 +296,33 @@ impl World {
         world.pass(&mut daemon, DOUBT_MS);
         let contact = world.variable(client, "amo_contact_id").parse().expect("it has a contact");
         (world.position(contact), world.variable(client, "position"))
+    }
+
+    /// A bot has a lead made, the daemon is killed before it hears of that, and the first listing shows the lead. How often
+    /// the bot is told of a new lead.
+    pub fn told_of_its_own_lead() -> usize {
+        let (mut world, mut daemon) =
+            World::calm_with(|world| world.ordained = |policy| policy.triggers = settings::triggers());
+        let (_, client) = world.first();
+        let late = Fault::Slow { ms: LATE_MS };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, late).on("/leads").by("POST"));
+        world.bots.ask(Function::AddLead, client, "made by a bot".to_owned(), true, world.env.now_ms());
+        world.until(&mut daemon, "the lead is made", World::is_spoilt);
+        drop(daemon);
+        world.idle(2 * SHOWN_MS);
+        // The look for it is turned away so often that it comes back less and less; a listing comes first.
+        let away = Fault::Status { code: 502, body: None, retry_after: None };
+        world.spoil(ScriptedFault::once(ServiceName::Amo, away).times(u64::MAX));
+        let mut daemon = world.start();
+        world.pass(&mut daemon, AWAY_MS);
+        world.network.faults.lock().unwrap().stop();
+        world.pass(&mut daemon, DOUBT_MS);
+        assert_eq!(
+            world.network.amo.lock().unwrap().leads().filter(|lead| lead.card.name == "made by a bot").count(),
+            1
+        );
+        let salebot = world.network.salebot.lock().unwrap();
+        salebot.callbacks().filter(|callback| callback.text.starts_with("made ")).count()
     }
 
     /// Two people of one name and no number write at the same moment, the daemon is killed before it hears that their contacts

@@ -183,6 +183,12 @@ fn a_contact_that_is_listed_before_it_is_known_to_be_made_is_ours() {
     assert_eq!(World::told_while_its_contact_is_in_doubt(), (both.clone(), both));
 }
 
+/// A lead that a bot had made is no news to it, also where a listing shows it before its making is known.
+#[test]
+fn a_bots_own_lead_that_is_listed_first_starts_no_trigger() {
+    assert_eq!(World::told_of_its_own_lead(), 0);
+}
+
 /// Which of two names is ours counts also where nobody knows yet whether it was written.
 #[test]
 fn a_value_in_doubt_is_no_edit_of_a_manager() {

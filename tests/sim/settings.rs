@@ -232,6 +232,11 @@ pub const TOLD: [(TriggerEvent, &str); 4] = [
     (TriggerEvent::ContactChanged, "changed"),
 ];
 
+/// A trigger for each.
+pub fn triggers() -> Vec<Trigger> {
+    TOLD.map(trigger).to_vec()
+}
+
 fn trigger((on, word): (TriggerEvent, &str)) -> Trigger {
     let record = if on == TriggerEvent::ContactChanged { "contact" } else { "lead" };
     let status = (on == TriggerEvent::LeadStage).then_some(StatusId(STAGE_LAST));
@@ -276,7 +281,7 @@ pub fn policy(loads_clients: bool, callbacks: CallbackDelivery, starts_bots: boo
                 })
                 .to_vec(),
         },
-        triggers: if starts_bots { TOLD.map(trigger).to_vec() } else { Vec::new() },
+        triggers: if starts_bots { triggers() } else { Vec::new() },
         callbacks,
         notes: Notes {
             on_contact: true,
