@@ -7,12 +7,13 @@
 
 use crate::core::action::Action;
 use crate::core::fingerprint;
+use crate::core::function::once::{self, ANSWERED, CALLED, Met};
 use crate::core::function::{Answer, Call, LEFT, TOLD, WAITING_MAX};
 use crate::core::time::Millis;
 use crate::ports::env::Env;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, JournalEntry, JournalRow, NewAction, Store, Stored};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{Mutex, Notify};
@@ -94,20 +95,22 @@ impl Guest {
     async fn accept(&self, call: &mut Call, until: Millis) -> Stored<Accepted> {
         let _turn = self.turn.lock().await;
         let mut changes = Vec::new();
-        if let Some(once_ms) = call.once_ms {
-            if let Some(accepted) = met_before(&self.lines(call).await?, call, once_ms) {
-                return Ok(accepted);
+        if call.once_ms.is_some() {
+            let lines = self.lines(call).await?;
+            match once::met_before(lines.iter().map(|line| (line.kind.as_str(), &line.detail)), call) {
+                Some(Met::Known(answer)) => return Ok(Accepted::Known(answer)),
+                Some(Met::Waits(at)) => return Ok(Accepted::Waits(at)),
+                None => changes.push(self.line(call, CALLED)),
             }
-            changes.push(self.line(call, "called"));
         }
         if self.store.outbox_waiting(&self.bridge, WAITING_MAX).await? >= u64::from(WAITING_MAX) {
             return Ok(Accepted::Known(Answer::busy()));
         }
         call.waits_until = Some(until);
-        let now = self.env.now();
         let action = Action::Function(Box::new(call.clone()));
-        let new =
-            NewAction { action, slot: None, priority: Priority::Person, not_before: now, created_at: now, run: None };
+        // At once, whatever the clock of the node is that drives the bridge.
+        let (not_before, created_at) = (Millis(0), self.env.now());
+        let new = NewAction { action, slot: None, priority: Priority::Person, not_before, created_at, run: None };
         changes.push(Change::AddAction(Box::new(new)));
         self.store.commit(&self.bridge, changes).await?;
         Ok(Accepted::Stored)
@@ -118,7 +121,8 @@ impl Guest {
         self.store.commit(&self.bridge, vec![self.line(call, LEFT)]).await?;
         let lines = self.lines(call).await?;
         // Newest first, and of one time in the order of their commits.
-        let place = |kind: &str| lines.iter().position(|line| line.kind == kind && at_of(line) == Some(call.at));
+        let place =
+            |kind: &str| lines.iter().position(|line| line.kind == kind && once::at_of(&line.detail) == Some(call.at));
         let is_ours = matches!((place(TOLD), place(LEFT)), (Some(told), Some(left)) if told > left);
         Ok(if is_ours { told(&lines, call.at) } else { None })
     }
@@ -134,27 +138,11 @@ enum Accepted {
     Stored,
 }
 
-/// The same call within its time, see the engine's own door.
-fn met_before(lines: &[JournalRow], call: &Call, once_ms: i64) -> Option<Accepted> {
-    let called_at = lines.iter().filter(|line| line.kind == "called").filter_map(at_of).max()?;
-    let answered = lines.iter().find(|line| line.kind == "answered" && at_of(line) == Some(called_at));
-    let Some(answered) = answered else { return Some(Accepted::Waits(called_at)) };
-    let is_recent = call.at.since(called_at) < once_ms;
-    answer_of(answered).filter(|answer| is_recent && answer.is_ok()).map(Accepted::Known)
-}
-
-fn at_of(line: &JournalRow) -> Option<Millis> {
-    line.detail.get("at").and_then(Value::as_i64).map(Millis)
-}
-
-fn answer_of(line: &JournalRow) -> Option<Answer> {
-    serde_json::from_value(line.detail.get("answer")?.clone()).ok()
-}
-
 /// The answer to the call that was accepted at this time.
 fn told(lines: &[JournalRow], at: Millis) -> Option<Answer> {
-    let is_told = |line: &&JournalRow| (line.kind == TOLD || line.kind == "answered") && at_of(line) == Some(at);
-    lines.iter().find(is_told).and_then(answer_of)
+    let is_told =
+        |line: &&JournalRow| (line.kind == TOLD || line.kind == ANSWERED) && once::at_of(&line.detail) == Some(at);
+    lines.iter().find(is_told).and_then(|line| once::answer_of(&line.detail))
 }
 
 #[cfg(test)]

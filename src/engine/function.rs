@@ -10,6 +10,7 @@ use super::Bridge;
 use crate::core::action::{Action, NoteTarget};
 use crate::core::fingerprint;
 use crate::core::function::effect;
+use crate::core::function::once::{self, CALLED, Met};
 use crate::core::function::report::report;
 use crate::core::function::{Answer, Call, WAITING_MAX, Work};
 use crate::core::plan::Notice;
@@ -20,7 +21,7 @@ use crate::ports::function::Functions;
 use crate::ports::remote::Priority;
 use crate::ports::store::{Change, NewAction, Stored};
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -199,7 +200,7 @@ impl Bridge {
         if call.once_ms.is_some() {
             changes.push(self.journal(Notice {
                 subject: call.subject(),
-                kind: "called",
+                kind: CALLED,
                 detail: json!({ "at": call.at }),
             }));
         }
@@ -212,22 +213,17 @@ impl Bridge {
         Ok(Accepted::Stored(waiter))
     }
 
-    /// The same call within its time: its answer, or a place beside those who wait for it. One that failed made
-    /// nothing, so it may be tried again.
+    /// The same call within its time: its answer, or a place beside those who wait for it.
     async fn met_before(&self, call: &Call) -> Stored<Option<Accepted<'_>>> {
-        let Some(once_ms) = call.once_ms else { return Ok(None) };
-        let lines = self.store().journal(self.name(), &call.subject(), LINES_MAX).await?;
-        let at = |detail: &Value| detail.get("at").and_then(Value::as_i64).map(Millis);
-        let Some(called_at) =
-            lines.iter().filter(|line| line.kind == "called").filter_map(|line| at(&line.detail)).max()
-        else {
+        if call.once_ms.is_none() {
             return Ok(None);
-        };
-        let answered = lines.iter().find(|line| line.kind == "answered" && at(&line.detail) == Some(called_at));
-        let Some(answered) = answered else { return Ok(Some(Accepted::Stored(self.desk.sit(&call.ticket)))) };
-        let answer = answered.detail.get("answer").cloned().and_then(|answer| serde_json::from_value(answer).ok());
-        let is_recent = call.at.since(called_at) < once_ms;
-        Ok(answer.filter(|answer: &Answer| is_recent && answer.is_ok()).map(Accepted::Known))
+        }
+        let lines = self.store().journal(self.name(), &call.subject(), LINES_MAX).await?;
+        let lines = lines.iter().map(|line| (line.kind.as_str(), &line.detail));
+        Ok(once::met_before(lines, call).map(|met| match met {
+            Met::Known(answer) => Accepted::Known(answer),
+            Met::Waits(_) => Accepted::Stored(self.desk.sit(&call.ticket)),
+        }))
     }
 
     async fn wait(&self, mut waiter: Waiter<'_>, until: Millis) -> Option<Answer> {
