@@ -4,9 +4,9 @@ use super::looked::{AGAIN_MS, Looked};
 use super::poll::is_made_since;
 use super::record::{Draft, Word, doubts, was_tried};
 use super::{Bridge, Failure};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, lead_key, leads_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, lead_key};
 use crate::core::fault::Fault;
-use crate::core::function::Call;
+use crate::core::function::{Call, WAITING_MAX};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::model::{Contact, Lead, Order, OrderStatus, Variables};
@@ -18,7 +18,7 @@ use crate::ports::remote::{Priority, Wanted};
 use crate::ports::store::{Change, OutboxRow, StoreError, Stored, Subject};
 use std::collections::BTreeMap;
 
-/// How soon a lead looks again whether another one's values have been told; the longer it takes, the later.
+/// How soon a lead looks again whether what it waits for was done; the longer that takes, the later.
 const WORD_MS: i64 = 1_000;
 const WORD_MS_MAX: i64 = 60_000;
 
@@ -64,14 +64,16 @@ impl Bridge {
                 return Ok(());
             }
         };
+        let making = self.leads_being_made(&leads, &memory).await?;
         for lead in &leads {
             let link = memory.deals.get(&lead.id);
             let version = link.map(|link| link.version);
             if self.is_shown_older(Subject::Lead(lead.id), lead.updated_at, version, looked) {
                 continue;
             }
-            if link.is_none() && self.is_being_made(lead, &memory).await? {
-                looked.drafts.push(self.look_again(Subject::Lead(lead.id), WORD_MS));
+            if let Some(row) = making.iter().find(|row| link.is_none() && makes(&row.action, lead)) {
+                let again = self.look_again(Subject::Lead(lead.id), self.later_for(row));
+                looked.drafts.push(Draft { subjects: vec![Subject::Lead(lead.id)], ..again });
                 continue;
             }
             match self.plan_deal(ground, lead, link, &memory, priority, news_since).await? {
@@ -176,8 +178,7 @@ impl Bridge {
         }
         draft.word = contact.filter(|_| is_current).map(|contact| Word::of(contact, lead.id, &memory.stored));
         if let Some(before) = before {
-            let wait_ms = self.now().since(before.created_at).clamp(WORD_MS, WORD_MS_MAX);
-            draft.changes.push(self.marked(Subject::Lead(lead.id), wait_ms));
+            draft.changes.push(self.marked(Subject::Lead(lead.id), self.later_for(before)));
         }
         if let Some(link) = link {
             self.pass_the_word(link, &next, memory, &mut draft);
@@ -188,10 +189,11 @@ impl Bridge {
         Ok(Ok(draft))
     }
 
-    /// Who had the word with the contact before has it again once this lead is closed, or with another contact.
+    /// Who had the word before has it again once this lead is closed, or with another contact or client.
     fn pass_the_word(&self, before: &DealLink, now: &DealLink, memory: &Memory, draft: &mut Draft) {
         let has_left = before.contact != now.contact;
-        for other in deal::outspoken(before, &memory.stored).filter(|_| has_left) {
+        let has_gone_silent = has_left || before.client != now.client;
+        for other in deal::outspoken(before, &memory.stored).filter(|_| has_gone_silent) {
             draft.rests_on_deal(other);
             draft.changes.push(Change::PutDeal(Box::new(DealLink { spoke: 0, ..other.clone() })));
         }
@@ -263,16 +265,19 @@ impl Bridge {
         Ok(Speech { variables, order, order_status })
     }
 
-    /// True for a lead that a bot's call is making, or has made as far as we know: it is the bot's, and no news, once that is
-    /// told or found out.
-    async fn is_being_made(&self, lead: &Lead, memory: &Memory) -> Stored<bool> {
-        let clients = memory.clients.iter().filter(|link| link.contact.is_some() && link.contact == lead.person());
-        let keys: Vec<String> = clients.map(|link| leads_key(link.client.id)).collect();
-        if keys.is_empty() {
-            return Ok(false);
+    /// Calls of bots that are making leads, or have made them as far as we know, where one of these may be such a lead: it is the
+    /// bot's, and no news, once that is told or found out.
+    async fn leads_being_made(&self, leads: &[Lead], memory: &Memory) -> Stored<Vec<OutboxRow>> {
+        if leads.iter().all(|lead| memory.deals.contains_key(&lead.id)) {
+            return Ok(Vec::new());
         }
-        let pending = self.store().pending(self.name(), &keys).await?;
-        Ok(pending.iter().any(|row| was_tried(row) && makes(&row.action, lead)))
+        let rows = self.store().pending_named(self.name(), "function_lead", WAITING_MAX).await?;
+        Ok(rows.into_iter().filter(was_tried).collect())
+    }
+
+    /// How soon is looked again at what waits for this action: the longer that takes, the later.
+    fn later_for(&self, row: &OutboxRow) -> i64 {
+        self.now().since(row.created_at).clamp(WORD_MS, WORD_MS_MAX)
     }
 
     /// What waits to be written to a lead and its client.

@@ -85,13 +85,7 @@ impl Bridge {
         let heard = self.store().cursor(self.name(), HEARD).await?;
         let floor = self.store().text(self.name(), FLOOR).await?.and_then(|text| text.parse().ok()).map(Millis);
         let (heard, floor) = match (heard, floor) {
-            (Some(heard), floor) => {
-                // The clock was set back, by more than that: so long before now nobody has heard for certain.
-                let ahead_ms = heard.at.since(now).max(0);
-                let floor = floor.filter(|floor| *floor <= now);
-                let at = if ahead_ms > 0 { now.minus(ahead_ms).max(floor.unwrap_or(Millis(0))) } else { heard.at };
-                (at, floor.unwrap_or(at))
-            }
+            (Some(heard), floor) => (heard.at, floor.unwrap_or(heard.at)),
             (None, _) => {
                 // What was said while the store could not be reached yet is missed like anything later.
                 let since = self.started_at.get().copied().unwrap_or(now).min(now);

@@ -316,6 +316,13 @@ impl World {
         let mut daemon = world.start();
         world.pass(&mut daemon, AWAY_MS);
         world.network.faults.lock().unwrap().stop();
+        let before = world.network.trace.lock().unwrap().len();
+        world.until(&mut daemon, "a listing shows the lead", |world| {
+            world.network.trace.lock().unwrap()[before..]
+                .iter()
+                .any(|line| line.contains(" GET leads ") && line.contains(" 200 "))
+        });
+        assert!(World::waits(&world), "its making is still in doubt");
         world.pass(&mut daemon, DOUBT_MS);
         assert_eq!(
             world.network.amo.lock().unwrap().leads().filter(|lead| lead.card.name == "made by a bot").count(),

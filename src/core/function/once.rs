@@ -9,6 +9,9 @@ pub const CALLED: &str = "called";
 /// … and for its answer.
 pub const ANSWERED: &str = "answered";
 
+/// For so long a call without an answer is under way, though a later one was taken.
+const OPEN_MS: i64 = 60_000;
+
 /// What became of a call that was taken before.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Met {
@@ -24,11 +27,15 @@ pub fn met_before<'a>(lines: impl Iterator<Item = (&'a str, &'a Value)> + Clone,
     let once_ms = call.once_ms?;
     let answered = |at: Millis| lines.clone().find(|(kind, detail)| *kind == ANSWERED && at_of(detail) == Some(at));
     let called = lines.clone().filter(|(kind, _)| *kind == CALLED).filter_map(|(_, detail)| at_of(detail));
-    if let Some(waits) = called.clone().filter(|at| answered(*at).is_none()).max() {
+    // The last one, and what a clock that was set back puts before it. An answer of long ago may be beyond the lines.
+    let last = called.clone().max();
+    let is_open = |at: &Millis| answered(*at).is_none() && (Some(*at) == last || call.at.is_near(*at, OPEN_MS));
+    if let Some(waits) = called.clone().filter(is_open).max() {
         return Some(Met::Waits(waits));
     }
-    let last = called.filter(|at| call.at.is_near(*at, once_ms)).max()?;
-    answered(last).and_then(|(_, detail)| answer_of(detail)).filter(Answer::is_ok).map(Met::Known)
+    let known = |at: Millis| answered(at).and_then(|(_, detail)| answer_of(detail)).filter(Answer::is_ok);
+    let near = called.filter(|at| call.at.is_near(*at, once_ms));
+    near.filter_map(|at| Some((at, known(at)?))).max_by_key(|(at, _)| *at).map(|(_, answer)| Met::Known(answer))
 }
 
 /// When the call was accepted that a line is about.
@@ -76,6 +83,14 @@ mod tests {
     #[case::since_it_was(
         vec![called(12 * HOUR), answered(12 * HOUR, 1), called(10 * HOUR - 500), answered(10 * HOUR - 500, 2)],
         known(2)
+    )]
+    #[case::failed_before_it_was(
+        vec![called(10 * HOUR + 30_000), refused(10 * HOUR + 30_000), called(10 * HOUR - 500), answered(10 * HOUR - 500, 2)],
+        known(2)
+    )]
+    #[case::an_old_one_whose_answer_is_beyond_the_lines(
+        vec![called(8 * HOUR), called(9 * HOUR), refused(9 * HOUR)],
+        None
     )]
     #[case::under_way_since_it_was(
         vec![called(12 * HOUR), answered(12 * HOUR, 1), called(10 * HOUR - 500)],

@@ -178,25 +178,12 @@ impl Bridge {
             let written = self.written(row, |ground| &ground.contact_rules, Record::Contact(&before));
             return (Outcome::Overtaken(written), None);
         }
-        if let Some(wait) = self.in_its_second(row, before.updated_at, now) {
+        if let Some(wait) = in_its_second(row, before.updated_at, now) {
             return (wait, None);
         }
         let updated_at = now.seconds().max(before.updated_at + 1);
         let change = Change { id: before.id, edits: edits.clone(), updated_at };
         (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
-    }
-
-    /// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
-    /// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
-    /// that a listing shows late. So the change waits for the next second, once: a server's clock may stand.
-    fn in_its_second(&self, row: &OutboxRow, dated: i64, server_now: Millis) -> Option<Outcome> {
-        let has_waited = row.fault.as_ref().is_some_and(|fault| fault.reason == SAME_SECOND);
-        if dated != server_now.seconds() || has_waited {
-            return None;
-        }
-        let now = self.now();
-        let passed_ms = if now.seconds() == dated { now.0.rem_euclid(1_000) } else { 0 };
-        Some(Outcome::Waits(Fault::new(FaultKind::Interrupted, SAME_SECOND), 1_000 - passed_ms))
     }
 
     /// What an attempt whose outcome is not known has written.
@@ -237,7 +224,7 @@ impl Bridge {
             } else if deal::edited_fingerprint(&before, edits) != *seen {
                 let written = self.written(row, |ground| &ground.lead_rules, Record::Lead(&before));
                 outcomes.push(Outcome::Overtaken(written));
-            } else if let Some(wait) = self.in_its_second(row, before.updated_at, now) {
+            } else if let Some(wait) = in_its_second(row, before.updated_at, now) {
                 outcomes.push(wait);
             } else {
                 let updated_at = now.seconds().max(before.updated_at + 1);
@@ -349,6 +336,18 @@ impl Bridge {
     pub(super) fn server_now<T>(&self, page: &Page<T>) -> Millis {
         page.server_time.unwrap_or_else(|| self.now())
     }
+}
+
+/// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
+/// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
+/// that a listing shows late. So the change waits for the next second, once: a server's clock may stand.
+fn in_its_second(row: &OutboxRow, dated: i64, server_now: Millis) -> Option<Outcome> {
+    let has_waited = row.fault.as_ref().is_some_and(|fault| fault.reason == SAME_SECOND);
+    // One ahead: what was dated so before, by a bot's call or where the clock stood. Beyond that it is somebody's mistake.
+    let wait_seconds = dated - server_now.seconds() + 1;
+    let is_now = (1..=2).contains(&wait_seconds) && !has_waited;
+    // Servers tell whole seconds: how much of this one is left nobody knows.
+    is_now.then(|| Outcome::Waits(Fault::new(FaultKind::Interrupted, SAME_SECOND), wait_seconds * 1_000))
 }
 
 /// It was not done, and what stands behind it in its key may not overtake it.

@@ -22,18 +22,6 @@ use serde_json::json;
 const LINES_MAX: u32 = 16;
 /// After this nobody waits at another node any more.
 const GONE_MS: i64 = 3_000;
-/// The clocks of two nodes differ by this much at most.
-const CLOCKS_MS: i64 = 300_000;
-
-/// An answer that is to be told.
-pub(super) struct Told {
-    /// The call.
-    call: Call,
-    /// Its answer.
-    answer: Answer,
-    /// When this node first took it up.
-    begun_at: Option<Millis>,
-}
 
 /// How soon a change is made again after somebody else's came in between.
 const CHANGED_MS: i64 = 300;
@@ -151,7 +139,7 @@ impl Bridge {
         if ending.answer.is_ok() {
             self.worked(row.action.side().name());
         }
-        self.answer(row, call, ending.answer, links, changes);
+        self.answer(call, ending.answer, links, changes);
     }
 
     /// What follows from a fault. A bot gets an answer to everything that it can do something about; what a service is
@@ -183,7 +171,7 @@ impl Bridge {
                     _ => Answer::refused("refused", format!("amoCRM refuses it: {}", fault.reason)),
                 };
                 changes.push(Change::ActionDone(row.id));
-                self.answer(row, call, answer, links, changes);
+                self.answer(call, answer, links, changes);
             }
             FaultKind::Changed if row.attempts + 1 < self.parts.retry.attempts_max => {
                 changes.push(again(now.plus(CHANGED_MS), row.attempts + 1, row.in_doubt, fault));
@@ -206,7 +194,7 @@ impl Bridge {
                     );
                     changes.push(Change::ActionDead { id: row.id, fault, at: now });
                     let message = "it could not be carried out and waits for the operator (salebridge dead-letters)";
-                    self.answer(row, call, Answer::refused("failed", message), links, changes);
+                    self.answer(call, Answer::refused("failed", message), links, changes);
                 }
             },
         }
@@ -214,7 +202,7 @@ impl Bridge {
 
     /// Remembers the answer of a call that must not happen twice, and has it told to the bot: to one that waits
     /// once this is stored, else by variables and a callback.
-    fn answer(&self, row: &OutboxRow, call: &Call, answer: Answer, links: &mut Links, changes: &mut Vec<Change>) {
+    fn answer(&self, call: &Call, answer: Answer, links: &mut Links, changes: &mut Vec<Change>) {
         if call.once_ms.is_some() {
             let detail = json!({ "at": call.at, "answer": answer });
             changes.push(self.journal(Notice { subject: call.subject(), kind: ANSWERED, detail }));
@@ -225,7 +213,7 @@ impl Bridge {
             changes.push(Change::Journal(JournalEntry { at, subject, kind: TOLD, detail }));
         }
         if self.desk.awaits(&call.ticket) || call.waits_until.is_some() {
-            links.answers.push(Told { call: call.clone(), answer, begun_at: row.first_attempt_at });
+            links.answers.push((call.clone(), answer));
         } else {
             changes.extend(self.late(call, &answer));
         }
@@ -233,11 +221,11 @@ impl Bridge {
 
     /// Tells those who wait. Who has left meanwhile is told like everybody to whom the answer comes late. The calls have
     /// left the outbox, so nobody comes back to them: where the store fails now it is asked until it answers.
-    pub(super) async fn tell_bots(&self, part: &'static str, answers: Vec<Told>) {
+    pub(super) async fn tell_bots(&self, part: &'static str, answers: Vec<(Call, Answer)>) {
         let told_at = self.now();
         // Who waits here needs no store.
-        let tell = |told: &Told| self.desk.tell(&told.call.ticket, told.answer.clone());
-        let others: Vec<Told> = answers.into_iter().filter(|one| !tell(one)).collect();
+        let tell = |(call, answer): &(Call, Answer)| self.desk.tell(&call.ticket, answer.clone());
+        let others: Vec<(Call, Answer)> = answers.into_iter().filter(|one| !tell(one)).collect();
         while let Err(error) = self.tell_others(&others, told_at).await {
             self.store_failed(part, &error).await;
             if self.is_stopping() {
@@ -251,29 +239,26 @@ impl Bridge {
         }
     }
 
-    async fn tell_others(&self, answers: &[Told], told_at: Millis) -> Stored<()> {
+    async fn tell_others(&self, answers: &[(Call, Answer)], told_at: Millis) -> Stored<()> {
         let mut late = Vec::new();
-        for told in answers {
-            if !self.is_told_elsewhere(told, told_at).await? {
-                late.extend(self.late(&told.call, &told.answer));
+        for (call, answer) in answers {
+            if !self.is_told_elsewhere(call, told_at).await? {
+                late.extend(self.late(call, answer));
             }
         }
         self.commit(late).await
     }
 
     /// True when the node at which the bot waits takes the answer: it has not left before the answer was told. One
-    /// that would have left long before that is not there any more: by our own clock, as its need not agree with ours.
-    async fn is_told_elsewhere(&self, told: &Told, told_at: Millis) -> Stored<bool> {
-        let call = &told.call;
+    /// that would have left long before that is not there any more.
+    async fn is_told_elsewhere(&self, call: &Call, told_at: Millis) -> Stored<bool> {
         let Some(until) = call.waits_until else { return Ok(false) };
         let lines = self.store().journal(self.name(), &call.subject(), LINES_MAX).await?;
         let of_call = |line: &&JournalRow| once::at_of(&line.detail) == Some(call.at);
         // Newest first, and of one time in the order of their commits: the last of these two came first.
         let first = lines.iter().filter(of_call).rfind(|line| line.kind == TOLD || line.kind == LEFT);
         let has_left = first.is_some_and(|line| line.kind == LEFT);
-        let took_ms = told.begun_at.map_or(0, |begun_at| told_at.since(begun_at));
-        let is_over = took_ms > until.since(call.at) + GONE_MS || told_at.since(until) > CLOCKS_MS;
-        let is_gone = is_over && !lines.iter().any(|line| line.kind == LEFT);
+        let is_gone = told_at.since(until) > GONE_MS && !lines.iter().filter(of_call).any(|line| line.kind == LEFT);
         Ok(!has_left && !is_gone)
     }
 

@@ -1,10 +1,10 @@
 //! Outcomes become links, bases and the end of the action, in one transaction.
 
-use super::function_end::Told;
 use super::lookup::note_subject;
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Confirm, Edit, LinkRef, NoteTarget, Side, contact_key, lead_key};
 use crate::core::fault::{Fault, FaultKind};
+use crate::core::function::{Answer, Call};
 use crate::core::guard::Frozen;
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{Base, ClientLink, ContactSeen, DealLink};
@@ -34,7 +34,7 @@ pub(super) struct Links {
     touched_deals: BTreeSet<LeadId>,
     frozen: Vec<Frozen>,
     /// Answers for bots, by the tickets of their calls.
-    pub(super) answers: Vec<Told>,
+    pub(super) answers: Vec<(Call, Answer)>,
 }
 
 impl Links {

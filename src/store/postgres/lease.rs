@@ -32,8 +32,7 @@ const TAKE: &str = concat!(
          ON CONFLICT (bridge) DO UPDATE SET node = excluded.node, at = excluded.at, epoch = held.epoch + 1, \
          until = excluded.until WHERE held.until < ",
     now!(),
-    // A clock that was set back: no lease lasts for so long.
-    " OR held.until > $4 + excluded.until RETURNING bridge, epoch), \
+    " RETURNING bridge, epoch), \
      fenced AS (UPDATE bridges SET epoch = taken.epoch FROM taken WHERE bridges.id = taken.bridge) \
      SELECT epoch FROM taken"
 );

@@ -317,33 +317,14 @@ async fn who_lost_its_lease_cannot_write_any_more() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ends_too_late_is_taken() {
-    let url = database!();
-    let (one, two) = (node(&url).await, node(&url).await);
-    let first = one.take_lease(SHOP, "one", "host one", 60_000).await.expect("asks").expect("is free");
-    run(&url, "UPDATE leases SET until = until + 50000").await;
-    assert_eq!(
-        two.take_lease(SHOP, "two", "host two", 60_000).await.expect("asks"),
-        None,
-        "a clock may be moved a little"
-    );
-    // The database's clock was set back by an hour, and nobody renews it.
-    run(&url, "UPDATE leases SET until = until + 3600000").await;
-    let second = two.take_lease(SHOP, "two", "host two", 60_000).await.expect("asks").expect("no lease lasts so long");
-    assert!(second > first);
-    one.close().await;
-    two.close().await;
-}
-
-#[tokio::test]
 async fn a_body_that_a_node_with_a_fast_clock_took_in_is_due_at_once() {
     let url = database!();
     let node = node(&url).await;
     let now = Millis(std::time::UNIX_EPOCH.elapsed().expect("it is later").as_millis().try_into().expect("soon"));
-    let ahead = NewInbox { received_at: now.plus(3_600_000), ..body(5, 1, 100) };
+    let ahead = NewInbox { received_at: now.plus(240_000), ..body(5, 1, 100) };
     assert!(matches!(node.receive(ahead).await, Ok(Received::Stored(_))));
-    let due = node.inbox_due(SHOP, now.plus(5_000), 9, 9).await.expect("reads");
-    assert_eq!(due.iter().map(|row| row.received_at).collect::<Vec<_>>(), [now.plus(3_600_000)]);
+    let due = node.inbox_due(SHOP, now, 9, 9).await.expect("reads");
+    assert_eq!(due.iter().map(|row| row.received_at).collect::<Vec<_>>(), [now.plus(240_000)]);
     node.close().await;
 }
 
