@@ -1,5 +1,6 @@
 //! Carrying out actions in amoCRM, fifty in a request.
 
+use super::fresh::in_its_second;
 use super::lookup::{Found, LostNote};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Confirm, Edit, NoteTarget};
@@ -19,9 +20,6 @@ use crate::ports::remote::{AMO_BATCH_MAX, Change, Draft, NewNote, Page, Priority
 use crate::ports::store::{OutboxRow, StoreError};
 use futures::FutureExt;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A change of a record that was changed a moment ago.
-const SAME_SECOND: &str = "the record was changed in this very second; the next change of it waits for the next one";
 
 /// A note whose contact is gone, and whose person has no other yet.
 const NO_CONTACT: &str = "the person has no contact in amoCRM any more; the note waits for the next one";
@@ -178,7 +176,7 @@ impl Bridge {
             let written = self.written(row, |ground| &ground.contact_rules, Record::Contact(&before));
             return (Outcome::Overtaken(written), None);
         }
-        if let Some(wait) = in_its_second(row, before.updated_at, now) {
+        if let Some(wait) = in_its_second(row.fault.as_ref(), before.updated_at, now, self.now()) {
             return (wait, None);
         }
         let updated_at = now.seconds().max(before.updated_at + 1);
@@ -224,7 +222,7 @@ impl Bridge {
             } else if deal::edited_fingerprint(&before, edits) != *seen {
                 let written = self.written(row, |ground| &ground.lead_rules, Record::Lead(&before));
                 outcomes.push(Outcome::Overtaken(written));
-            } else if let Some(wait) = in_its_second(row, before.updated_at, now) {
+            } else if let Some(wait) = in_its_second(row.fault.as_ref(), before.updated_at, now, self.now()) {
                 outcomes.push(wait);
             } else {
                 let updated_at = now.seconds().max(before.updated_at + 1);
@@ -336,18 +334,6 @@ impl Bridge {
     pub(super) fn server_now<T>(&self, page: &Page<T>) -> Millis {
         page.server_time.unwrap_or_else(|| self.now())
     }
-}
-
-/// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
-/// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
-/// that a listing shows late. So the change waits for the next second, once: a server's clock may stand.
-fn in_its_second(row: &OutboxRow, dated: i64, server_now: Millis) -> Option<Outcome> {
-    let has_waited = row.fault.as_ref().is_some_and(|fault| fault.reason == SAME_SECOND);
-    // One ahead: what was dated so before, by a bot's call or where the clock stood. Beyond that it is somebody's mistake.
-    let wait_seconds = dated - server_now.seconds() + 1;
-    let is_now = (1..=2).contains(&wait_seconds) && !has_waited;
-    // Servers tell whole seconds: how much of this one is left nobody knows.
-    is_now.then(|| Outcome::Waits(Fault::new(FaultKind::Interrupted, SAME_SECOND), wait_seconds * 1_000))
 }
 
 /// It was not done, and what stands behind it in its key may not overtake it.

@@ -3,7 +3,8 @@
 
 use super::amo::harmless;
 use super::{Bridge, Outcome};
-use crate::core::fault::Fault;
+use crate::core::fault::{Fault, FaultKind};
+use crate::core::time::Millis;
 use crate::engine::portion::Portion;
 use crate::ports::remote::AMO_BATCH_MAX;
 use crate::ports::store::{OutboxRow, Stored};
@@ -15,6 +16,14 @@ const FRESH_MS: i64 = 2_000;
 const AGAIN_MAX: u32 = 3;
 /// How many records are read at least for one write, where each is a request.
 const LOOKS_MIN: u32 = 5;
+
+/// A change of a record that was changed a moment ago …
+const ITS_SECOND: &str = "the record was changed in this very second; the next change of it waits for the next one";
+/// … by amoCRM's clock, which is behind ours.
+const STILL_ITS_SECOND: &str =
+    "the record was changed in this very second by amoCRM's clock; the next change waits for the next one";
+/// Clocks that agree differ by less than this.
+const CLOCKS_MS: i64 = 50;
 
 /// How many records are read again before they are written.
 pub(in crate::engine) fn looks_at_once() -> Portion {
@@ -68,5 +77,59 @@ impl Bridge {
             }
             again += 1;
         }
+    }
+}
+
+/// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
+/// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
+/// that a listing shows late. So the change waits for the next second: as our clock says, and where the server's has not come
+/// to that, a whole one. Then it goes, as a server's clock may stand.
+pub(super) fn in_its_second(waited: Option<&Fault>, dated: i64, server_now: Millis, now: Millis) -> Option<Outcome> {
+    // One ahead: what was dated so before, by a bot's call for instance. Beyond that it is somebody's mistake.
+    let ahead = dated - server_now.seconds();
+    if !(0..=1).contains(&ahead) {
+        return None;
+    }
+    let is_even = now.seconds() == server_now.seconds();
+    let left_ms = if is_even { 1_000 - now.0.rem_euclid(1_000) + CLOCKS_MS } else { 1_000 };
+    let (reason, wait_ms) = match waited.map(|fault| fault.reason.as_str()) {
+        Some(STILL_ITS_SECOND) => return None,
+        Some(ITS_SECOND) => (STILL_ITS_SECOND, 1_000),
+        _ => (ITS_SECOND, left_ms),
+    };
+    Some(Outcome::Waits(Fault::new(FaultKind::Interrupted, reason), wait_ms + ahead * 1_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rstest::rstest;
+
+    const SERVER: Millis = Millis(1_700_000_000_000);
+
+    fn waits(dated: i64, now: Millis) -> Vec<i64> {
+        let mut waited: Option<Fault> = None;
+        let mut waits = Vec::new();
+        while let Some(Outcome::Waits(fault, wait_ms)) = in_its_second(waited.as_ref(), dated, SERVER, now) {
+            assert!(waits.len() < 9, "a server's clock may stand");
+            waited = Some(fault);
+            waits.push(wait_ms);
+        }
+        waits
+    }
+
+    #[rstest]
+    #[case::long_ago(-5, SERVER.plus(300), &[])]
+    #[case::a_second_ago(-1, SERVER.plus(300), &[])]
+    #[case::now(0, SERVER.plus(300), &[750, 1_000])]
+    #[case::now_and_our_clock_is_behind(0, SERVER.minus(200), &[1_000, 1_000])]
+    #[case::one_second_ahead(1, SERVER.plus(300), &[1_750, 2_000])]
+    #[case::far_ahead(3_600, SERVER.plus(300), &[])]
+    fn a_change_waits_for_the_second_after_the_last_one(
+        #[case] dated: i64,
+        #[case] now: Millis,
+        #[case] expected: &[i64],
+    ) {
+        assert_eq!(waits(SERVER.seconds() + dated, now), expected);
     }
 }
