@@ -103,7 +103,8 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_salebridge"));
         command.arg("--config").arg(self.folder.path().join("salebridge.toml")).args(arguments);
         command.env_remove("SALEBRIDGE_CONFIG").env_remove("JOURNAL_STREAM").env("NO_COLOR", "1");
-        command.stdin(Stdio::null());
+        // As the service's unit does.
+        command.env("MALLOC_ARENA_MAX", "2").stdin(Stdio::null());
         command
     }
 

@@ -13,7 +13,7 @@ use salebridge::core::policy::CallbackDelivery;
 use salebridge::sandbox::amo::records::{Contact, Element, ElementKind, Lead};
 use salebridge::sandbox::amo::{Amo, fixture};
 use salebridge::sandbox::salebot::Salebot;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
 /// Every broken promise in words; none: all are kept.
@@ -260,6 +260,9 @@ fn places_of(world: &World, amo: &Amo, person: &Person) -> Vec<Place> {
         was_anybodys || there.peek().is_none() || there.any(|contact| own.contains(contact))
     };
     let leads: Vec<Place> = amo.leads().filter(is_own).map(|lead| Place::Lead(lead.card.id)).collect();
+    // Who was deleted and had given a lead to somebody whom a third one was merged into looks as if merged there.
+    let heirs = world.entered.took_over.intersection(&world.entered.survivors).filter(|_| person.lost_at.is_some());
+    let own = own.iter().chain(heirs).copied().collect::<BTreeSet<u64>>();
     own.into_iter().map(Place::Contact).chain(leads).collect()
 }
 

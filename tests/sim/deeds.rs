@@ -224,6 +224,7 @@ impl World {
         self.network.amo.lock().unwrap().merge_contacts(now, survivor, loser);
         self.network.note(format!("contact {loser} is merged into {survivor}"));
         self.report.count("contacts merged", 1);
+        self.entered.survivors.insert(survivor);
         let had = self.people[index].contact;
         self.lost(index, loser);
         if had == Some(loser) {
@@ -415,6 +416,7 @@ impl World {
                 self.report.count("leads handed over", 1);
                 self.entered.handed_over.insert(lead);
                 self.entered.gave_away.insert(contact);
+                self.entered.took_over.insert(other);
             }
             return;
         }

@@ -41,7 +41,11 @@ pub struct Entered {
     pub told_sources: BTreeMap<u64, Vec<String>>,
     /// Leads that a manager gave to another contact.
     pub handed_over: BTreeSet<u64>,
-    /// Whose they were.
+    /// Who has them now.
+    pub took_over: BTreeSet<u64>,
+    /// Contacts that others were merged into.
+    pub survivors: BTreeSet<u64>,
+    /// Whose the leads were.
     pub gave_away: BTreeSet<u64>,
     /// Clients whose order was moved by hand.
     pub moved: BTreeSet<i64>,
