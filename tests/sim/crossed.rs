@@ -89,12 +89,12 @@ impl World {
         salebot.add_client(self.env.now_ms(), new)
     }
 
-    fn position(&self, contact: u64) -> String {
+    pub fn position(&self, contact: u64) -> String {
         let amo = self.network.amo.lock().unwrap();
         amo.contact(contact).expect("it is there").card.texts(fixture::FIELD_POSITION).concat()
     }
 
-    fn variable(&self, client: i64, name: &str) -> String {
+    pub fn variable(&self, client: i64, name: &str) -> String {
         let salebot = self.network.salebot.lock().unwrap();
         let value = salebot.variables(client).and_then(|variables| variables.get(name).cloned());
         value.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned()

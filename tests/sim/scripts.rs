@@ -180,17 +180,10 @@ impl World {
             world.network.amo.lock().unwrap().set_contact_text(began, contact, fixture::FIELD_TEXTAREA, "a remark");
             world.network.salebot.lock().unwrap().set_variable(began, client, "client.position", "foreman");
             world.says(client, "I am the foreman now");
-            world.until(&mut daemon, "it is written", |world| {
-                let amo = world.network.amo.lock().unwrap();
-                amo.contact(contact).is_some_and(|contact| contact.card.texts(fixture::FIELD_POSITION) == ["foreman"])
-            });
+            world.until(&mut daemon, "it is written", |world| world.position(contact) == "foreman");
             let renamed_at = world.env.now_ms();
             world.network.amo.lock().unwrap().rename_contact(renamed_at, contact, name);
-            world.until(&mut daemon, "the name arrives", |world| {
-                let salebot = world.network.salebot.lock().unwrap();
-                let client = salebot.client(client).expect("it is there");
-                client.variables.get("full").is_some_and(|full| full == name)
-            });
+            world.until(&mut daemon, "the name arrives", |world| world.variable(client, "full") == name);
             world.env.now_ms() - renamed_at
         });
         taken.max().expect("ten moments")
@@ -231,11 +224,7 @@ impl World {
         }
         let renamed_at = world.env.now_ms();
         world.network.amo.lock().unwrap().rename_contact(renamed_at, contact, name);
-        let has_it = |world: &World| {
-            let salebot = world.network.salebot.lock().unwrap();
-            salebot.client(client).is_some_and(|client| client.variables.get("full").is_some_and(|full| full == name))
-        };
-        world.until(&mut daemon, "it arrives", has_it);
+        world.until(&mut daemon, "it arrives", |world| world.variable(client, "full") == name);
         (world.env.now_ms() - renamed_at, called(&world))
     }
 
@@ -262,11 +251,7 @@ impl World {
         let said_at = world.env.now_ms();
         world.network.salebot.lock().unwrap().set_variable(said_at, client, "client.position", position);
         world.says(client, "I have another position");
-        let has_it = |world: &World| {
-            let amo = world.network.amo.lock().unwrap();
-            amo.contact(contact).is_some_and(|contact| contact.card.texts(fixture::FIELD_POSITION) == [position])
-        };
-        world.until(&mut daemon, "it arrives", has_it);
+        world.until(&mut daemon, "it arrives", |world| world.position(contact) == position);
         world.env.now_ms() - said_at
     }
 

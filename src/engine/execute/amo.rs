@@ -1,6 +1,6 @@
 //! Carrying out actions in amoCRM, fifty in a request.
 
-use super::fresh::in_its_second;
+use super::fresh::{in_its_second, later_than};
 use super::lookup::{Found, LostNote};
 use super::{Bridge, Outcome};
 use crate::core::action::{Action, Confirm, Edit, NoteTarget};
@@ -179,7 +179,7 @@ impl Bridge {
         if let Some(wait) = in_its_second(row.fault.as_ref(), before.updated_at, now, self.now()) {
             return (wait, None);
         }
-        let updated_at = now.seconds().max(before.updated_at + 1);
+        let updated_at = later_than(before.updated_at, now);
         let change = Change { id: before.id, edits: edits.clone(), updated_at };
         (Outcome::Changed { version: updated_at, fingerprint }, Some(change))
     }
@@ -225,7 +225,7 @@ impl Bridge {
             } else if let Some(wait) = in_its_second(row.fault.as_ref(), before.updated_at, now, self.now()) {
                 outcomes.push(wait);
             } else {
-                let updated_at = now.seconds().max(before.updated_at + 1);
+                let updated_at = later_than(before.updated_at, now);
                 outcomes.push(Outcome::ChangedLead { version: updated_at });
                 changes.push((outcomes.len() - 1, Change { id: *id, edits: edits.clone(), updated_at }));
             }

@@ -80,6 +80,11 @@ impl Bridge {
     }
 }
 
+/// When a change is dated: later than the record is, as API v2 wants it, and not before now.
+pub(super) fn later_than(dated: i64, server_now: Millis) -> i64 {
+    server_now.seconds().max(dated + 1)
+}
+
 /// A change must be dated later than the record is. In the second in which the record was changed that would be a time to
 /// come, and what a manager types in the rest of this second would be dated earlier than our change and look like a state
 /// that a listing shows late. So the change waits for the next second: as our clock says, and where the server's has not come

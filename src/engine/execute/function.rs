@@ -1,6 +1,7 @@
 //! Carrying out the calls of bots in amoCRM, fifty in a request like all other writes.
 
 use super::amo::{harmless, urgency};
+use super::fresh::later_than;
 use super::function_end::{Ending, Then};
 use super::lookup::{Found, Look, LostNote};
 use super::{Bridge, Outcome};
@@ -179,13 +180,13 @@ impl Bridge {
             Ok(edits) => edits,
             Err(refused) => return Outcome::ended(refused),
         };
-        let later = |updated_at: i64| now.seconds().max(updated_at + 1);
         match record {
             Record::Contact(before) => {
                 let mut after = before.clone();
                 apply::to_contact(&mut after, &edits);
                 if after != *before {
-                    let change = remote::Change { id: before.id, edits, updated_at: later(before.updated_at) };
+                    let change =
+                        remote::Change { id: before.id, edits, updated_at: later_than(before.updated_at, now) };
                     changes.contacts.push((place, change));
                 }
                 Outcome::ended(Answer::done().with("contact_id", before.id.0))
@@ -194,7 +195,7 @@ impl Bridge {
                 let mut after = before.clone();
                 apply::to_lead(&mut after, &edits);
                 let is_there = after == *before;
-                let updated_at = if is_there { before.updated_at } else { later(before.updated_at) };
+                let updated_at = if is_there { before.updated_at } else { later_than(before.updated_at, now) };
                 let ending = Ending { answer: lead_answer(&after, &edits), then: Then::changed(&after, updated_at) };
                 if !is_there {
                     changes.leads.push((place, remote::Change { id: before.id, edits, updated_at }));

@@ -33,12 +33,16 @@ const COUNTED_FOR_BATCHES: u32 = 1_000;
 const BATCH_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Due at once by the database's clock, also where this node's is ahead.
-const INSERT: &str = "INSERT INTO inbox (id, bridge, source, state, dedupe, client, message, received_at, due, reason, body) \
+const INSERT: &str = concat!(
+    "INSERT INTO inbox (id, bridge, source, state, dedupe, client, message, received_at, due, reason, body) \
      SELECT id, bridge, source, CASE WHEN reason IS NULL THEN 0 ELSE 2 END, dedupe, client, message, received_at, \
-     least(received_at, (extract(epoch FROM clock_timestamp()) * 1000)::bigint), reason, body FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], \
+     least(received_at, ",
+    now!(),
+    "), reason, body FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], \
      $6::bigint[], $7::bigint[], $8::text[], $9::bytea[]) \
      AS new (id, bridge, source, dedupe, client, message, received_at, reason, body) \
-     ORDER BY bridge, source, dedupe, id ON CONFLICT DO NOTHING RETURNING id";
+     ORDER BY bridge, source, dedupe, id ON CONFLICT DO NOTHING RETURNING id"
+);
 
 const MORE_IDS: &str = "SELECT nextval(pg_get_serial_sequence('inbox', 'id')) FROM generate_series(1, $1)";
 

@@ -14,13 +14,6 @@ use std::time::Duration;
 /// when that node is stopped in the middle of it.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The database's clock in Unix milliseconds.
-macro_rules! now {
-    () => {
-        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    };
-}
-
 const ADD_BRIDGE: &str = "INSERT INTO bridges (name) SELECT name FROM unnest($1::text[]) AS new (name) \
      WHERE NOT EXISTS (SELECT 1 FROM bridges WHERE bridges.name = new.name) ON CONFLICT (name) DO NOTHING";
 

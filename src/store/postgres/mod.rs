@@ -1,5 +1,12 @@
 //! The store of several nodes: one PostgreSQL database, a few writers, one of them for pushed bodies.
 
+/// The database's clock in Unix milliseconds.
+macro_rules! now {
+    () => {
+        "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    };
+}
+
 mod bodies;
 mod changes;
 mod clock;
