@@ -3,7 +3,7 @@
 
 use super::Bridge;
 use super::backfill::Backfilling;
-use super::guard::tally;
+use super::guard::{REST_MS, tally};
 use super::poll::{CONTACTS, LEADS, Listing, SWEEP, Stop};
 use super::record::Draft;
 use crate::core::check;
@@ -17,6 +17,8 @@ use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority};
 use crate::ports::store::{Change, Mark, StoreError, Subject};
 use std::collections::BTreeSet;
 
+/// How often the wait after a sweep that failed doubles, from five minutes to eighty.
+const AGAIN_DOUBLED: u32 = 4;
 /// Links read at once.
 const LINKS_MAX: u32 = 1_000;
 /// Drafts recorded at once.
@@ -72,10 +74,14 @@ impl Swept {
 
 impl Bridge {
     /// The sweep never runs at the start: a new bridge reads everything through its first polls. A
-    /// release of a stopped sweep begins it at once.
+    /// release of a stopped sweep begins it at once; one that was stopped or did not come to its end is tried
+    /// again, ever more rarely, as it lists a whole account.
     pub(super) async fn sweep_loop(&self) {
+        let mut failures: u32 = 0;
         while !self.is_stopping() {
-            let Some(due) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
+            let Some(scheduled) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
+            let again = |failures: u32| self.now().plus(REST_MS << (failures - 1).min(AGAIN_DOUBLED));
+            let due = if failures == 0 { scheduled } else { scheduled.min(again(failures)) };
             let mut is_due = false;
             while !is_due && !self.is_stopping() {
                 is_due = tokio::select! {
@@ -86,7 +92,7 @@ impl Bridge {
                 };
             }
             if is_due && !self.is_stopping() {
-                self.list(SWEEP, None, false).await;
+                failures = if self.list(SWEEP, None, false).await { 0 } else { failures.saturating_add(1) };
             }
         }
     }

@@ -271,6 +271,12 @@ fn who_is_found_is_read_once() {
     assert_eq!(World::reads_of_a_first_listing(), 2);
 }
 
+/// The next night would be late: until then nobody would know what is gone.
+#[test]
+fn a_sweep_that_failed_is_tried_again_within_minutes() {
+    assert_eq!(World::sweeps_after_a_refusal(), (false, true));
+}
+
 /// What an import decided waits for the lane, and nobody waits behind it: two polls, as amoCRM shows the edit late, and a few
 /// requests.
 #[test]

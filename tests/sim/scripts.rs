@@ -6,6 +6,7 @@ use crate::settings::Listens;
 use crate::world::{BRIDGE, Daemon, Person, QUIET_MS, SHOWING_MS, START_MS, World};
 use salebridge::core::action::Action;
 use salebridge::core::function::Function;
+use salebridge::core::guard;
 use salebridge::core::id::{ClientId, ContactId};
 use salebridge::core::link::ClientLink;
 use salebridge::core::model::Client;
@@ -78,6 +79,29 @@ impl World {
             assert!(variables.contains_key("amo_contact_id"), "{variables:?}");
         }
         salebot.statistics().by_action.get("get_variables").copied().unwrap_or_default()
+    }
+
+    /// amoCRM refuses everything while the night's sweep is due, and for a minute behind. Whether a sweep was through a minute
+    /// later, and five minutes after that.
+    pub fn sweeps_after_a_refusal() -> (bool, bool) {
+        /// Half past three at night, after the world's beginning.
+        const SWEEP_MS: i64 = START_MS + 67_000_000;
+        let (mut world, mut daemon) = World::founded_with(str::to_owned, |world| {
+            let refusal =
+                Refusal { service: ServiceName::Amo, status: 500, from: SWEEP_MS - 1_000, until: SWEEP_MS + 60_000 };
+            Arc::get_mut(&mut world.network).expect("the only one").refusals.push(refusal);
+            let mut nobody: Daemon = Box::pin(std::future::pending());
+            let _ = world.env.run_until(&mut nobody, SWEEP_MS - 60_000);
+        });
+        world.live(&mut daemon, SWEEP_MS - 5_000);
+        assert_eq!(world.counts().links, 2, "both have their contact");
+        let is_through = |world: &World| {
+            world.kept.wait(world.kept.store.text(BRIDGE, guard::SWEEP)).expect("never fails").is_some()
+        };
+        world.live(&mut daemon, SWEEP_MS + 120_000);
+        let before = is_through(&world);
+        world.live(&mut daemon, SWEEP_MS + 420_000);
+        (before, is_through(&world))
     }
 
     /// People write so long after the first start, whose numbers were typed in amoCRM in a way that its search does not find.
