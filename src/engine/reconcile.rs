@@ -108,10 +108,13 @@ impl Bridge {
         let is_complete = |looked: &Result<_, _>, listening: &Listening| {
             looked.is_ok() && listening.has_caught_up && !listening.is_behind() && !self.has_missed(listening)
         };
+        let now = self.now();
+        // A time to come, as our clock was set back, would never be overdue.
+        let heard = self.clock.comparable(listening.heard, now, self.started_at.get().copied()).min(listening.heard);
         let hearing = |is_complete| Hearing {
-            heard: listening.heard,
+            heard,
             is_complete,
-            late_after_ms: gap::late_after_ms(&self.parts.timing.reconcile, self.now()),
+            late_after_ms: gap::late_after_ms(&self.parts.timing.reconcile, now),
         };
         self.health.hears(hearing(is_complete(&looked, listening)));
         match looked {
