@@ -50,9 +50,12 @@ pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, n
     let mut bridges = Vec::new();
     for bridge in &config.bridges {
         let token = token::known(bridge, store, live, now).await?;
+        let is_known = live.is_none_or(|live| live["reasons"].get(&bridge.name).is_some());
         let live = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
         let mut told = one(&bridge.name, store, live, now).await?;
         told["token"] = token;
+        // False: the daemon that answers was started without this bridge.
+        told["is_known"] = json!(is_known);
         if live.is_none() {
             told["unproven"] = stopped_unproven(bridge, store, now).await?;
         }
@@ -130,7 +133,7 @@ pub(super) fn spelled(at: Millis) -> String {
     jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default()
 }
 
-/// Asks the running daemon; none where no daemon answers.
+/// Asks the running daemon; none where no daemon answers, or another program does.
 pub async fn ask_daemon(config: &Config) -> Option<Value> {
     wire::transport().ok()?;
     let transport = ReqwestTransport::new(false, ANSWER_BYTES_MAX).ok()?;
@@ -147,7 +150,8 @@ pub async fn ask_daemon(config: &Config) -> Option<Value> {
         timeout_ms: DAEMON_TIMEOUT_MS,
     };
     let answer = transport.send(request).await.ok()?;
-    serde_json::from_slice(&answer.body).ok()
+    let told: Value = serde_json::from_slice(&answer.body).ok()?;
+    (told["ready"].is_boolean() && told["reasons"].is_object()).then_some(told)
 }
 
 /// A daemon on this machine answers at once or not at all.

@@ -1,7 +1,9 @@
 //! What a status means: whether all is well, and what to do if not. From the form that programs get, so that people
 //! are told the same.
 
+use crate::core::action::Side;
 use crate::core::time::{CLOCK_OFF_MS, Millis};
+use crate::engine::CLIENTS;
 use serde_json::Value;
 
 /// Whether all is well, in words.
@@ -24,6 +26,9 @@ const LATE_S: i64 = 900;
 /// rate is set too high.
 const LASTING_S: i64 = 600;
 
+/// The parts of a bridge that ask Salebot alone: its writes, and the look at its clients.
+const SALEBOT: &str = Side::Salebot.name();
+
 /// Judges the status of all bridges (see the documentation of `status --json`).
 pub fn of(status: &Value) -> Verdict {
     let bridges = status["bridges"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -36,6 +41,11 @@ pub fn of(status: &Value) -> Verdict {
         let name = bridge["name"].as_str().unwrap_or_default();
         troubles.extend(waiting_for_a_human(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
         troubles.extend(failing(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
+        if is_running && bridge["is_known"] == false {
+            troubles.push(format!(
+                "{name}: the daemon was started without this bridge, so nobody drives it. What to do: systemctl restart salebridge"
+            ));
+        }
         if is_running {
             troubles.extend(lanes(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
         }
@@ -103,6 +113,11 @@ fn waiting_for_a_human(bridge: &Value) -> Vec<String> {
 fn failing(bridge: &Value) -> Vec<String> {
     let errors = bridge["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
     let name = bridge["name"].as_str().unwrap_or_default();
+    // Every part that asks the service meets it: it is told once.
+    let spent = errors.iter().find(|error| is_budget(error)).map(|error| {
+        let reason = error["reason"].as_str().unwrap_or_default().trim_end_matches(" (throttled)");
+        format!("{reason}: nothing more is asked there until midnight UTC, and all of it waits. If that is too few requests: daily_budget")
+    });
     let told = |error: &Value| {
         let part = error["part"].as_str().unwrap_or_default();
         let reason = error["reason"].as_str().unwrap_or_default();
@@ -112,7 +127,13 @@ fn failing(bridge: &Value) -> Vec<String> {
             _ => format!("{part} does not work: {reason}. What to do: salebridge doctor --bridge {name}"),
         }
     };
-    errors.iter().filter(|error| !is_passing_429(error)).map(told).collect()
+    let others = errors.iter().filter(|error| !is_budget(error) && !is_passing_429(error));
+    spent.into_iter().chain(others.map(told)).collect()
+}
+
+/// True for a part that stands still as what was allowed for the day is used up (`remote::lane`).
+fn is_budget(error: &Value) -> bool {
+    error["reason"].as_str().is_some_and(|reason| reason.starts_with("today's request budget for "))
 }
 
 /// True for a part that stands still only because its service got too many requests a short while ago.
@@ -137,9 +158,10 @@ fn lanes(bridge: &Value) -> Vec<String> {
     [told("amo", "amoCRM"), told("salebot", "Salebot")].into_iter().flatten().collect()
 }
 
-/// True for a fault of this service: Salebot's are those of its outbox and of the look at its clients.
+/// True for a fault of this service. A fault of Salebot's names it; parts ask both.
 fn is_of(error: &Value, lane: &str) -> bool {
-    let is_salebots = error["part"].as_str().is_some_and(|part| matches!(part, "salebot" | "reconcile" | "heard"));
+    let is_salebots = error["reason"].as_str().is_some_and(|reason| reason.contains("Salebot"))
+        || error["part"].as_str().is_some_and(|part| matches!(part, SALEBOT | CLIENTS));
     is_salebots == (lane == "salebot")
 }
 
@@ -172,7 +194,7 @@ fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
     found.extend(bridge["token"]["note"].as_str().map(|note| format!("the key to amoCRM: {note}")));
     for (lane, service) in [("amo", "amoCRM"), ("salebot", "Salebot")] {
         let errors = bridge["errors"].as_array().into_iter().flatten();
-        let waits = errors.filter(|error| is_passing_429(error)).any(|error| is_of(error, lane));
+        let waits = errors.filter(|error| is_passing_429(error) && !is_budget(error)).any(|error| is_of(error, lane));
         if waits || bridge["lanes"][lane]["state"] == "paused" {
             found.push(format!("{service} got too many requests; it is asked again in a moment, more slowly."));
         }
@@ -291,7 +313,9 @@ mod tests {
             let reason = "too many requests (throttled)";
             judged(|bridge| bridge["errors"] = json!([{ "part": part, "reason": reason, "since": 0, "for_s": for_s }]))
         };
-        for (part, service) in [("contacts", "amoCRM"), ("amo", "amoCRM"), ("salebot", "Salebot")] {
+        for (part, service) in
+            [("contacts", "amoCRM"), ("amo", "amoCRM"), ("salebot", "Salebot"), ("clients", "Salebot")]
+        {
             let verdict = throttled(part, LASTING_S - 1);
             assert!(verdict.is_well, "{verdict:?}");
             assert_eq!(verdict.notes.len(), 1, "{verdict:?}");
@@ -307,6 +331,27 @@ mod tests {
                 json!([{ "part": "amo", "reason": format!("{reason} (blocked)"), "since": 0, "for_s": 1 }]);
         });
         assert!(!blocked.is_well, "a block is no passing thing");
+    }
+
+    #[test]
+    fn a_days_budget_that_is_used_up_needs_somebody_and_is_told_once() {
+        let error = |part: &str| json!({ "part": part, "reason": "today's request budget for Salebot is used up (throttled)", "for_s": 5 });
+        let verdict = judged(|bridge| bridge["errors"] = json!([error("clients"), error("passes"), error("contacts")]));
+        assert_eq!((verdict.is_well, verdict.troubles.len(), verdict.notes.len()), (false, 1, 0), "{verdict:?}");
+        assert!(verdict.troubles[0].contains("used up: nothing more is asked there until midnight UTC"), "{verdict:?}");
+        assert!(verdict.troubles[0].ends_with("daily_budget"), "{verdict:?}");
+        let elsewhere = judged(|bridge| {
+            let reason = "Salebot find_clients answered 429 (throttled)";
+            bridge["errors"] = json!([{ "part": "contacts", "reason": reason, "for_s": 5 }]);
+        });
+        assert!(elsewhere.notes[0].contains("Salebot got too many requests"), "{elsewhere:?}");
+    }
+
+    #[test]
+    fn a_bridge_that_the_running_daemon_does_not_know_needs_a_restart() {
+        let verdict = judged(|bridge| bridge["is_known"] = json!(false));
+        assert!(verdict.troubles[0].contains("systemctl restart salebridge"), "{verdict:?}");
+        assert!(judged(|bridge| bridge["is_known"] = json!(true)).is_well);
     }
 
     #[test]

@@ -90,6 +90,7 @@ fn table(status: &Value) -> Table {
         let state = match (status["running"] == true, bridge["idle"] == true) {
             (false, _) if status["driver"].is_string() => "unheard",
             (false, _) => "stopped",
+            (true, _) if bridge["is_known"] == false => "not driven",
             (true, true) => "in step",
             (true, false) => "at work",
         };

@@ -39,6 +39,7 @@ mod undo;
 mod watch;
 
 pub use health::{Health, HealthReport, Hearing};
+pub use reconcile::CLIENTS;
 pub use recovery::HEARD;
 pub use watch::Watch;
 
@@ -173,6 +174,8 @@ enum Step {
 const LOOK_MS: i64 = 5_000;
 /// How long a loop rests after the store failed.
 const STORE_REST_MS: i64 = 1_000;
+/// The part that sees to what was under way at the last stop.
+const RESCUE: &str = "rescue";
 
 /// How early a timer may be.
 const EARLY_MS: i64 = 1_000;
@@ -356,8 +359,9 @@ impl Bridge {
             let rescued = self.store().rescue(self.name());
             // Our clock may have been set back while we were away; what was under way has its time of then.
             match rescued.and_then(|rescued| self.set_back(0).map_ok(move |()| rescued)).await {
-                Ok(0) => return,
+                Ok(0) => return self.worked(RESCUE),
                 Ok(rescued) => {
+                    self.worked(RESCUE);
                     tracing::info!(
                         bridge = self.name(),
                         rescued,
@@ -365,7 +369,7 @@ impl Bridge {
                     );
                     return;
                 }
-                Err(error) => self.store_failed("rescue", &error).await,
+                Err(error) => self.store_failed(RESCUE, &error).await,
             }
         }
     }
