@@ -163,8 +163,11 @@ impl Bridge {
 
     /// What stopped it is told, and it is tried again.
     async fn backfill_rests(&self, reason: String) -> Stored<Step> {
-        tracing::warn!(bridge = self.name(), reason, "the backfill rests; it goes on where it stopped");
         if let Some(progress) = self.asked_backfill().await? {
+            // A line an outage: it is tried every few seconds, for as long as that lasts.
+            if progress.fault.as_ref() != Some(&reason) {
+                tracing::warn!(bridge = self.name(), "the backfill rests; it goes on where it stopped: {reason}");
+            }
             let mut progress = Progress { fault: Some(reason), ..progress };
             self.count_sent(&mut progress);
             self.commit(vec![Change::PutText(PROGRESS, progress.text())]).await?;

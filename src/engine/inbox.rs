@@ -182,8 +182,7 @@ impl Bridge {
         tracing::error!(
             bridge = self.name(),
             row.id = row.0,
-            reason,
-            "a stored body cannot be read; it is a dead letter now"
+            "a stored body cannot be read; it is a dead letter now: {reason}"
         );
         Change::InboxDead(row, reason)
     }

@@ -240,7 +240,14 @@ impl Bridge {
 
     fn warn_of_broken(&self, cursor: &str, broken: &[crate::ports::remote::BrokenRow]) {
         for row in broken {
-            tracing::error!(bridge = self.name(), listing = cursor, record.id = row.id, reason = %row.reason, "a row cannot be read; the others are taken");
+            let id = row.id.map_or_else(|| "without an id".to_owned(), |id| id.to_string());
+            tracing::error!(
+                bridge = self.name(),
+                listing = cursor,
+                record.id = row.id,
+                "a row cannot be read; the others are taken: {id}: {}",
+                row.reason
+            );
         }
     }
 

@@ -39,8 +39,11 @@ impl TurnedAway {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn failed(&self, bridge: &str, error: &StoreError, now: Millis) {
-        self.bridges().insert(bridge.to_owned(), (error.to_string(), now));
+    /// True for the first one since a body of the bridge could be stored, and after a minute without any: a log tells
+    /// of an outage once, not with every body.
+    pub(super) fn failed(&self, bridge: &str, error: &StoreError, now: Millis) -> bool {
+        let before = self.bridges().insert(bridge.to_owned(), (error.to_string(), now));
+        before.is_none_or(|(_, at)| !now.is_near(at, TurnedAway::KNOWN_MS))
     }
 
     pub(super) fn stored(&self, bridge: &str) {
@@ -61,6 +64,24 @@ impl TurnedAway {
     }
 }
 
+/// Bridges whose address was last called with a wrong secret, and when that was told: strangers try doors without end.
+#[derive(Debug, Default)]
+pub(super) struct Misled(Mutex<BTreeMap<String, Millis>>);
+
+impl Misled {
+    const TOLD_AGAIN_MS: i64 = 3_600_000;
+
+    /// True where it is worth a line.
+    pub(super) fn is_news(&self, bridge: &str, now: Millis) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = told.get(bridge).is_none_or(|at| !now.is_near(*at, Misled::TOLD_AGAIN_MS));
+        if is_news {
+            told.insert(bridge.to_owned(), now);
+        }
+        is_news
+    }
+}
+
 pub(super) async fn live() -> Response {
     super::plain(StatusCode::OK, "live\n")
 }
@@ -70,4 +91,26 @@ pub(super) async fn ready(State(state): State<Arc<Inbound>>) -> Response {
     state.turned_away.tell(&mut report, state.env.now());
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_told_once_and_a_wrong_secret_once_an_hour() {
+        let away = TurnedAway::default();
+        let full = StoreError::Full("no space".to_owned());
+        assert!(away.failed("shop", &full, Millis(1_000)));
+        assert!(!away.failed("shop", &full, Millis(50_000)) && !away.failed("shop", &full, Millis(100_000)));
+        assert!(away.failed("other", &full, Millis(100_000)), "each bridge for itself");
+        assert!(away.failed("shop", &full, Millis(200_000)), "nobody knows what was in between");
+        away.stored("shop");
+        assert!(away.failed("shop", &full, Millis(200_001)), "it worked meanwhile");
+
+        let misled = Misled::default();
+        assert!(misled.is_news("shop", Millis(0)) && misled.is_news("other", Millis(1)));
+        assert!(!misled.is_news("shop", Millis(3_599_999)));
+        assert!(misled.is_news("shop", Millis(3_600_000)));
+    }
 }

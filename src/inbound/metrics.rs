@@ -63,7 +63,7 @@ pub(super) async fn metrics(
     match door.exposition.text(state.counters.read()).await {
         Ok(text) => ([(CONTENT_TYPE, TEXT)], text).into_response(),
         Err(reason) => {
-            tracing::warn!(reason, "metrics could not be told");
+            tracing::warn!("metrics could not be told: {reason}");
             plain(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer; see the log\n")
         }
     }

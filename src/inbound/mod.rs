@@ -41,7 +41,7 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use health::TurnedAway;
+use health::{Misled, TurnedAway};
 use secrecy::{ExposeSecret, SecretString};
 use secret::Digest;
 use std::collections::BTreeMap;
@@ -95,6 +95,7 @@ pub struct Inbound {
     tasks: TaskTracker,
     counters: Counters,
     turned_away: TurnedAway,
+    misled: Misled,
 }
 
 impl fmt::Debug for Inbound {
@@ -112,8 +113,9 @@ impl Inbound {
         readiness: Arc<dyn Readiness>,
         limits: BodyLimits,
     ) -> Inbound {
-        let (tasks, counters, turned_away) = (TaskTracker::new(), Counters::default(), TurnedAway::default());
-        Inbound { doors, store, env, readiness, limits, metrics: None, tasks, counters, turned_away }
+        let (tasks, counters) = (TaskTracker::new(), Counters::default());
+        let (turned_away, misled) = (TurnedAway::default(), Misled::default());
+        Inbound { doors, store, env, readiness, limits, metrics: None, tasks, counters, turned_away, misled }
     }
 
     /// Serves `/metrics` too.

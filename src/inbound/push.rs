@@ -19,6 +19,12 @@ pub(super) fn entered(state: &Inbound, address: Address, secret_of: fn(&Door) ->
     let bridge = address.ok().and_then(|Path((bridge, secret))| {
         let own = state.doors.get(&bridge).and_then(secret_of);
         let is_right = own.unwrap_or(&Digest::NOBODY).is(&secret);
+        if !is_right && own.is_some() && state.misled.is_news(&bridge, state.env.now()) {
+            tracing::warn!(
+                bridge,
+                "somebody posts to this bridge's address with another secret and is answered 404; if that is Salebot or amoCRM, the end of the address there is not the webhook_secret of this configuration"
+            );
+        }
         (is_right && own.is_some()).then_some(bridge)
     });
     if bridge.is_none() {
@@ -71,12 +77,17 @@ async fn store(state: Arc<Inbound>, row: NewInbox) -> bool {
             true
         }
         Err(error) => {
-            state.turned_away.failed(&bridge, &error, state.env.now());
+            let is_news = state.turned_away.failed(&bridge, &error, state.env.now());
             // What amoCRM told of is found by polls.
             if let Some(door) = state.doors.get(&bridge).filter(|_| source == Source::Salebot) {
                 door.arrivals.miss();
             }
-            tracing::error!(bridge, "a pushed body could not be stored and was answered 503: {error}");
+            if is_news {
+                tracing::error!(
+                    bridge,
+                    "a pushed body could not be stored and was answered 503; so are the next ones, until that works again: {error}"
+                );
+            }
             false
         }
     }

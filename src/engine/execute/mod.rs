@@ -93,7 +93,12 @@ impl Bridge {
     /// Nothing is due: until when.
     async fn idle_until(&self, side: Side) -> Result<Step, StoreError> {
         let due = self.store().next_due(self.name()).await?;
-        Ok(Step::Idle(if side == Side::Amo { due.amo } else { due.salebot }))
+        let due = if side == Side::Amo { due.amo } else { due.salebot };
+        if due.is_none() {
+            // What failed was given up, or is not wanted any more: that says nothing against the service.
+            self.worked(side.name());
+        }
+        Ok(Step::Idle(due))
     }
 
     /// The store failed while actions were under way: what was not settled waits again, in doubt. Until
