@@ -159,13 +159,22 @@ impl Exposition for Metrics {
         let now = self.env.now();
         let (queues, lanes) = (Queues::default(), LaneGauges::default());
         let store = self.opened.store();
+        // Where the store does not answer, all that the process knows by itself is told the more.
+        let mut answers = true;
         for post in self.insight.posts() {
-            queues.read(post, store.as_ref(), now).await.map_err(|error| error.to_string())?;
+            answers = answers && queues.read(post, store.as_ref(), now).await.is_ok();
             queues.look(post, now);
             for (lane, report) in post.current().iter().flat_map(|current| current.lanes.reports()) {
                 lanes.look(&post.name, lane, &report);
             }
         }
+        let store_answers = Gauge::<i64>::default();
+        store_answers.set(i64::from(answers));
+        registry.register(
+            "store_answers",
+            "0 where the store did not answer just now: what waits is not told",
+            store_answers,
+        );
         queues.register(&mut registry);
         lanes.register(&mut registry);
         let mut text = String::new();

@@ -216,6 +216,7 @@ impl Writer {
 
     async fn work(&mut self, mut work: Box<dyn Work>) {
         if let Err(trouble) = self.take_back().await {
+            self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
             return work.finish(Err(trouble.told(&self.shared.address.place)));
         }
         let (mut clashes, mut losses) = (0, 0);
@@ -228,7 +229,6 @@ impl Writer {
                 }
                 Err(failed) => failed,
             };
-            self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
             let trouble = match failed {
                 Failed::Whole(trouble) => trouble,
                 Failed::InCommit(number, trouble) => match self.resolve(number).await {
@@ -237,6 +237,7 @@ impl Writer {
                     Fate::Unknown => {
                         // In this order: nobody claims anew before this one was taken back.
                         let mut unsure = self.shared.unsure.lock().await;
+                        self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
                         work.finish(Err(trouble.told(&self.shared.address.place)));
                         return unsure.push_back(work);
                     }
@@ -249,6 +250,7 @@ impl Writer {
                 // The server may have been started again since the last request.
                 losses += 1;
             } else {
+                self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
                 return work.finish(Err(trouble.told(&self.shared.address.place)));
             }
         }

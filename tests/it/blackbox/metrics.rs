@@ -12,6 +12,7 @@ async fn metrics_tell_what_was_done_and_every_alert_has_what_it_reads() {
     let place = Place::of_town(&town);
     let token = "metrics-0123456789abcdef";
     let text = place.config.text().replace("[http]\n", &format!("[http]\nmetrics_token = \"{token}\"\n"));
+    let text = text.replace("[bridge.salebot]\n", "[bridge.salebot]\ndaily_budget = 100000\n");
     place.write(&text);
     let daemon = place.start();
     town.deliver_to(&place.hook(SECRET)).expect("a client");
