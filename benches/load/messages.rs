@@ -43,7 +43,8 @@ impl Calm {
         if public && place.start(&["hooks", "install"])?.end()? != Some(0) {
             return Err(place.told(&"amoCRM's webhook was not installed"));
         }
-        place.idle(DEADLINE)?;
+        // Who has just become known is looked at once more: ten thousand take a minute or two.
+        place.idle(DEADLINE * 5)?;
         let mut calm = Calm { towns, place, daemon };
         calm.towns.ask::<()>(0, Order::Deliver(calm.place.hook()))?;
         Ok(calm)
