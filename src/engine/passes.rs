@@ -9,6 +9,7 @@ use super::record::{Draft, REPLAN_MS};
 use super::{Bridge, Failure, Step};
 use crate::core::action::{LinkRef, client_key, contact_key, lead_key};
 use crate::core::check;
+use crate::core::fault::{Fault, FaultKind};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::{ClientLink, DealLink};
 use crate::core::plan::ground::Ground;
@@ -33,6 +34,8 @@ const PATIENT_MS: i64 = 4_000;
 /// The wait after the first failed look; it doubles up to [`PUT_OFF_MS_MAX`].
 const PUT_OFF_MS: i64 = 2_000;
 const PUT_OFF_MS_MAX: i64 = 300_000;
+/// The failed look at which the record is named: about a quarter of an hour after the first.
+const UNREAD_TOLD_AT: u32 = 10;
 
 /// How many marks of an import are looked at in one go.
 pub(super) fn patient_at_once() -> Portion {
@@ -132,6 +135,22 @@ impl Bridge {
         if excess.is_some() || self.has_rested(MARKS) { self.went_through(MARKS).await } else { Ok(()) }
     }
 
+    /// Names a record that was put off for a quarter of an hour as its answer is no good, once: others are read
+    /// meanwhile, so that the part as a whole works again and again.
+    fn tell_unread(&self, mark: &Mark, fault: Option<&Fault>) {
+        let is_its_own = |fault: &&Fault| matches!(fault.kind, FaultKind::Rejected | FaultKind::Broken);
+        let Some(fault) = fault.filter(is_its_own).filter(|_| mark.attempts == UNREAD_TOLD_AT) else { return };
+        let record = match mark.subject {
+            Subject::Contact(id) | Subject::ContactHint(id) => contact_key(id),
+            Subject::Lead(id) | Subject::LeadHint(id) => lead_key(id),
+            Subject::Client(id) => client_key(id),
+        };
+        tracing::warn!(
+            bridge = self.name(),
+            "{record} cannot be read, or is read together with one that cannot; it is tried every five minutes: {fault}"
+        );
+    }
+
     /// Clears the marks that were dealt with and puts off those that were not.
     async fn settle_marks(&self, rows: Vec<MarkRow>, mut looked: Looked) -> Result<(), StoreError> {
         let now = self.now();
@@ -161,6 +180,7 @@ impl Bridge {
             let contact_failed = looked.put_off.contains(&subject);
             first.changes.push(Change::Unmark(subject, row.revision));
             if contact_failed {
+                self.tell_unread(&row.mark, looked.fault.as_ref());
                 let wait_ms = PUT_OFF_MS.saturating_mul(1 << row.mark.attempts.min(16)).min(PUT_OFF_MS_MAX);
                 first.changes.push(Change::Mark(Mark {
                     subject,

@@ -92,6 +92,11 @@ impl Listing {
         }
     }
 
+    /// When it began, by our clock.
+    pub(super) fn started_at(&self) -> Millis {
+        self.started_at
+    }
+
     /// Whose work it is. A backfill is one run from its beginning to its end, however often it is gone on with.
     pub(super) fn run(&self) -> Run {
         match (&self.asked, self.cursor) {
@@ -434,7 +439,8 @@ impl Pages {
 
     /// The moved cursor, once the last page is there: the server's clock when the listing began.
     fn cursor_change(&self, listing: &Listing, now: Millis) -> Option<Change> {
-        if self.request.is_some() {
+        // A sweep is through with its leads, and says so itself.
+        if self.request.is_some() || listing.cursor == SWEEP {
             return None;
         }
         // Without the server's clock ours stands in; the overlap makes up for the difference.

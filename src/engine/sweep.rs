@@ -14,7 +14,7 @@ use crate::core::plan::ground::Ground;
 use crate::core::schedule;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_IDS_MAX, PageRequest, Priority};
-use crate::ports::store::{Change, Mark, StoreError, Subject};
+use crate::ports::store::{Change, Cursor, Mark, StoreError, Subject};
 use std::collections::BTreeSet;
 
 /// How often the wait after a sweep that failed doubles, from five minutes to eighty.
@@ -105,7 +105,7 @@ impl Bridge {
         swept.polled_before = self.polled_before(LEADS).await?;
         self.list_leads(ground, listing, &mut swept).await?;
         self.conclude_leads(ground, &mut swept).await?;
-        self.report_sweep(&swept).await?;
+        self.report_sweep(listing, &swept).await?;
         Ok(())
     }
 
@@ -115,7 +115,8 @@ impl Bridge {
         Ok(self.store().cursor(self.name(), cursor).await?.map(|cursor| cursor.at.minus(back_ms)))
     }
 
-    async fn report_sweep(&self, swept: &Swept) -> Result<(), StoreError> {
+    /// Says what it found. Only now it is through: its contacts alone are half of it.
+    async fn report_sweep(&self, listing: &Listing, swept: &Swept) -> Result<(), StoreError> {
         let (missed, gone) = (swept.missed, swept.gone);
         let listed = (swept.contacts.len() + swept.leads.len()) as u64;
         if missed + gone > 0 {
@@ -129,9 +130,11 @@ impl Bridge {
         } else {
             tracing::info!(bridge = self.name(), listed, "the sweep found nothing that the polls had missed");
         }
-        let found = guard::Sweep { at: self.now(), listed, missed, gone };
+        let now = self.now();
+        let found = guard::Sweep { at: now, listed, missed, gone };
         let text = serde_json::to_string(&found).unwrap_or_default();
-        self.commit(vec![Change::PutText(guard::SWEEP, text)]).await
+        let cursor = Cursor { at: listing.started_at(), moved_at: now };
+        self.commit(vec![Change::PutText(guard::SWEEP, text), Change::PutCursor(SWEEP, cursor)]).await
     }
 
     /// An empty listing while something is linked says nothing about what is linked.
