@@ -116,7 +116,7 @@ fn failing(bridge: &Value) -> Vec<String> {
     // Every part that asks the service meets it: it is told once.
     let spent = errors.iter().find(|error| is_budget(error)).map(|error| {
         let reason = error["reason"].as_str().unwrap_or_default().trim_end_matches(" (throttled)");
-        format!("{reason}: nothing more is asked there until midnight UTC, and all of it waits. If that is too few requests: daily_budget")
+        format!("{reason}: nothing more is asked there until midnight UTC, and what is left waits. If that is too few requests, raise salebot.daily_budget")
     });
     let told = |error: &Value| {
         let part = error["part"].as_str().unwrap_or_default();
@@ -339,7 +339,7 @@ mod tests {
         let verdict = judged(|bridge| bridge["errors"] = json!([error("clients"), error("passes"), error("contacts")]));
         assert_eq!((verdict.is_well, verdict.troubles.len(), verdict.notes.len()), (false, 1, 0), "{verdict:?}");
         assert!(verdict.troubles[0].contains("used up: nothing more is asked there until midnight UTC"), "{verdict:?}");
-        assert!(verdict.troubles[0].ends_with("daily_budget"), "{verdict:?}");
+        assert!(verdict.troubles[0].ends_with("raise salebot.daily_budget"), "{verdict:?}");
         let elsewhere = judged(|bridge| {
             let reason = "Salebot find_clients answered 429 (throttled)";
             bridge["errors"] = json!([{ "part": "contacts", "reason": reason, "for_s": 5 }]);
