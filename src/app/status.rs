@@ -50,13 +50,12 @@ pub async fn collect(config: &Config, store: &dyn Store, live: Option<&Value>, n
     let mut bridges = Vec::new();
     for bridge in &config.bridges {
         let token = token::known(bridge, store, live, now).await?;
-        let is_known = live.is_none_or(|live| live["reasons"].get(&bridge.name).is_some());
-        let live = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
-        let mut told = one(&bridge.name, store, live, now).await?;
+        let own = live.and_then(|live| live.get("reasons")?.get(&bridge.name));
+        let mut told = one(&bridge.name, store, own, now).await?;
         told["token"] = token;
         // False: the daemon that answers was started without this bridge.
-        told["is_known"] = json!(is_known);
-        if live.is_none() {
+        told["is_known"] = json!(live.is_none() || own.is_some());
+        if own.is_none() {
             told["unproven"] = stopped_unproven(bridge, store, now).await?;
         }
         bridges.push(told);

@@ -4,6 +4,7 @@
 use crate::core::action::Side;
 use crate::core::time::{CLOCK_OFF_MS, Millis};
 use crate::engine::CLIENTS;
+use crate::remote::lane::BUDGET;
 use serde_json::Value;
 
 /// Whether all is well, in words.
@@ -26,9 +27,6 @@ const LATE_S: i64 = 900;
 /// rate is set too high.
 const LASTING_S: i64 = 600;
 
-/// The parts of a bridge that ask Salebot alone: its writes, and the look at its clients.
-const SALEBOT: &str = Side::Salebot.name();
-
 /// Judges the status of all bridges (see the documentation of `status --json`).
 pub fn of(status: &Value) -> Verdict {
     let bridges = status["bridges"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -41,12 +39,12 @@ pub fn of(status: &Value) -> Verdict {
         let name = bridge["name"].as_str().unwrap_or_default();
         troubles.extend(waiting_for_a_human(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
         troubles.extend(failing(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
-        if is_running && bridge["is_known"] == false {
-            troubles.push(format!(
-                "{name}: the daemon was started without this bridge, so nobody drives it. What to do: systemctl restart salebridge"
-            ));
-        }
         if is_running {
+            if bridge["is_known"] == false {
+                troubles.push(format!(
+                    "{name}: the daemon was started without this bridge, so nobody drives it. What to do: systemctl restart salebridge"
+                ));
+            }
             troubles.extend(lanes(bridge).into_iter().map(|trouble| format!("{name}: {trouble}")));
         }
         notes.extend(passing(bridge, is_running).into_iter().map(|note| format!("{name}: {note}")));
@@ -133,14 +131,14 @@ fn failing(bridge: &Value) -> Vec<String> {
 
 /// True for a part that stands still as what was allowed for the day is used up (`remote::lane`).
 fn is_budget(error: &Value) -> bool {
-    error["reason"].as_str().is_some_and(|reason| reason.starts_with("today's request budget for "))
+    error["reason"].as_str().is_some_and(|reason| reason.starts_with(BUDGET))
 }
 
 /// True for a part that stands still only because its service got too many requests a short while ago.
 fn is_passing_429(error: &Value) -> bool {
     // The end of a fault's text is its kind.
     let is_429 = error["reason"].as_str().is_some_and(|reason| reason.ends_with("(throttled)"));
-    is_429 && error["for_s"].as_i64().is_some_and(|seconds| seconds < LASTING_S)
+    is_429 && !is_budget(error) && error["for_s"].as_i64().is_some_and(|seconds| seconds < LASTING_S)
 }
 
 /// Accounts that take nothing at the moment. A pause after too many requests ends by itself.
@@ -158,10 +156,11 @@ fn lanes(bridge: &Value) -> Vec<String> {
     [told("amo", "amoCRM"), told("salebot", "Salebot")].into_iter().flatten().collect()
 }
 
-/// True for a fault of this service. A fault of Salebot's names it; parts ask both.
+/// True for a fault of this service. Salebot's name it, or are of a part that asks Salebot alone: its writes, and the
+/// look at its clients.
 fn is_of(error: &Value, lane: &str) -> bool {
     let is_salebots = error["reason"].as_str().is_some_and(|reason| reason.contains("Salebot"))
-        || error["part"].as_str().is_some_and(|part| matches!(part, SALEBOT | CLIENTS));
+        || error["part"].as_str().is_some_and(|part| [Side::Salebot.name(), CLIENTS].contains(&part));
     is_salebots == (lane == "salebot")
 }
 
@@ -194,7 +193,7 @@ fn passing(bridge: &Value, is_running: bool) -> Vec<String> {
     found.extend(bridge["token"]["note"].as_str().map(|note| format!("the key to amoCRM: {note}")));
     for (lane, service) in [("amo", "amoCRM"), ("salebot", "Salebot")] {
         let errors = bridge["errors"].as_array().into_iter().flatten();
-        let waits = errors.filter(|error| is_passing_429(error) && !is_budget(error)).any(|error| is_of(error, lane));
+        let waits = errors.filter(|error| is_passing_429(error)).any(|error| is_of(error, lane));
         if waits || bridge["lanes"][lane]["state"] == "paused" {
             found.push(format!("{service} got too many requests; it is asked again in a moment, more slowly."));
         }

@@ -256,7 +256,7 @@ pub enum Side {
 
 impl Side {
     /// The word for logs, JSON and tables.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Side::Amo => "amo",
             Side::Salebot => "salebot",

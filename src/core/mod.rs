@@ -32,6 +32,7 @@ pub mod propose;
 pub mod retry;
 pub mod run;
 pub mod schedule;
+pub mod seldom;
 pub mod selector;
 pub mod shape;
 pub mod survey;

@@ -3,9 +3,9 @@
 use super::Bridge;
 use super::backfill::Tallied;
 use super::record::Draft;
-use super::seldom::Seldom;
 use crate::core::fault::Fault;
 use crate::core::run::Run;
+use crate::core::seldom::Seldom;
 use crate::ports::store::{Change, Mark, Subject};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -32,7 +32,6 @@ mod portion;
 mod reconcile;
 mod record;
 mod recovery;
-mod seldom;
 mod successor;
 mod sweep;
 mod undo;

@@ -140,11 +140,7 @@ impl Bridge {
     fn tell_unread(&self, mark: &Mark, fault: Option<&Fault>) {
         let is_its_own = |fault: &&Fault| matches!(fault.kind, FaultKind::Rejected | FaultKind::Broken);
         let Some(fault) = fault.filter(is_its_own).filter(|_| mark.attempts == UNREAD_TOLD_AT) else { return };
-        let record = match mark.subject {
-            Subject::Contact(id) | Subject::ContactHint(id) => contact_key(id),
-            Subject::Lead(id) | Subject::LeadHint(id) => lead_key(id),
-            Subject::Client(id) => client_key(id),
-        };
+        let record = mark.subject.key();
         tracing::warn!(
             bridge = self.name(),
             "{record} cannot be read, or is read together with one that cannot; it is tried every five minutes: {fault}"

@@ -6,7 +6,7 @@ use super::finding::Found;
 use super::looked::{AGAIN_MS, Looked, MISSING_MS};
 use super::poll::is_made_since;
 use super::record::{Draft, doubts, doubts_of_making};
-use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key, lead_key};
+use crate::core::action::{Action, Confirm, LinkRef, NoteTarget, client_key, contact_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ClientId, ContactId};
 use crate::core::link::{ClientLink, ContactSeen};
@@ -114,11 +114,7 @@ impl Bridge {
     /// Salebot does not know a client any more that is linked, or the order of a lead: what is to be written there goes
     /// nowhere. Told now and then; the link stays, as nothing is lost by it.
     pub(super) fn told_missing(&self, subject: Subject) -> Option<Change> {
-        let key = match subject {
-            Subject::Client(id) => client_key(id),
-            Subject::Contact(id) | Subject::ContactHint(id) => contact_key(id),
-            Subject::Lead(id) | Subject::LeadHint(id) => lead_key(id),
-        };
+        let key = subject.key();
         if !self.missing.asks(subject, self.now()) {
             return None;
         }

@@ -7,13 +7,13 @@
 
 use super::looked::{AGAIN_MS, Looked};
 use super::record::Draft;
-use super::seldom::Seldom;
 use super::watch::EVENTS;
 use super::{Bridge, Failure};
 use crate::core::id::{ClientId, ContactId, LeadId};
 use crate::core::link::ClientLink;
 use crate::core::model::Contact;
 use crate::core::plan::ground::Ground;
+use crate::core::seldom::Seldom;
 use crate::core::time::Millis;
 use crate::ports::remote::{AMO_IDS_MAX, Priority};
 use crate::ports::store::{Change, Stored, Subject};

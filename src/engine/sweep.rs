@@ -80,8 +80,10 @@ impl Bridge {
         let mut failures: u32 = 0;
         while !self.is_stopping() {
             let Some(scheduled) = schedule::next(&self.parts.timing.sweep, self.now()) else { return };
-            let again = |failures: u32| self.now().plus(REST_MS << (failures - 1).min(AGAIN_DOUBLED));
-            let due = if failures == 0 { scheduled } else { scheduled.min(again(failures)) };
+            let due = match failures.checked_sub(1) {
+                Some(before) => scheduled.min(self.now().plus(REST_MS << before.min(AGAIN_DOUBLED))),
+                None => scheduled,
+            };
             let mut is_due = false;
             while !is_due && !self.is_stopping() {
                 is_due = tokio::select! {

@@ -1,6 +1,7 @@
 //! Whether the process lives, and whether it can do its work.
 
 use super::Inbound;
+use crate::core::seldom::Seldom;
 use crate::core::time::Millis;
 use crate::ports::store::StoreError;
 use axum::Json;
@@ -64,23 +65,8 @@ impl TurnedAway {
     }
 }
 
-/// Bridges whose address was last called with a wrong secret, and when that was told: strangers try doors without end.
-#[derive(Debug, Default)]
-pub(super) struct Misled(Mutex<BTreeMap<String, Millis>>);
-
-impl Misled {
-    const TOLD_AGAIN_MS: i64 = 3_600_000;
-
-    /// True where it is worth a line.
-    pub(super) fn is_news(&self, bridge: &str, now: Millis) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = told.get(bridge).is_none_or(|at| !now.is_near(*at, Misled::TOLD_AGAIN_MS));
-        if is_news {
-            told.insert(bridge.to_owned(), now);
-        }
-        is_news
-    }
-}
+/// Bridges whose address was called with a wrong secret, told once an hour: strangers try doors without end.
+pub(super) type Misled = Seldom<String, 3_600_000>;
 
 pub(super) async fn live() -> Response {
     super::plain(StatusCode::OK, "live\n")
@@ -109,8 +95,9 @@ mod tests {
         assert!(away.failed("shop", &full, Millis(200_001)), "it worked meanwhile");
 
         let misled = Misled::default();
-        assert!(misled.is_news("shop", Millis(0)) && misled.is_news("other", Millis(1)));
-        assert!(!misled.is_news("shop", Millis(3_599_999)));
-        assert!(misled.is_news("shop", Millis(3_600_000)));
+        let is_news = |bridge: &str, at: i64| misled.asks(bridge.to_owned(), Millis(at));
+        assert!(is_news("shop", 0) && is_news("other", 1));
+        assert!(!is_news("shop", 3_599_999));
+        assert!(is_news("shop", 3_600_000));
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn entered(state: &Inbound, address: Address, secret_of: fn(&Door) ->
     let bridge = address.ok().and_then(|Path((bridge, secret))| {
         let own = state.doors.get(&bridge).and_then(secret_of);
         let is_right = own.unwrap_or(&Digest::NOBODY).is(&secret);
-        if !is_right && own.is_some() && state.misled.is_news(&bridge, state.env.now()) {
+        if !is_right && own.is_some() && state.misled.asks(bridge.clone(), state.env.now()) {
             tracing::warn!(
                 bridge,
                 "somebody posts to this bridge's address with another secret and is answered 404; if that is Salebot or amoCRM, the end of the address there is not the webhook_secret of this configuration"

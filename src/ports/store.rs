@@ -6,7 +6,7 @@
 //! Times and ids of the outside world are always the caller's. An id of 2^63 or more cannot be stored and fails the
 //! call; ids of rows that are not there (any more), or of another bridge, are passed over.
 
-use crate::core::action::{Action, Side};
+use crate::core::action::{Action, Side, client_key, contact_key, lead_key};
 use crate::core::fault::Fault;
 use crate::core::id::{ActionId, ClientId, ContactId, InboxId, LeadId, MessageId};
 use crate::core::link::{ClientLink, ContactSeen, DealLink};
@@ -122,6 +122,17 @@ pub enum Subject {
     ContactHint(ContactId),
     /// The same for a lead.
     LeadHint(LeadId),
+}
+
+impl Subject {
+    /// The record's name in the journal and in keys of actions.
+    pub fn key(self) -> String {
+        match self {
+            Subject::Contact(id) | Subject::ContactHint(id) => contact_key(id),
+            Subject::Lead(id) | Subject::LeadHint(id) => lead_key(id),
+            Subject::Client(id) => client_key(id),
+        }
+    }
 }
 
 /// A hint that a record should be looked at again.

@@ -33,6 +33,9 @@ use tokio_util::sync::CancellationToken;
 /// Longest sleep of whoever watches the clock, so that a corrected clock is noticed.
 const SLEEP_MAX_MS: i64 = 60_000;
 
+/// How the reason of a fault begins that a used-up daily budget brings.
+pub const BUDGET: &str = "today's request budget for ";
+
 /// What a lane is made with.
 #[derive(Debug, Clone)]
 pub struct LaneOptions {

@@ -3,7 +3,7 @@
 use super::gate::{Gate, Probing, Reason};
 use super::queue::{Queues, Ticket};
 use super::rate::Rate;
-use super::{LaneOptions, Outcome};
+use super::{BUDGET, LaneOptions, Outcome};
 use crate::core::fault::{Fault, FaultKind};
 use crate::core::time::Millis;
 use crate::ports::env::Env;
@@ -136,7 +136,7 @@ impl State {
         if options.daily_budget.is_some_and(|budget| self.budget_used >= budget) {
             let until_midnight = DAY_MS - wall.0.rem_euclid(DAY_MS);
             let kind = FaultKind::Throttled { after_ms: Some(until_midnight) };
-            let fault = Fault::new(kind, format!("today's request budget for {} is used up", options.name));
+            let fault = Fault::new(kind, format!("{BUDGET}{} is used up", options.name));
             self.refuse(|ticket| !ticket.free, &fault);
         }
     }

@@ -216,8 +216,7 @@ impl Writer {
 
     async fn work(&mut self, mut work: Box<dyn Work>) {
         if let Err(trouble) = self.take_back().await {
-            self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
-            return work.finish(Err(trouble.told(&self.shared.address.place)));
+            return self.fail(work.as_mut(), trouble);
         }
         let (mut clashes, mut losses) = (0, 0);
         loop {
@@ -237,8 +236,7 @@ impl Writer {
                     Fate::Unknown => {
                         // In this order: nobody claims anew before this one was taken back.
                         let mut unsure = self.shared.unsure.lock().await;
-                        self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
-                        work.finish(Err(trouble.told(&self.shared.address.place)));
+                        self.fail(work.as_mut(), trouble);
                         return unsure.push_back(work);
                     }
                 },
@@ -250,10 +248,15 @@ impl Writer {
                 // The server may have been started again since the last request.
                 losses += 1;
             } else {
-                self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
-                return work.finish(Err(trouble.told(&self.shared.address.place)));
+                return self.fail(work.as_mut(), trouble);
             }
         }
+    }
+
+    /// Counts a failure that was not made good, and tells who waits.
+    fn fail(&self, work: &mut dyn Work, trouble: Trouble) {
+        self.shared.counters.failures.fetch_add(1, Ordering::Relaxed);
+        work.finish(Err(trouble.told(&self.shared.address.place)));
     }
 
     async fn connection(&mut self) -> Tried<&mut PgConnection> {

@@ -1,12 +1,12 @@
 //! What is done for the same thing once in a while only.
 
-use crate::core::time::Millis;
+use super::time::Millis;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// When it was last done for what, if that was less than `EVERY_MS` ago; nothing older is kept. Lost at a restart.
 #[derive(Debug)]
-pub(super) struct Seldom<K, const EVERY_MS: i64>(Mutex<BTreeMap<K, Millis>>);
+pub struct Seldom<K, const EVERY_MS: i64>(Mutex<BTreeMap<K, Millis>>);
 
 impl<K, const EVERY_MS: i64> Default for Seldom<K, EVERY_MS> {
     fn default() -> Self {
@@ -16,7 +16,7 @@ impl<K, const EVERY_MS: i64> Default for Seldom<K, EVERY_MS> {
 
 impl<K: Ord, const EVERY_MS: i64> Seldom<K, EVERY_MS> {
     /// True if it was not done for so long; from now on it was.
-    pub(super) fn asks(&self, key: K, now: Millis) -> bool {
+    pub fn asks(&self, key: K, now: Millis) -> bool {
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         last.retain(|_, at| (0..EVERY_MS).contains(&now.since(*at)));
         let is_due = !last.contains_key(&key);
@@ -27,17 +27,17 @@ impl<K: Ord, const EVERY_MS: i64> Seldom<K, EVERY_MS> {
     }
 
     /// It is done now, due or not.
-    pub(super) fn done(&self, key: K, now: Millis) {
+    pub fn done(&self, key: K, now: Millis) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Everything is due.
-    pub(super) fn forget(&self) {
+    pub fn forget(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
